@@ -1,4 +1,4 @@
-"""Channel for RSS and Atom: fetch a feed by conditional requests, and find the feeds of a site."""
+"""The channel for RSS and Atom: fetch a feed by conditional requests, and find a site's feeds."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
 class FeedListener:
     def listen(self, request: FetchRequest) -> Batch:
-        """Make one conditional GET. The cursor stores the feed's address and its cache validators.
+        """Fetch a feed with one conditional GET request.
 
-        `scope` never changes after the first fetch; otherwise, when a feed moves, all its entries
-        would count as new.
+        The cursor stores the address of the feed, its ETag and its time of modification. It also
+        stores the scope of the first fetch. The scope never changes, because otherwise all entries
+        would count as new when a feed moves.
         """
         # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
@@ -89,7 +90,10 @@ class FeedListener:
         address: str,
         credentials: Credentials | None = None,  # noqa: ARG002 - feeds have no accounts
     ) -> list[Found]:
-        """Return the feed at an address, or up to three feeds that the page there links to."""
+        """Return the feed at an address, or up to three feeds to which the page there links.
+
+        If the page links to no feed, a feed at one of the usual addresses is returned.
+        """
         until = time.monotonic() + DISCOVER_SECONDS
         response = _first_answer(address.strip(), until)
         _refuse(response)
@@ -133,7 +137,7 @@ def _conditions(cursor: Json) -> dict[str, str]:
 
 
 def _refuse(response: http.Response) -> None:
-    """Raise ChannelError with a message if an answer contains no feed."""
+    """Raise ChannelError if the response has an error status or an empty body."""
     status, url = response.status, response.url
     if status in (429, 503):
         what = "asks for fewer requests" if status == 429 else "is not available at the moment"
@@ -200,7 +204,7 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
 
 
 def _by_permalink(item: Item, *, by_wordpress: bool) -> Item:
-    """Give an entry of a WordPress site the same key as the site's REST API."""
+    """Return the item. An item of a WordPress site gets the key that it has in the REST API."""
     feed = f"//{item.scope.removeprefix('feed:')}"
     place = permalink.place(item.key, feed=feed, by_wordpress=by_wordpress)
     if place is None:
@@ -246,7 +250,7 @@ def _retry_after(response: http.Response) -> float | None:
 
 
 def _first_answer(address: str, until: float) -> http.Response:
-    """Fetch the address that a user typed; if it has no scheme, try https and then http."""
+    """Fetch the address that a user typed. If it has no scheme, try https and then http."""
     if _SCHEME.match(address):
         return _get(address, headers={}, deadline=_left(until))
     try:
@@ -256,7 +260,7 @@ def _first_answer(address: str, until: float) -> http.Response:
 
 
 def _asked(response: http.Response, address: str) -> str:
-    """Return the requested address with its scheme, for later fetches.
+    """Return the typed address with its scheme, which is used for later fetches.
 
     A temporary redirect does not change this address.
     """
@@ -272,7 +276,10 @@ def _found(response: http.Response, address: str) -> Found:
 
 
 def _linked(page: http.Response, until: float) -> list[Found]:
-    """Return the feeds that the page links to. If no feed can be fetched, raise the last error."""
+    """Return up to three feeds to which the page links.
+
+    If the page links to feeds but none of them can be fetched, the last error is raised.
+    """
     found: list[Found] = []
     last_error: ChannelError | None = None
     for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:

@@ -1,9 +1,10 @@
-"""Parse feeds in a child process with limits, which is started on first use and kept.
+"""Parse feeds in a child process with limits of CPU, memory and time.
 
-A child takes 0.3 s to start, so one child parses many feeds, one at a time. A child that exceeds
-its limits of CPU, memory or time is killed, and a new child is started for the next feed. The child
-ends when its standard input closes, which happens when this process ends. A process forked from
-this one must close its copies of the pipes, because otherwise the standard input would stay open.
+The child is started on first use. A start takes 0.3 s, so one child parses many feeds, one at a
+time. A child that exceeds its limits is killed, and a new child is started for the next feed. The
+child ends when its standard input closes, which happens when this process ends. A process forked
+from this one must close its copies of the pipes, because otherwise the standard input would stay
+open.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, head: bytes, body: bytes) -> bytes:
-        """Return the child's answer; if the child died, the answer has no line end."""
+        """Return the child's answer. If the child died, the answer has no line break at its end."""
         child = self._running()
         assert child.stdin is not None
         assert child.stdout is not None
@@ -68,7 +69,10 @@ class _Child:
         return self.process
 
     def close_pipes_after_fork(self) -> None:
-        """Close the forked process's copies of the pipes; the child belongs to its parent."""
+        """Close this process's copies of the pipes after a fork.
+
+        The child process belongs to the parent process, which continues to use it.
+        """
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None and process.stdin is not None and process.stdout is not None:
             # Close the raw file: closing the buffered file would first write what the parent had
@@ -85,7 +89,7 @@ os.register_at_fork(after_in_child=_own.close_pipes_after_fork)
 def parse(
     op: Literal["feed", "page"], body: bytes, *, base: str, content_type: str
 ) -> dict[str, Any]:
-    """Return the result of `parse_feed` or `parse_page`. Raises ChannelError."""
+    """Call `parse_feed` or `parse_page` in the child and return its result. Raises ChannelError."""
     request = {
         "op": op,
         "length": len(body),

@@ -3,7 +3,7 @@
 `scrm.channels.feed.child` runs this module.
 
 A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) followed by `length`
-bytes; the answer is a line of JSON. The process does not use the network and keeps no data of
+bytes. The answer is a line of JSON. The process does not use the network and keeps no data of
 earlier requests.
 """
 
@@ -35,15 +35,15 @@ _FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
 _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
 
 # feedparser resolves ids against the address of the feed, so that all entries would count as new
-# # after the feed moves to https. This process only parses, so the set may be changed globally.
+# after the feed moves to https. This process only parses, so the set may be changed globally.
 feedparser.mixin._FeedParserMixin.can_be_relative_uri.discard("id")
 _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """If the author field is long, leave it as it is.
+    """Call feedparser's method only if the author field is short.
 
-    feedparser would search the text for a mail address, with a pattern that takes quadratic time.
+    The method searches the field for a mail address with a pattern that takes quadratic time.
     """
     if len(self._get_context().get(key) or "") <= _MAX_NAME:
         _sync_author(self, key)
@@ -53,11 +53,11 @@ feedparser.mixin._FeedParserMixin._sync_author_detail = _sync_short_author
 
 
 def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str, Any]:
-    """Return the contents of a feed as JSON.
+    """Return the contents of a feed as values that JSON can represent.
 
     The keys are `{"version", "title", "link", "ttl", "maker", "entries", "unreadable"}`. Each entry
-    has key, title, text, html, url, author, author_url, language, in_reply_to, raw (str) and
-    occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
+    has the keys key, title, text, html, url, author, author_url, language, in_reply_to, raw (str)
+    and occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
     """
     headers = {"content-location": base, "content-type": content_type}
     try:
@@ -90,7 +90,7 @@ def parse_page(
     base: str = "",
     content_type: str = "",  # noqa: ARG001 - feed links are ASCII in every charset of the web
 ) -> dict[str, Any]:
-    """Return `{"links": [[address, title], …]}`: the feeds that a page links to."""
+    """Return `{"links": [[address, title], …]}`: the feeds to which a page links."""
     finder = _FeedLinks(base)
     finder.feed(body[:_MAX_PAGE].decode("utf-8", "replace"))
     return {"links": finder.links[:_MAX_LINKS]}
@@ -103,7 +103,7 @@ def _parse(body: bytes, headers: dict[str, str]) -> Any:
 
 
 def _character(reference: re.Match[bytes]) -> bytes:
-    """Return the reference if it stands for a valid character, else ""."""
+    """Return the character reference if it stands for a valid character, else b""."""
     digits = reference[1].lower()
     number = int(digits[1:], 16) if digits.startswith(b"x") else int(digits)
     return reference[0] if 0 < number < 0xD800 or 0xDFFF < number < 0x110000 else b""
@@ -139,7 +139,11 @@ def _maker(feed: Any) -> str:
 
 
 def _markup(detail: Any, parsed: Any) -> str:
-    """Return a text as HTML. Only Atom states reliably that a text is plain; RSS may have HTML."""
+    """Return a text of a feed as HTML.
+
+    Only an Atom feed states reliably that a text is plain; such a text is escaped. In an RSS feed,
+    a text may be HTML even if it is declared as plain text.
+    """
     value = _text(detail.get("value"))[:_MAX_HTML]
     plain_text = detail.get("type") == "text/plain" and _text(parsed.version).startswith("atom")
     return escape(value) if plain_text else value
@@ -151,7 +155,8 @@ _MAIL_AND_NAME = re.compile(r"[^\s@]+@\S+ \((.+)\)$")
 def _author(entry: Any, parsed: Any) -> tuple[str, str]:
     """Return the name and the link of an entry's author.
 
-    If an Atom entry has no author, the author of the feed is returned.
+    If an Atom entry has no author, the author of the feed is returned. If that is missing too, the
+    title of the feed is returned as the name.
     """
     sources = [entry, parsed.feed] if _text(parsed.version).startswith("atom") else [entry]
     for source in sources:
@@ -177,7 +182,7 @@ def _moment(entry: Any) -> str | None:
 
 
 def _key(key: str) -> str:
-    """Return `key`, or its hash if it is too long for an index."""
+    """Return the key. If the key is too long for a database index, return its hash."""
     key = key.strip()
     return key if len(key) <= _MAX_KEY else "sha256:" + _digest(key)
 
@@ -195,7 +200,10 @@ def _text(value: object) -> str:
 
 
 class _FeedLinks(HTMLParser):
-    """Collects `<link rel="alternate">` to feeds, resolved against `<base>`."""
+    """Collects the addresses of feeds from `<link rel="alternate">` tags of a page.
+
+    Relative addresses are resolved against `<base>` or the address of the page.
+    """
 
     def __init__(self, base: str) -> None:
         super().__init__()
@@ -244,7 +252,7 @@ def _answer(request: dict[str, Any], body: bytes) -> bytes:
 def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
     """Answer requests until the parent process closes the pipe.
 
-    If a request exceeds its seconds of CPU, the kernel kills this process.
+    If a request uses more seconds of CPU than it allows, the kernel kills this process.
     """
     # Set before the first request, so that no feed can fill the memory or leave a core dump.
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
