@@ -1,1 +1,1 @@
-"""A small simulated community that behaves like a remote network, including failures."""
+"""A small simulated community that behaves like a remote network and can simulate failures."""

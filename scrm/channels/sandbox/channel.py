@@ -1,4 +1,4 @@
-"""Channel for the sandbox: how scrm reads and writes on its networks."""
+"""The sandbox channel, with which scrm reads and writes on the simulated networks."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class SandboxListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Return at most 500 items.
 
-        The last few items are returned again at every fetch; the caller skips items that it knows.
+        The last few items are returned again at every fetch. The caller skips items that it knows.
         """
         what, _, words = request.address.partition(":")
         network = _NETWORK.get(what)
@@ -161,9 +161,10 @@ class SandboxListener:
         return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return the addresses that an account can fetch; without an account, the public searches.
+        """Return the addresses that an account can fetch.
 
-        The search for the typed text comes first.
+        Without an account, only the public search is returned. If the user typed a search, it is
+        added as the first address.
         """
         network = credentials.network if credentials else MICROBLOG
         offers = [offer for offer, at in _NETWORK.items() if at == network]
@@ -240,7 +241,7 @@ def _kind(post: Post) -> str:
 
 
 def _raw(post: Post, *, ours: bool) -> bytes:
-    """Return the post as compact JSON; the nonce is included only if we wrote the post."""
+    """Return the post as compact JSON. The nonce is included only if we wrote the post."""
     facts = {field.attname: getattr(post, field.attname) for field in Post._meta.concrete_fields}
     if not ours:
         del facts["nonce"]
@@ -252,7 +253,10 @@ def _receipt(post: Post) -> Receipt:
 
 
 def _apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Apply the next waiting fault; return it if the caller has to handle it."""
+    """Apply the next waiting fault and return it; return None if no fault waits.
+
+    The caller must handle the modes "answer lost" and "duplicate".
+    """
     fault = take_fault(cursor, network, call)
     if fault and fault.mode == "down":
         raise ChannelError("The sandbox network is down; the fetch will be retried.")

@@ -1,4 +1,7 @@
-"""Posts of the sandbox's people: posts for tests and for the sample, and random posts."""
+"""Publish posts in the name of the sandbox's people, and make calls of the sandbox fail.
+
+Tests and the sample workspace publish chosen posts; `step` publishes random posts.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +82,9 @@ def post(
 ) -> str:
     """Publish a post in the sandbox and return its key.
 
-    author_key: a persona's key, handle or address, or any other stable key. to: the recipient of a
-    private post. nonce: if it is set, the post counts as ours, as if we had sent it through the
-    channel.
+    author_key: a persona's key, handle or address, or any other stable key.
+    to: the recipient of a private post.
+    nonce: if it is set, the post counts as ours, as if we had sent it through the channel.
     """
     drafted = Post(
         network=network,
@@ -103,11 +106,12 @@ def fail(
 ) -> None:
     """Make the next `times` calls fail.
 
-    The calls are sends unless `call` is given; for the mode "duplicate" they are fetches. The
-    modes:
+    call: the kind of calls. The default is "send", or "listen" for the mode "duplicate".
+    The modes are:
     answer lost: the post is stored, but the caller gets no confirmation.
-    down, refused: nothing is stored. slow: the call succeeds after `seconds`.
-    duplicate: a fetch returns earlier items again, and each item twice.
+    down, refused: nothing is stored.
+    slow: the call succeeds after `seconds`.
+    duplicate: a fetch returns earlier items again, and returns each item twice.
     """
     call = call or ("listen" if mode == "duplicate" else "send")
     with wire() as cursor:
@@ -119,7 +123,10 @@ def fail(
 
 
 def reset() -> None:
-    """Empty the sandbox. New posts continue the numbering, so that stored cursors remain valid."""
+    """Delete all posts and faults of the sandbox.
+
+    New posts continue the numbering, so that stored cursors remain valid.
+    """
     with wire() as cursor:
         cursor.execute("DELETE FROM sandbox_post")
         cursor.execute("DELETE FROM sandbox_fault")
@@ -138,7 +145,7 @@ def step(now: datetime, rng: Random) -> list[str]:
 def _author(
     network: str, author_key: str, *, handle: str = "", name: str = "", reach: int | None = None
 ) -> dict[str, str | int | None]:
-    """Return the columns of an author; if the author is a persona, fill in missing columns."""
+    """Return the columns of an author. If the author is a persona, missing values are filled in."""
     person = persona(author_key)
     key = author_key
     if person:
@@ -217,7 +224,7 @@ def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
 
 
 def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Let some people answer our posts after a while; one post in four is never answered."""
+    """Let some people answer our posts after a while. One post in four is never answered."""
     keys = [person.key for person in PEOPLE] + [person.mail for person in PEOPLE if person.mail]
     values: list[Value] = [keys, now - _REPLY_DELAY, now - _INTEREST, keys, MAX_ANSWERS]
     answers = select(cursor, _UNANSWERED, values)
@@ -234,7 +241,7 @@ def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post
 
 
 def _comment(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
-    """Let a reader comment on our newest post that has fewer than MAX_COMMENTS comments."""
+    """Sometimes let a reader comment on our newest post with fewer than MAX_COMMENTS comments."""
     values: list[Value] = [BLOG, now - _INTEREST, now, MAX_COMMENTS]
     found = select(cursor, _OPEN_STATEMENT, values)
     if not found or rng.random() > 0.3:

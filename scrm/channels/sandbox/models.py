@@ -1,4 +1,4 @@
-"""Tables of the sandbox. Other code may read them; only `remote.py` writes posts."""
+"""Tables of the sandbox. Other modules may read them, but only `remote.py` writes posts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.utils import timezone
 class Post(models.Model):
     """One post of a sandbox network.
 
-    author_key: for mail, the address in lower case. to_key: for a private post its recipient, for a
-      public reply the author of the answered post, else "".
+    author_key: for mail, the address in lower case.
+    to_key: for a private post its recipient; for a public reply the author of the answered post;
+    for all other posts "".
     nonce: set for posts that we sent through the channel; "" for posts of the community.
     """
 
@@ -50,7 +51,7 @@ class Post(models.Model):
 
 
 class Fault(models.Model):
-    """Makes the next `remaining` calls of one kind ("send", "find" or "listen") fail."""
+    """Disturbs the next `remaining` calls of one kind ("send", "find" or "listen")."""
 
     network = models.TextField()
     call = models.TextField()

@@ -1,4 +1,4 @@
-"""The people of the sandbox. All are invented."""
+"""The people of the sandbox. All of them are invented."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Persona:
     """A person of the sandbox.
 
-    `key` never changes and is the handle in lower case; `mail` is "" for a person without mail.
+    `key` never changes; it is the handle in lower case. `mail` is "" for a person without mail.
     """
 
     key: str
@@ -48,5 +48,5 @@ _BY_KEY = {person.key: person for person in PEOPLE} | {p.mail: p for p in PEOPLE
 
 
 def persona(key: str) -> Persona | None:
-    """Return the persona with that key, handle or mail address."""
+    """Return the persona with this key, handle or mail address, or None."""
     return _BY_KEY.get(key.lstrip("@").lower())

@@ -1,4 +1,4 @@
-"""The remote side of the sandbox: the only code that writes its posts."""
+"""The server side of the sandbox networks. No other module writes posts of the sandbox."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _TAKE_FAULT = """
 
 @contextmanager
 def wire() -> Iterator[CursorWrapper]:
-    """Open a separate connection in autocommit, so that no rollback of the caller undoes a post.
+    """Open a separate database connection in autocommit mode.
 
-    Each call gets a new connection, which also works after a fork, after a lost connection and in
-    threads.
+    Thus no rollback of the caller's transaction undoes a post. Each call opens a new connection, so
+    it also works after a fork, after a lost connection and in threads.
     """
     connection = connections[DEFAULT_DB_ALIAS].copy()
     try:
@@ -74,14 +74,14 @@ def by_key(cursor: CursorWrapper, network: str, key: str) -> Post | None:
 
 
 def take_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Return the next fault that waits for such a call, and count it down by one."""
+    """Return the next fault that waits for such a call, and reduce its `remaining` by one."""
     cursor.execute(_TAKE_FAULT, [network, call])
     row = cursor.fetchone()
     return Fault(*row) if row else None
 
 
 def publish(cursor: CursorWrapper, post: Post) -> Post:
-    """Store `post` in its thread; if its key exists already, return the stored post.
+    """Store `post` in its thread. If a post with its key exists already, return the stored post.
 
     If the visibility is "", it is derived from the recipient, the network or the answered post.
     Raises ChannelError (permanent) if the network does not accept the post.
@@ -144,7 +144,7 @@ def _re(parent: Post | None) -> str:
 
 
 def _thread_key(post: Post, parent: Post | None) -> str:
-    """Return the thread key; all private microblog posts between two people form one thread."""
+    """Return the thread key. All private microblog posts between two people form one thread."""
     if post.network == MICROBLOG and post.visibility == "private":
         return "dm:" + ":".join(sorted((post.author_key, post.to_key)))
     if parent:
