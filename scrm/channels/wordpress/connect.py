@@ -21,7 +21,7 @@ _NEEDED = {
 
 
 class BlogForm(ConnectForm):
-    """Address and login of a blog."""
+    """The form for the address and the login of a blog."""
 
     address = forms.CharField(
         label=_("Blog address"),
@@ -48,7 +48,10 @@ class BlogForm(ConnectForm):
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:  # noqa: ARG001
-    """Find the blog and log in. `self_key` is the author of our own comments."""
+    """Find the blog, log in, and return the data of the account. Raises ConnectError.
+
+    `self_key` is the key that we have as the author of our own comments.
+    """
     address, user, password = typed["address"], typed["user"].strip(), typed["password"].strip()
     try:
         api = find_api(address)
@@ -73,9 +76,9 @@ def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Co
 
 
 def _require_app_passwords(index: dict[str, Any], api: str) -> None:
-    """Raise ConnectError if the blog does not support application passwords.
+    """Raise ConnectError if the blog does not offer application passwords.
 
-    WordPress offers them only with https; without https, it does not list them.
+    WordPress offers application passwords only over https.
     """
     offered = index.get("authentication")
     if not (isinstance(offered, dict) and offered.get("application-passwords")):

@@ -1,9 +1,9 @@
 """Read the posts of our blog and its comments, including comments that wait for moderation.
 
-Comments are read from the newest back to the newest comment of the last fetch. The pages of results
-overlap, so that no comment is missed if another is deleted meanwhile. If there are too many pages,
-the next fetch reads the rest. Every fetch reads the newest hundred comments again, so that a
-comment that an editor moved out of the spam is found.
+Comments are read from the newest back to the newest comment of the last fetch. Consecutive pages of
+results overlap, so that no comment is missed if another comment is deleted during the fetch. If
+there are too many pages, the next fetch reads the rest. Every fetch reads the newest hundred
+comments again. Thus a comment is also found after an editor has moved it out of the spam.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _posts(site: Site, by: str, offset: int) -> list[Row]:
 
 
 def _needs_password(post: Row) -> bool:
-    """Whether a post is protected by a password, which an editor does not need."""
+    """Return whether readers need a password for this post. An editor does not need it."""
     content = post.get("content")
     return isinstance(content, dict) and bool(content.get("protected"))
 
@@ -120,11 +120,15 @@ def _modified(row: Row) -> str:
 def _sweep(
     page_at: Callable[[int], list[Row]], cursor: Json, mark: Callable[[Row], Any], size: int
 ) -> tuple[list[Row], dict[str, Any]]:
-    """Return all rows from the newest back to `cursor["floor"]`, and the next cursor.
+    """Return the rows from the newest back to `cursor["floor"]`, and the next cursor.
 
-    It stops after `PAGES` pages, and the next fetch continues at `offset`. If rows are added
-    meanwhile, some rows are read twice; if rows are deleted meanwhile, the overlap makes sure that
-    none is missed.
+    The floor is the mark of the newest row of the last complete fetch. After `PAGES` pages the
+    function stops, and the next fetch continues at `cursor["offset"]`. If rows are added in the
+    meantime, some rows are read twice. If rows are deleted in the meantime, no row is missed,
+    because the pages overlap.
+    page_at: returns the page of rows that begins at an offset.
+    mark: returns the value by which rows are ordered.
+    size: the number of rows of a full page.
     """
     floor, top = cursor.get("floor"), cursor.get("top")
     rows = page = page_at(0)
@@ -153,7 +157,7 @@ class _CommentedPost:
 
     @classmethod
     def all(cls, rows: Iterable[Row]) -> dict[int, _CommentedPost]:
-        """Return the posts by their number; `_read` reports rows without a guid as unreadable."""
+        """Return number of each post → post. Rows without a guid are left out."""
         found = {}
         for row in rows:
             guid = row.get("guid")
@@ -188,7 +192,10 @@ def _parents(
 def _read(
     rows: Iterable[tuple[Row, Callable[[Row], Item]]],
 ) -> tuple[tuple[Item, ...], tuple[UnreadableItem, ...]]:
-    """Return a row as an item, or as unreadable if fields are missing, for example by a plugin."""
+    """Return the items of the rows, and the rows that cannot be read as items.
+
+    A row cannot be read if fields are missing, for example because of a plugin of the blog.
+    """
     items, unreadable = {}, []
     for row, read in rows:
         try:
@@ -243,7 +250,11 @@ def _comment(row: Row, account: Credentials, known: dict[int, _CommentedPost]) -
 
 
 def _author(row: Row, account: Credentials) -> Author:
-    """Return the author; the key is a user's number, or a guest's mail address or else name."""
+    """Return the author of a comment.
+
+    The key of a user of the blog contains the user's number. The key of a guest contains the mail
+    address, or the name if there is no address.
+    """
     name = " ".join(plain(str(row.get("author_name") or "")).split())
     email = str(row.get("author_email") or "").strip().lower()
     user = int(row.get("author") or 0)

@@ -27,7 +27,10 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one request, as JSON; `code` is the name that WordPress gives to an error."""
+    """The answer to one request, as JSON.
+
+    code: the name that WordPress gives to an error, or "".
+    """
 
     host: str
     status: int
@@ -43,7 +46,7 @@ class Answer:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Return the list that was requested. Raises ChannelError if the answer is no list."""
+        """The list that was requested. Raises ChannelError if the answer is no list."""
         self.or_refuse()
         if not isinstance(self.data, list):
             raise ChannelError(f"{self.host} returned something other than a list.")
@@ -51,7 +54,7 @@ class Answer:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Return the object that was requested. Raises ChannelError if the answer is no object."""
+        """The object that was requested. Raises ChannelError if the answer is no object."""
         self.or_refuse()
         if not isinstance(self.data, dict):
             raise ChannelError(f"{self.host} returned something unexpected.")
@@ -80,7 +83,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site and the login of a user. api: the address of the REST API, in one of its two forms."""
+    """A WordPress site and the login of a user.
+
+    api: the address of the REST API; it contains either `/wp-json/` or `?rest_route=/`.
+    """
 
     api: str
     user: str = ""
@@ -109,7 +115,10 @@ class Site:
         return self._ask("DELETE", route, {})
 
     def address(self, route: str, query: Query) -> str:
-        """Return `/wp-json/wp/v2/posts?…`, or `/index.php?rest_route=/wp/v2/posts&…`."""
+        """Return the URL of a route, in the form that the site's `api` has.
+
+        The forms are `/wp-json/wp/v2/posts?…` and `/index.php?rest_route=/wp/v2/posts&…`.
+        """
         route = f"/wp/v2/{route}" if route else "/"
         asked = urlencode(query, safe=",")
         if "rest_route=" in self.api:
@@ -121,7 +130,10 @@ class Site:
     def _ask(
         self, method: str, route: str, query: Query, facts: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Send one request. If a change gets no answer, raise ChannelError with `uncertain`."""
+        """Send one request and return the answer. Raises ChannelError.
+
+        If a request that changes something gets no answer, the error is `uncertain`.
+        """
         changes = method != "GET"
         headers = {"Accept": "application/json", **self._login()}
         body = None
@@ -155,7 +167,8 @@ class Site:
 def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
     """Return the JSON of an answer.
 
-    Raises ChannelError if the answer does not come from WordPress itself.
+    Raises ChannelError if the answer does not come from WordPress itself, if the server is too busy
+    or has an error, or if the login was refused.
     """
     status, location = response.status, response.headers.get("location", "")
     if 300 <= status < 400:
@@ -183,8 +196,8 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
 def _real_status(status: int, data: Any) -> int:
     """Return the real status of an answer.
 
-    Without a login, WordPress may answer 400 because of a parameter, and the answer then contains
-    the real status 401 or 403.
+    Without a login, WordPress may answer 400 because of a parameter. The details of the answer then
+    contain the real status 401 or 403.
     """
     details = (data.get("data") or {}).get("details") if isinstance(data, dict) else None
     if status != 400 or not isinstance(details, dict):
@@ -262,7 +275,10 @@ def find_api(address: str) -> str:
 
 
 def _encrypted_or_local(api: str) -> str:
-    """Return the address if a password may be sent there: it has https or is on this machine."""
+    """Return the address of the API if it is safe to send a password there.
+
+    This is the case if the address uses https or is on this machine. Raises ChannelError otherwise.
+    """
     where = urlsplit(api)
     if where.scheme == "https" or where.hostname in {"localhost", "127.0.0.1", "::1"}:
         return api
@@ -279,7 +295,11 @@ def _schemes(address: str) -> list[str]:
 
 
 def _linked_api(response: http.Response) -> str:
-    """Return the API's address from the Link header or `<link>`, if the page's host has it."""
+    """Return the API's address to which the page links; "" if there is none.
+
+    The link is in the HTTP header Link or in a `<link>` tag. It counts only if its scheme and host
+    are those of the page.
+    """
     found = [link[1] for link in _LINK_HEADER.finditer(response.headers.get("link", ""))]
     page = response.body[:512_000].decode("utf-8", "replace")
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
@@ -293,7 +313,10 @@ def _linked_api(response: http.Response) -> str:
 
 
 def _guessed_api(response: http.Response) -> str:
-    """Try the two usual addresses of the API, because some themes and plugins remove the link."""
+    """Try the two usual addresses of the API, because some themes and plugins remove the link.
+
+    Raises ChannelError if no API is found.
+    """
     for place in ("./wp-json/", "./?rest_route=/"):
         api = urljoin(response.url, place)
         try:

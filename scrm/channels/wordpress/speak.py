@@ -1,7 +1,7 @@
-"""Publish, answer, correct and withdraw on our blog.
+"""Publish posts and answers on our blog, and correct and withdraw posts.
 
-A post is first saved as a draft, with an address that contains a part of the nonce, and then
-published. If the sender dies in between, the next attempt finds the draft or the post by this
+A post is first saved as a draft, with an address that contains a part of the nonce. Then the draft
+is published. If the process ends in between, the next attempt finds the draft or the post by this
 address, so that nothing appears twice. A comment of ours has its nonce in the user agent field,
 which only editors see.
 """
@@ -130,9 +130,10 @@ def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
 
 
 def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
-    """Answer a post, or a comment that other people can see.
+    """Publish an answer to a post, or to a comment that readers can see.
 
-    If readers cannot see the comment, they would not understand our answer.
+    Raises ChannelError if readers cannot see the comment, because they would not understand our
+    answer.
     """
     number, post = comment_number(outgoing.in_reply_to), 0
     if number is None:
@@ -149,7 +150,10 @@ def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
 
 
 def _open_comment(site: Site, number: int) -> int:
-    """Return the post of a comment that can be answered. Raises ChannelError."""
+    """Return the number of the post to which a comment belongs.
+
+    Raises ChannelError if readers cannot see the comment, so that it cannot be answered.
+    """
     answer = site.get(f"comments/{number}", context="edit", _fields="id,status,post")
     if answer.status == 404:
         raise ChannelError(
@@ -173,7 +177,10 @@ def _open_comment(site: Site, number: int) -> int:
 
 
 def _find_answer(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
-    """Find our answer by the mark in its user agent, in any status; None if there is none."""
+    """Find our answer by the mark in its user agent field. Return None if there is none.
+
+    Comments of every status are searched, including those in the trash.
+    """
     number = comment_number(outgoing.in_reply_to)
     for status in ("any", "trash"):
         for page in range(1, _MAX_PAGES + 1):

@@ -15,10 +15,10 @@ _MAX_TITLE, _MAX_SLUG, _NONCE = 80, 60, 10
 
 
 def as_html(text: str) -> str:
-    """Return the text as HTML with links; blank lines become paragraphs, line ends breaks.
+    """Return the text as HTML with links. Blank lines become paragraphs, line ends become breaks.
 
-    Everything else is escaped, also square brackets, because WordPress would run a shortcode inside
-    them.
+    Everything else is escaped. Square brackets are escaped too, because WordPress would run a
+    shortcode inside them.
     """
     lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
     paragraphs = re.split(r"\n[^\S\n]*\n\s*", lines.strip())
@@ -30,7 +30,7 @@ def as_html(text: str) -> str:
 
 
 def as_comment(text: str) -> str:
-    """Return the text escaped; in comments, WordPress itself makes paragraphs and links."""
+    """Return the escaped text. In comments, WordPress itself makes paragraphs and links."""
     return _plain(storable(text).strip())
 
 
@@ -43,7 +43,8 @@ def title_of(subject: str, text: str) -> str:
 def slug_of(subject: str, text: str, nonce: str) -> str:
     """Return the last part of the post's address: words of its title and a part of the nonce.
 
-    The slug is the same at every attempt, and `sanitize_title` of WordPress leaves it unchanged.
+    The slug is the same at every attempt, and WordPress's function `sanitize_title` does not change
+    it.
     """
     words = re.sub(r"[-_]+", "-", slugify(subject or text[:200]))[:_MAX_SLUG]
     mark = re.sub(r"[^0-9a-z]", "", nonce.lower())[:_NONCE]
