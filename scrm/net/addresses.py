@@ -1,7 +1,7 @@
 """Parse web addresses and domain names, and recognise networks that are not public.
 
-`ipaddress.is_global` is not used: it treats multicast, NAT64 of a metadata service and 6to4 of
-loopback as global.
+`ipaddress.is_global` is not used, because it treats some dangerous addresses as global: multicast
+addresses, the NAT64 address of a metadata service, and the 6to4 address of loopback.
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ _DENIED_V6 = tuple(
 
 
 def denied(address: IPv4Address | IPv6Address) -> bool:
-    """Whether `address` is outside the public Internet, or contains an address outside it."""
+    """Return whether `address` is outside the public Internet.
+
+    An IPv4-mapped IPv6 address is judged by its IPv4 address. 6to4, NAT64 and Teredo addresses,
+    which also contain an IPv4 address, are always denied.
+    """
     if isinstance(address, IPv4Address):
         return any(address in network for network in _DENIED_V4)
     if address.ipv4_mapped is not None:
@@ -86,7 +90,7 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 class HttpError(Exception):
-    """A request failed. `message` is a plain sentence, `kind` the kind of error."""
+    """A request failed. `message` is a plain sentence, `kind` is the kind of error."""
 
     def __init__(self, message: str, kind: Kind) -> None:
         super().__init__(message)
@@ -96,7 +100,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A checked URL, in the parts that a connection needs."""
+    """A checked URL, split into the parts that a connection needs."""
 
     url: str
     scheme: str
@@ -140,7 +144,7 @@ class Target:
 
 
 def ascii_host(host: str) -> str:
-    """Return a domain name or IP address in its network form. Raises ValueError."""
+    """Return a domain name or IP address in ASCII, as used on the network. Raises ValueError."""
     if "%" in host:
         raise ValueError("the host name contains a percent sign")
     if ":" in host:
@@ -149,12 +153,13 @@ def ascii_host(host: str) -> str:
 
 
 def domain_to_ascii(name: str) -> str:
-    """Return a domain name in A-labels and lower case, as used on the network and in keys.
+    """Return a domain name in ASCII and lower case, as used on the network and in keys.
 
-    The conversion follows UTS 46 without transitional processing, and IDNA 2008. Python's own
-    `idna` codec follows IDNA 2003, which turns straße.test into strasse.test, a different domain.
-    An ASCII label stays unchanged, so that `my_host` works. UTS 46 maps signs such as a full-width
-    comma to ASCII, so the result is checked, not the input. Raises ValueError.
+    Labels that are not ASCII become A-labels (`xn--…`). The conversion follows UTS 46 without
+    transitional processing, and IDNA 2008. Python's own `idna` codec follows IDNA 2003, which turns
+    straße.test into strasse.test, a different domain. An ASCII label stays unchanged, so that
+    `my_host` works. UTS 46 maps signs such as a full-width comma to ASCII, so the result is checked
+    and not the input. Raises ValueError if the name is not valid.
     """
     found = name.lower() if name.isascii() else _a_labels(name)
     if found and not _HOST.match(found):
@@ -178,8 +183,8 @@ def _a_labels(name: str) -> str:
 def domain_to_unicode(name: str) -> str:
     """Return a domain name in Unicode, for display.
 
-    A label stays encoded if it is no valid A-label, or if its scripts are mixed so that it could
-    look like another name.
+    A label stays encoded if it is no valid A-label. It also stays encoded if its scripts are mixed
+    so that the label could look like another name.
     """
     return ".".join(_readable_label(label) for label in name.split("."))
 
@@ -195,6 +200,6 @@ def _readable_label(label: str) -> str:
 
 
 def _is_one_script(label: str) -> bool:
-    """Whether a label uses one script, or scripts that one language writes together."""
+    """Return whether a label uses one script, or scripts that one language writes together."""
     scripts = {unicodedata.name(sign, "?").split()[0] for sign in label if sign.isalpha()}
     return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)

@@ -1,8 +1,8 @@
 """The only module that opens HTTP and mail connections to other servers.
 
-The address is checked when the connection is made, and the connection goes to the checked address,
-so that a name that resolves differently at the second look-up cannot bypass the check. To reach a
-private network, an administrator allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
+The host is looked up once. Its address is checked, and the connection goes to the checked address.
+So a second look-up with another result cannot bypass the check. To reach a private network, an
+administrator allows it in SCRM_ALLOW_CIDRS ("10.1.0.0/16, fd00:1::/64").
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _PERMANENT = {301, 308}
 class Response:
     """One answer, completely read.
 
-    url: its address after redirects. moved_to: the address to remember instead of the requested
-    one, reached by permanent redirects only, or "".
+    url: its address after all redirects. moved_to: the address to use from now on, which was
+    reached by permanent redirects only, or "".
     headers: case-insensitive. body: decompressed.
     """
 
@@ -125,7 +125,7 @@ def connect(host: str, port: int, *, timeout: float) -> socket.socket:
 
 
 def secure(sock: socket.socket, host: str) -> ssl.SSLSocket:
-    """Start TLS on a connection made by `connect`; the certificate must be valid for `host`."""
+    """Start TLS on a connection made by `connect`. The certificate must be valid for `host`."""
     try:
         return _tls().wrap_socket(sock, server_hostname=_on_the_wire(host))
     except ssl.SSLCertVerificationError as error:
@@ -145,7 +145,7 @@ def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> i
 
 
 def guarded_session() -> requests.Session:
-    """Return a `requests` session for SDKs with the same checks and limits."""
+    """Return a `requests` session with the same checks and limits, for use by SDKs."""
     session = requests.Session()
     # A proxy set in the environment would bypass the check of addresses.
     session.trust_env = False
@@ -157,7 +157,7 @@ def guarded_session() -> requests.Session:
 
 
 def _on_the_wire(host: str) -> str:
-    """Return the host in ASCII; otherwise the resolver and TLS would encode it by IDNA 2003."""
+    """Return the host in ASCII; the resolver and TLS would encode a Unicode host by IDNA 2003."""
     try:
         return ascii_host(host)
     except ValueError as error:
@@ -186,7 +186,7 @@ def _allowed(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _resolve(host: str, port: int, until: float) -> list[tuple[int, Any]]:
-    """Look `host` up, in a thread because the system's resolver has no time limit."""
+    """Look up `host` in a thread, because the system's resolver has no time limit."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
     # A daemon thread, so that a look-up that hangs does not keep the process alive.
     threading.Thread(target=_look_up, args=(host, port, answers), daemon=True).start()
@@ -240,7 +240,7 @@ def _exchange(
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
     """Return the decompressed body.
 
-    It is decompressed in pieces, so that a small compressed body cannot fill the memory.
+    The body is decompressed in pieces, so that a small compressed body cannot fill the memory.
     """
     content = bytearray()
     while piece := answer.read(64 * 1024, decode_content=True):
@@ -251,7 +251,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
 
 
 class _Capped(io.RawIOBase):
-    """Reads a socket as a stream, until a time and up to a number of bytes."""
+    """A stream that reads a socket, until a time and up to a number of bytes."""
 
     def __init__(self, sock: socket.socket, host: str, until: float) -> None:
         self._sock, self._host, self._until = sock, host, until

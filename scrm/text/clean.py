@@ -31,7 +31,7 @@ def storable(text: str) -> str:
 
 
 def clean(html: str) -> str:
-    """Return `html` reduced to our allow-list: no images, scripts, styles, ids or classes."""
+    """Return `html` with only the allowed tags: no images, scripts, styles, ids or classes."""
     return nh3.clean(
         _tame(storable(html)),
         tags=_ALLOWED,
@@ -44,7 +44,8 @@ def clean(html: str) -> str:
 def plain(html: str) -> str:
     """Return the text of `html`.
 
-    Block ends become line ends, entities are resolved, white space is collapsed.
+    The ends of block elements become line ends, character references are resolved, and white space
+    is collapsed.
     """
     broken = _BLOCK.sub("\n", _tame(storable(html)))
     words = storable(unescape(nh3.clean(broken, tags=set(), attributes={}, link_rel=None)))
@@ -53,15 +54,19 @@ def plain(html: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """Return `url` if it is plain http or https, else "": nothing else may become a link."""
+    """Return `url` if it is a plain http or https URL, else "".
+
+    No other URL may become a link.
+    """
     url = storable(url).strip()
     return url if _LINK.match(url) else ""
 
 
 def _tame(html: str) -> str:
-    """Return the first million code points of `html`; without tags if cleaning would take too long.
+    """Return the first million code points of `html`.
 
-    nh3 is quadratic in nested tags and in attributes: 100,000 nested `div` cost a minute of CPU.
+    The tags are removed if cleaning would take too long. The time that nh3 needs is quadratic in
+    nested tags and in attributes: 100,000 nested `div` cost a minute of CPU.
     """
     html = html[:_MAX_LENGTH]
     tags = sum(1 for _ in _TAG_STARTS.finditer(html))

@@ -30,9 +30,9 @@ UNBROKEN = (
 def fold(text: str) -> str:
     """Return `text` without case, accents, width and ligatures, which people ignore when comparing.
 
-    The steps are: NFKD; marks are removed from Latin and Greek letters only (й stays й); casefold;
-    NFC, which puts Hangul together again. Dotless i becomes i. "™" becomes a gap, because NFKD
-    would add "tm" to the name before it.
+    The steps are: NFKD normalisation; removal of marks from Latin and Greek letters only (й stays
+    й); casefold; NFC normalisation, which puts Hangul together again. Dotless i becomes i. "™"
+    becomes a space, because NFKD would add "tm" to the name before it.
     """
     if text.isascii():
         return text.lower()
@@ -58,7 +58,10 @@ def _width(piece: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _joins(c: str) -> bool:
-    """Whether `c` may combine with the character before it, as marks and parts of Hangul do."""
+    """Return whether `c` may combine with the character before it, or disappears when folded.
+
+    Marks and parts of Hangul syllables may combine with the character before them.
+    """
     first = normalize("NFKD", c)[0]
     return category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or not fold(c)
 
@@ -67,8 +70,9 @@ def _joins(c: str) -> bool:
 def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
     """Return a pattern that finds `words` in a folded text.
 
-    It matches at the start of a word, or anywhere in scripts without word breaks. whole: the match
-    must also end at the end of a word. White space of any kind and length is treated as equal.
+    The pattern matches at the start of a word, or anywhere in scripts without word breaks. White
+    space of any kind and length is treated as equal.
+    whole: the match must also end at the end of a word.
     """
     wanted = fold(words).split()
     body = r"\s+".join(map(re.escape, wanted))
@@ -80,9 +84,9 @@ def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
 
 
 def places(text: str, words: str, *, whole: bool = False) -> list[tuple[int, int]]:
-    """Return where `words` occur in `text`, from left to right.
+    """Return (start, end) of each place where `words` occur in `text`, from left to right.
 
-    Offsets are in code points, ends exclusive.
+    The offsets count code points. The end is exclusive.
     """
     found = [match.span() for match in beginning(words, whole=whole).finditer(fold(text))]
     found = [(start, end) for start, end in found if start < end]
