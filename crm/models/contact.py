@@ -33,7 +33,7 @@ class ContactQuerySet(models.QuerySet["Contact"]):
 
 
 class Contact(models.Model):
-    """A person or organisation outside our own, known to us by name.
+    """A person or organisation outside our organisation that we know by name.
 
     A contact can have any number of profiles.
     """

@@ -95,7 +95,7 @@ class Job(LeasedRow):
         return job
 
     def claim(self, *, now: datetime | None = None) -> bool:
-        """Claim the job. Return False if another worker has it or if it has ended.
+        """Claim the job. Return False if another worker has claimed it or if the job has ended.
 
         If `MAX_ATTEMPTS` workers have died with this job, the job is marked as failed and is not
         claimed.

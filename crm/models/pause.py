@@ -47,7 +47,7 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return bool(self.by_hand().update(ended_at=now or timezone.now(), ended_by=by))
 
     def release(self, *, by: User, now: datetime) -> bool:
-        """Allow sending again after a restore. Return False if no restore had stopped it."""
+        """Allow sending again after a restore. Return False if no restore had stopped sending."""
         return bool(self.restored().update(ended_at=now, ended_by=by))
 
 

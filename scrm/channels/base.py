@@ -46,7 +46,7 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a channel gets to know about one of our accounts. It contains no Django model.
+    """The data of one of our accounts that a channel gets, independent of the database.
 
     network: the name of the network, for example "sandbox.microblog". Network and key together
     identify a profile.
@@ -64,7 +64,7 @@ class Credentials:
 class Author:
     """The author of an item, as the network describes the author.
 
-    key: never changes, while the handle and the name may change.
+    key: the identity of the author on the network. It never changes; handle and name may change.
     reach: the number of followers. verified: whether the network has verified the author. Both are
     None if the network does not say.
     bio, place, language: what the author says about themselves; "" if nothing.

@@ -140,10 +140,10 @@ def _tidy(text: str) -> str:
 def is_automatic(letter: Letter) -> bool:
     """Return whether a mail is an automatic answer.
 
-    Some mails have the headers of an automatic answer although staff must read them. Therefore two
-    kinds of mails do not count as automatic answers. The first kind are mails from a web form or an
-    order system, which answer no mail. The second kind are mails that a person sent through a
-    mailing list or with a header that asks for no automatic answers.
+    Some mails have headers of an automatic answer although staff must read them. Mails from a web
+    form or an order system do not count as automatic answers, because they answer no other mail.
+    Mails that a person sent through a mailing list, or with a header that asks for no automatic
+    answers, do not count either.
     """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (

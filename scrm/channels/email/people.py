@@ -54,9 +54,9 @@ def mail_address(text: str) -> str:
     """Return an address in its normal form; "" if `text` is no address.
 
     The normal form serves as a key. It is in lower case, and its domain is in ASCII (A-labels). A
-    domain that IDNA does not allow is only put into lower case. A text with an invisible character
-    counts as no address. The same applies to a text with a further character that separates
-    addresses, even a full-width one.
+    domain that IDNA does not allow is only put into lower case. An address with an invisible
+    character is not accepted. An address with a character that separates addresses, such as a
+    comma, is not accepted either, even if the character is full-width.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:
