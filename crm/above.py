@@ -1,7 +1,7 @@
-"""Functions that crm calls and that apps which import crm implement.
+"""Functions that crm calls, but that apps above crm implement.
 
-`scrm/wiring.py` sets each function at startup. Thus crm needs no import of the apps `routing`,
-`responses` and `listening`.
+crm cannot import these apps, because they import crm. `scrm/wiring.py` sets each function at
+startup.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class StaffOnly(DefaultAccountAdapter):
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the URL for a mail to a user who forgot the password.
 
-        The URL always begins with the setting PUBLIC_URL.
+        The URL always begins with the value of the setting PUBLIC_URL.
         """
         # Do not use the request's host: a forged Host header would send the secret key elsewhere.
         uid, _dash, token = key.partition("-")

@@ -16,8 +16,8 @@ from scrm.channels.connector import Connected, ConnectError, Connector
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:
     """Test the login with the typed values. Nothing is saved.
 
-    Raises ConnectError if the login fails or if another stored row has the same account. Also
-    raises it if `account` is stored and the typed login belongs to a different account.
+    Raises ConnectError if the login fails. Raises it also if the account is already stored in
+    another row, or if `account` is stored but the login belongs to a different account.
     account: a stored account that is connected again, or a new account that is not saved yet.
     """
     known = account.credentials if account.pk else None
@@ -33,7 +33,7 @@ def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -
 
 
 def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
-    """Return the stored rows of the network account that the user has just logged in to."""
+    """Return the stored rows of the account to which the login belongs."""
     same = Account.objects.filter(network=connected.network).defer("secrets")
     # On a network that consists only of our own pages, for example a blog, there is one account,
     # whatever login is used.
@@ -78,7 +78,7 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
 def _wait_for_turn(network: str) -> None:
     """Take the advisory lock of this network; the commit releases the lock.
 
-    Until the commit, calls of `save` for other accounts of this network wait.
+    Until the commit, other calls of `save` for accounts of this network wait.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"connect {network}"])

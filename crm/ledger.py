@@ -72,9 +72,9 @@ class Recorded:
 def tellable(moment: datetime | None) -> datetime | None:
     """Return `moment` in UTC, limited to a range that can be shown in every time zone.
 
-    The range ends two days before the limits of Python's `datetime`. A moment outside the range
-    becomes the nearest moment in the range. The result is in UTC, because PostgreSQL refuses UTC
-    offsets of 16 hours or more.
+    The range begins two days after the first and ends two days before the last `datetime` of
+    Python. A moment outside the range becomes the nearest moment in the range. The result is in
+    UTC, because PostgreSQL refuses UTC offsets of 16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
@@ -212,8 +212,8 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
     for entry in sorted(by_place.values(), key=_age):
         chain: dict[Place, Entry] = {}
         ancestor: Entry | None = entry
-        # `place in chain`: without this check, items that answer each other in a circle would never
-        # end.
+        # Check `place in chain`: otherwise the loop would never end for items that answer each
+        # other in a circle.
         while ancestor:
             place = (ancestor.scope, ancestor.key)
             if place in ordered or place in chain:

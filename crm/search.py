@@ -171,7 +171,7 @@ def _with_address(address: str) -> QuerySet[Contact]:
 def _with_name_like(name: str) -> QuerySet[Contact]:
     """Return the contacts whose names share words with this name, most shared words first.
 
-    Words of less than three bytes in UTF-8 are ignored. Three bytes are three ASCII letters, two
+    Words of less than three bytes in UTF-8 are ignored. So a word needs three ASCII letters, two
     Cyrillic letters or one Chinese character.
     """
     pieces = [piece for piece in _PIECE.findall(storable(name)) if len(piece.encode()) >= 3]

@@ -24,7 +24,7 @@ _MAX_TAGGED = 1_000
 
 class ContactQuerySet(models.QuerySet["Contact"]):
     def known_tags(self) -> list[str]:
-        """Return the tags that contacts have, sorted by name.
+        """Return the tags that contacts have, in alphabetical order.
 
         Only the newest `_MAX_TAGGED` contacts with tags are read.
         """
@@ -84,18 +84,18 @@ class Contact(models.Model):
     def version(self) -> str:
         """A hash of the values that the edit form shows.
 
-        If the hash differs from the hash in a submitted form, another user has changed the contact
-        since.
+        If it differs from the hash in a submitted form, another user has changed the contact since
+        the form was opened.
         """
         shown = [self.name, self.kind, self.about, self.owner_id]
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     def tag(self, tag: str) -> str:
-        """Add a tag and return it as it was stored.
+        """Add a tag to the contact and return the tag as it was stored.
 
-        If other contacts have this tag with other upper or lower case letters, their spelling is
-        used. The database appends the tag to the stored list, so two users can add tags at the same
-        time.
+        If other contacts have the same tag with different upper and lower case letters, their
+        spelling is used. The database appends the tag to the stored list, so two users can add tags
+        at the same time.
         """
         known = {name.casefold(): name for name in reversed(Contact.objects.known_tags())}
         tag = known.get(tag.casefold(), tag)

@@ -42,7 +42,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def is_set_back(self) -> bool:
         """Return whether this database was set back to an earlier state.
 
-        This is the case if it counts fewer attempts to send than the high-water mark, which is
+        In that case, the database counts fewer attempts to send than the high-water mark, which is
         stored outside the database.
         """
         mine = self.filter(pk=ONLY).first()

@@ -149,8 +149,8 @@ class Notice(models.Model):
         """
         if not self.user.mail_notices or not self.user.is_active or self.read_at:
             return
-        # Mark it as mailed before the network call: if the worker dies, the mail may be lost, but
-        # it is not sent twice.
+        # Mark the notice as mailed before the network call: if the worker dies, the mail may be
+        # lost, but it is not sent twice.
         if self._claim_mail(now or timezone.now()):
             text = render_to_string("crm/notice.txt", {"notice": self})
             send_mail(f"scrm: {self.get_kind_display()}", text, None, [self.user.mail_to])

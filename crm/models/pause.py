@@ -34,7 +34,7 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self._begin(kind=Pause.Kind.RESTORED, by=None, why=why, now=now)
 
     def _begin(self, *, kind: str, by: User | None, why: str, now: datetime | None) -> bool:
-        # The unique constraint decides if two processes do this at once; a check before would not.
+        # Two processes may do this at the same time. Only the unique constraint refuses the second.
         try:
             with transaction.atomic():
                 self.create(kind=kind, by=by, why=why, at=now or timezone.now())

@@ -16,7 +16,10 @@ MAX_LIMIT = 1_000_000
 
 
 class BudgetForm(forms.Form):
-    """The form for the sending limits of an account. An empty field means that there is none."""
+    """The form for the sending limits of an account.
+
+    An empty field means that there is no limit.
+    """
 
     per_hour = forms.IntegerField(
         label=_("Maximum deliveries per hour"), min_value=1, max_value=MAX_LIMIT, required=False

@@ -149,8 +149,8 @@ def _form(
 def _tags(request: StaffRequest, row: Contact, form: TagForm | None = None) -> HttpResponse:
     """Render the tags of a contact after a change.
 
-    For a request by htmx, only the tags are rendered. Otherwise the page is rendered if the form
-    has an error; if not, the answer redirects to the page.
+    A request by htmx gets only the tags. For any other request, the whole page is rendered if the
+    form has an error. If the form has no error, the answer is a redirect to the page.
     """
     status = 422 if form else 200
     if not request.htmx:
