@@ -177,7 +177,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The words of a topic: at least one of `any_of`, each of `all_of`, and none of `none_of`."""
+    """The words of a topic.
+
+    An item matches if it contains at least one of `any_of`, all of `all_of` and none of `none_of`.
+    """
 
     any_of: tuple[str, ...] = ()
     all_of: tuple[str, ...] = ()
@@ -257,7 +260,10 @@ class Listener(Protocol):
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return the addresses that can be fetched for a typed address. Raises ChannelError."""
+        """Return the addresses that can be fetched, found from a typed address.
+
+        Raises ChannelError.
+        """
         ...
 
 

@@ -16,8 +16,8 @@ from scrm.channels.base import Credentials, Json
 class ConnectForm(forms.Form):
     """The form with which an admin connects an account.
 
-    The first field identifies the account. Fields called `sender` and `signature` start with the
-    values of the organisation.
+    The first field identifies the account. Fields called `sender` and `signature` are prefilled
+    with the name and the signature of the organisation.
     known: the account that is connected again, or None for a new account.
     lines: groups of fields that are shown side by side.
     """

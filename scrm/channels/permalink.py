@@ -40,7 +40,7 @@ class Place:
 
 
 def site_scope(address: str) -> str:
-    """Return the scope in which a site's keys are unique: its host and port, without the scheme."""
+    """Return the scope in which a site's keys are unique: the host and the port of the site."""
     scope = f"wordpress:{_host(address)}"
     if len(scope) <= _LONGEST_SCOPE:
         return scope

@@ -82,10 +82,11 @@ def _by_report(letter: Letter) -> Returned | None:
 def _by_signs(letter: Letter) -> Returned | None:
     """Recognise a bounce without a delivery report; return None if the mail is no bounce.
 
-    The header X-Failed-Recipients alone marks a bounce. Otherwise two of three signs are needed:
-    the sender is a mail server, the subject contains words of failure, the return path is empty. A
-    subject about a delay counts only if the sender is a mail server. The result is None if the
-    signs are weak and the mail does not name one of our mails.
+    The header X-Failed-Recipients alone marks a bounce. Otherwise, two of these three signs are
+    needed: the sender is a mail server, the subject contains words of failure, and the return path
+    is empty. A subject about a delay counts only if the sender is a mail server. The bounce must
+    also name one of our mails, unless it has X-Failed-Recipients, or both a mail server as its
+    sender and an empty return path.
     """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))

@@ -149,9 +149,10 @@ def _answered_id(letter: Letter) -> str:
 
 
 def _when(written: datetime | None, came: datetime | None) -> datetime | None:
-    """Return the time at which a mail was written, or else the time at which it came.
+    """Return the time at which a mail was written, or else the time of its arrival.
 
-    The written time is used if it is at most seven days before and one day after the other time.
+    The first time is used if it is at most seven days before and at most one day after the arrival.
+    written: the time that the mail states. came: the time at which the mailbox received the mail.
     """
     if came is None or (written and came - _EARLY <= written <= came + _LATE):
         return written
@@ -211,7 +212,7 @@ class Pace:
 
     @property
     def kept(self) -> dict[str, list[float]]:
-        """The counts of frequent senders, which are kept for the next fetch."""
+        """The counts of senders with more than one recent mail, to be kept for the next fetch."""
         latest = max((since for _, since in self.senders.values()), default=0.0)
         often = [
             (address, seen)

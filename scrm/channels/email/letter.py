@@ -100,7 +100,7 @@ def _encoding(text: str) -> str:
 
 def _attach(message: EmailMessage, file: File) -> None:
     kind = file.content_type.lower()
-    # The type is unchecked; message/ and multipart/ do not allow base64.
+    # Nobody has checked the type. MIME does not allow base64 for message/ and multipart/.
     kind = kind if _TYPE.fullmatch(kind) and not kind.startswith(("message/", "multipart/")) else ""
     main, _, sub = (kind or "application/octet-stream").partition("/")
     message.add_attachment(

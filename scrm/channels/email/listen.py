@@ -51,9 +51,9 @@ class MailListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch up to a hundred mails, oldest first.
 
-        The cursor contains the UIDVALIDITY of the folder and the last UID. If UIDVALIDITY has
-        changed, all mails since the source's start date are read again. Mails that are already
-        stored are then recognised by their keys.
+        The cursor contains the UIDVALIDITY of the folder, the UID of the last mail, and the first
+        day to read (`since`). If UIDVALIDITY has changed, all mails since that day are read again.
+        Mails that are already stored are then recognised by their keys.
         """
         account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
@@ -188,7 +188,7 @@ def _items(
 ) -> Iterator[Item | UnreadableItem]:
     """Yield the item of a mail, and before it a warning if the sender has exceeded the limit.
 
-    A mail that was deleted yields nothing.
+    A mail that is too large yields an unreadable item. A mail that was deleted yields nothing.
     """
     if not raw:
         return

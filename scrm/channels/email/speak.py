@@ -26,7 +26,7 @@ RETRY_SECONDS = 300.0
 
 class MailSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
-        """Return "none", because SMTP cannot tell whether it accepted a mail.
+        """Return "none", because nobody can look up whether an SMTP server accepted a mail.
 
         A mail that is not found in the mailbox may have been sent nevertheless.
         """
@@ -78,7 +78,7 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
     except (smtplib.SMTPException, http.HttpError, OSError) as error:
         message = f"{host} closed the connection before it accepted the email: {error}"
         raise ChannelError(message) from error
-    # Outside the try block: after the final dot, an error does not mean that nothing was sent.
+    # Outside the try block: if an error occurs after the final dot, the mail may have been sent.
     _end(smtp)
 
 

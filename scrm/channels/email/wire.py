@@ -69,7 +69,7 @@ def _connect(server: Server, until: float) -> socket.socket:
     """Open a connection. If the security setting is TLS, it is encrypted from the start."""
     try:
         sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
-        # After the name is resolved, so that the check uses the address that we really connect to.
+        # Check this after the connection is open, when the address of the server is known.
         if server.security == "none" and not ip_address(sock.getpeername()[0]).is_loopback:
             sock.close()
             message = f"Encryption is required, because {server.host} is not on this machine."

@@ -52,9 +52,9 @@ class FeedListener:
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch a feed with one conditional GET request.
 
-        The cursor stores the address of the feed, its ETag and its time of modification. It also
-        stores the scope of the first fetch. The scope never changes, because otherwise all entries
-        would count as new when a feed moves.
+        The cursor stores the address of the feed and its cache validators (ETag and Last-Modified).
+        It also stores the scope of the first fetch. The scope never changes, because otherwise all
+        entries would count as new when a feed moves.
         """
         # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
@@ -111,7 +111,7 @@ class FeedListener:
 
 
 def scope(address: str) -> str:
-    """Return the scope in which the ids of a feed are unique: its address without the scheme."""
+    """Return the scope in which the ids of a feed are unique: the feed's address without scheme."""
     parts = urlsplit(address.strip())
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
     query = f"?{parts.query}" if parts.query else ""

@@ -41,9 +41,9 @@ _sync_author = feedparser.mixin._FeedParserMixin._sync_author_detail
 
 
 def _sync_short_author(self: Any, key: str = "author") -> None:
-    """Call feedparser's method only if the author field is short.
+    """Call feedparser's `_sync_author_detail`, but only if the author field is short.
 
-    The method searches the field for a mail address with a pattern that takes quadratic time.
+    feedparser searches the field for a mail address with a pattern that takes quadratic time.
     """
     if len(self._get_context().get(key) or "") <= _MAX_NAME:
         _sync_author(self, key)

@@ -163,8 +163,8 @@ class SandboxListener:
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
         """Return the addresses that an account can fetch.
 
-        Without an account, only the public search is returned. If the user typed a search, it is
-        added as the first address.
+        Without an account, only the public search is returned. If `address` is a search for words
+        (`search:…`), this search is added as the first address.
         """
         network = credentials.network if credentials else MICROBLOG
         offers = [offer for offer, at in _NETWORK.items() if at == network]

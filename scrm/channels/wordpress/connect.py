@@ -50,7 +50,8 @@ class BlogForm(ConnectForm):
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:  # noqa: ARG001
     """Find the blog, log in, and return the data of the account. Raises ConnectError.
 
-    `self_key` is the key that we have as the author of our own comments.
+    The `self_key` of the account is the key of the WordPress user, who is the author of our
+    comments.
     """
     address, user, password = typed["address"], typed["user"].strip(), typed["password"].strip()
     try:

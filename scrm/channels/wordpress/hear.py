@@ -104,7 +104,10 @@ def _posts(site: Site, by: str, offset: int) -> list[Row]:
 
 
 def _needs_password(post: Row) -> bool:
-    """Return whether readers need a password for this post. An editor does not need it."""
+    """Return whether readers need a password for this post.
+
+    An editor's login can read the post without this password.
+    """
     content = post.get("content")
     return isinstance(content, dict) and bool(content.get("protected"))
 

@@ -146,7 +146,7 @@ class Site:
                 method=method, headers=headers, body=body, deadline=SECONDS,
             )  # fmt: skip
         except http.HttpError as error:
-            # It is certain that the change did not reach the site only if no connection was opened.
+            # Only without a connection is it certain that the change did not reach the site.
             certainly_not_sent = error.kind in ("refused", "not found")
             raise ChannelError(
                 error.message, uncertain=changes and not certainly_not_sent
