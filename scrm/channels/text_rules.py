@@ -1,7 +1,8 @@
 """How long a text may be on a network, and how a long text is split into a thread.
 
-X counts by the published rules of its text parser, version 3: links count 23, code points of the
-Latin, Greek, Cyrillic and similar scripts count 1, all others 2, and an emoji counts 2 in all.
+The network X counts by the published rules of its text parser, version 3. A link counts 23 units. A
+code point of the Latin, Greek, Cyrillic or a similar script counts 1 unit, and any other code point
+counts 2. A whole emoji counts 2 units.
 """
 
 from __future__ import annotations
@@ -84,7 +85,10 @@ class TextRules:
         return tuple(f"{part} {number}/{len(parts)}" for number, part in enumerate(parts, 1))
 
     def _fill(self, text: str, limit: int) -> list[str]:
-        """Return the parts of a text, each filled as far as the limit allows; [] if impossible."""
+        """Return the parts of a text, each filled as far as the limit allows.
+
+        The result is empty if the text cannot be split.
+        """
         parts: list[str] = []
         while self.count(text) > limit:
             end = self._break(text, limit)
@@ -97,7 +101,9 @@ class TextRules:
     def _break(self, text: str, limit: int) -> int:
         """Return the best place to break the text so that the first part fits; 0 if there is none.
 
-        The last end of a paragraph or sentence is used if the first part stays at least half full.
+        The place is the last end of a paragraph if the first part is then at least half as long as
+        possible. Otherwise the last end of a sentence is used under the same condition, or else the
+        last space.
         """
         spaces = list(_SPACES.finditer(text[: limit * _MOST_PER_UNIT]))
         fitting = bisect_right(spaces, limit, key=lambda space: self.count(text[: space.start()]))
@@ -135,7 +141,7 @@ def _units(text: str, unit: Unit) -> int:
 
 
 def _weight(grapheme: str) -> int:
-    """Return what a character counts on X."""
+    """Return how many units the network X counts for a grapheme."""
     # Digits and "#" become emoji only with a keycap sign, so a plain "1" stays narrow.
     if len(grapheme) > 1 and _EMOJI.search(grapheme):
         return 2
