@@ -1,4 +1,7 @@
-"""A function that listening calls but only responses can implement; `scrm/wiring.py` sets it."""
+"""Declare a function that listening calls but that only the app responses can implement.
+
+`scrm/wiring.py` sets the function at startup.
+"""
 
 from __future__ import annotations
 

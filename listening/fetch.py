@@ -1,6 +1,7 @@
-"""Fetch a source once: claim it, get its items outside any transaction, then store them.
+"""Fetch a source once: claim the source, get its items, then store the items.
 
-The items are stored only if the worker still has its claim (see `Fetch.fence`).
+The items are requested from the network outside any database transaction. They are stored only if
+the worker still has its claim on the source (see `Fetch.fence`).
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def fetch_source(source: Source | None = None) -> Fetch | None:
-    """Fetch this source, or else the source that has been due longest; return the fetch.
+    """Fetch the given source and return the fetch.
 
-    Returns None if no source is due, or if another worker is fetching this source.
+    Without a source, this fetches the source that has been due longest. Returns None if no source
+    is due, or if another worker is fetching this source.
     """
     # This commits the claim before the fetch: if the worker dies, the lease lapses.
     fetch = (source or Source.objects).start_fetch(now=timezone.now())
@@ -74,7 +76,10 @@ def _listen(source: Source) -> Batch:
 
 @transaction.atomic
 def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
-    """Store items and cursor in one transaction. A fetch that lost its claim stores nothing."""
+    """Store the items and the cursor of a fetch in one transaction.
+
+    If the fetch has lost its claim, nothing is stored.
+    """
     # If another fetch has begun since, its items and its cursor must not be overwritten.
     source = fetch.fence()
     if source is None:
@@ -106,12 +111,14 @@ def _fail(fetch: Fetch, error: ChannelError) -> None:
 def store(
     fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NO_FILES, *, now: datetime
 ) -> int:
-    """Store new items, and record that the source found all of them; return how many are new.
+    """Store the new items of a fetch and return how many items are new.
 
-    Call this inside the transaction that holds the fence.
-    files: the stored files of new items.
-    If the database refuses items, they are halved again and again until the refused items are
-    found. These are quarantined with their raw data; the others are stored.
+    This also records that the source found all these items, new or not. Call this inside the
+    transaction that holds the lock of `Fetch.fence`.
+    files: the stored files of the new items.
+    If the database refuses a group of items, each half of the group is stored separately, and so
+    on, until the refused items are found. The refused items are quarantined with their raw data;
+    the other items are stored.
     """
     # Sorted, so that two sources with the same items lock the rows in the same order.
     by_place = {(item.scope, item.key): item for item in items}
@@ -159,9 +166,9 @@ def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, no
 
 
 def _store_files(items: Iterable[Item]) -> Files:
-    """Store the files of items that seem to be new, outside any transaction.
+    """Store the files of the items that seem to be new; this runs outside any transaction.
 
-    If the fetch is discarded, no mention refers to these files, and a cleanup removes them later.
+    If the fetch is discarded, no mention refers to these files. A cleanup removes them later.
     """
     with_files = {(item.scope, item.key): item for item in items if item.attachments}
     known = Seen.objects.known(set(with_files))
@@ -184,9 +191,9 @@ def _attachment(file: File) -> Attachment:
 
 
 def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
-    """Connect stored files with their mentions.
+    """Link the stored files to their mentions.
 
-    No user can read the files until the mention is recorded in the ledger.
+    No user can read these files until the mention is recorded in the ledger.
     """
     Enclosure.objects.bulk_create(
         Enclosure(mention=mention, attachment=attachment)
@@ -239,9 +246,10 @@ def _about(author: Author) -> dict[str, Any]:
 
 
 def _is_backlog(source: Source, item: Item) -> bool:
-    """Whether an item is older than the date from which its source opens cases.
+    """Return whether an item is older than the date from which its source opens cases.
 
-    An item without a date counts as older only in the first fetch of a source.
+    An item without a date counts as older until the source has been fetched successfully once,
+    except if all items of the source may open cases.
     """
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING

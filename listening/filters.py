@@ -1,6 +1,6 @@
 """Named filters for mentions and sources.
 
-A page that shows a count uses the same filter as the list behind the count, so the two agree.
+A count on a page and the list that the count links to use the same filter, so the two agree.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}
 
 
 def items(name: str, *, now: datetime) -> Q:
-    """Return the condition on mentions for the filter with this name, which is in ITEMS."""
+    """Return the condition on mentions for the filter `name`, which must be a key of ITEMS."""
     return _ITEMS[name](now)
 
 
 def sources(name: str) -> Q:
-    """Return the condition on sources for the filter with this name, which is in SOURCES."""
+    """Return the condition on sources for the filter `name`, which must be a key of SOURCES."""
     if name == "failing":
         return Q(is_active=True, failures__gt=0)
     return Q(pk__in=Quarantined.objects.filter(replayed_at=None).values("fetch__source"))
 
 
 def _today(now: datetime) -> Q:
-    """Select mentions that were found by a fetch of today.
+    """Return the condition for mentions that were found by a fetch that started today.
 
-    The condition on `source` excludes nothing, but with it PostgreSQL can use the index of fetches.
+    The condition on `source` excludes no row, but it allows PostgreSQL to use the index of fetches.
     """
     fetches = Fetch.objects.filter(source__in=Source.objects.values("pk"))
     return Q(fetch__in=fetches.filter(started_at__gte=midnight(timezone.localdate(now))))

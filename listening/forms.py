@@ -21,7 +21,10 @@ LISTS = ("any_of", "all_of", "none_of")
 
 
 class TermsField(forms.CharField):
-    """A list of words and phrases without duplicates, typed one per line or with commas."""
+    """A list of words and phrases; users type one per line, or separate them by commas.
+
+    Duplicates are removed.
+    """
 
     widget = forms.Textarea(attrs={"rows": 6})
 
@@ -48,14 +51,18 @@ class TermsField(forms.CharField):
         return list(terms)
 
     def validate(self, value: Any) -> None:
-        """Do nothing: `to_python` has validated the terms, with their line numbers."""
+        """Do nothing, because `to_python` has already validated the terms.
+
+        Its error messages contain the line numbers.
+        """
 
 
 class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     """A topic and its words.
 
-    seen: the number of the revision that the form showed. If another user has changed the words
-    since then and the typed words differ, the form refuses them once and shows the conflict.
+    seen: the number of the topic revision that the form showed. If another user has changed the
+    words since then, and the typed words differ from the stored words, the form is refused once and
+    shows the conflict. The next submission replaces the stored words.
     """
 
     any_of = TermsField(label=_("Any of these"), required=False, strip=False)
@@ -123,7 +130,10 @@ def words_of(topic: Topic) -> dict[str, list[str]]:
 
 
 class AddressForm(forms.Form):
-    """Step 1 of adding a source: enter an address, or choose an account that can be listened to."""
+    """Step 1 of adding a source: enter an address, or choose an account.
+
+    Only accounts with which scrm can listen are offered.
+    """
 
     address = forms.CharField(
         label=_("Address of a site or feed"),
@@ -186,7 +196,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SourceForm(SettingsForm):
-    """Step 2 of adding a source: choose one of the addresses that were found, and the settings."""
+    """Step 2 of adding a source: choose one of the addresses found in step 1, and the settings."""
 
     SINCE = (
         ("day", _("Items of the last 24 hours")),
@@ -227,7 +237,7 @@ class SourceForm(SettingsForm):
         return address
 
     def keep(self) -> Source:
-        """Save the source. Its first fetch is due immediately."""
+        """Save the source. The first fetch of the source is due immediately."""
         source: Source = self.save(commit=False)
         now = timezone.now()
         source.kind, source.account = self.kind, self.account

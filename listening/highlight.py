@@ -1,4 +1,4 @@
-"""Mark the words in a text that a topic matched, and escape the rest of the text."""
+"""Mark the words of a text that a topic matched, and escape the rest of the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAD = 60
 
 
 def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
-    """Return `text` escaped, with <mark> around the spans of this field.
+    """Return `text` as escaped HTML, with <mark> around the spans of this field.
 
     The spans may be in any order, and they may overlap.
     """
@@ -24,7 +24,10 @@ def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
 
 
 def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:
-    """Like `highlight`, but with only `most` code points of the text, around the first hit."""
+    """Return an extract of `text` like `highlight`, with at most `most` code points of the text.
+
+    The extract contains the first hit; if there is no hit, it is the beginning of the text.
+    """
     places = _merged(spans, field, len(text))
     first = places[0][0] if places else 0
     start = max(0, min(first - _LEAD, len(text) - most))

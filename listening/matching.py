@@ -1,12 +1,13 @@
 """Find topics in a text: whole words and phrases, ignoring case and accents.
 
-A term is split into words and the gaps between them: "AT&T" is `at` `&` `t`, "@acme" is `@` `acme`.
-A term matches where its words occur as whole words, in the same order and with the same gaps. Any
-white space counts as one space.
+A term is split into words and the gaps between the words: "AT&T" becomes `at` `&` `t`, and "@acme"
+becomes `@` `acme`. A term matches where its words occur as whole words, in the same order and with
+the same gaps. Any sequence of white space counts as one space.
 
-In scripts without spaces between words, each character is a word, so a term also matches inside a
-longer text. A sign at the beginning or end of a term must be there too: "#acme" matches only #acme,
-while "acme" matches #acme, @acme and acme.
+In scripts without spaces between words, for example Chinese, each character counts as a word. So a
+term in such a script also matches in the middle of a longer text. If a term begins or ends with a
+sign, the text must contain that sign too: "#acme" matches only #acme, while "acme" matches #acme,
+@acme and acme.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class TopicQuery:
     """The terms of one topic.
 
     The topic matches if title and text together contain at least one term of `any_of`, all terms of
-    `all_of`, and no term of `none_of`. If any_of is empty, that condition is left out. If any_of
-    and all_of are both empty, the topic never matches.
+    `all_of`, and no term of `none_of`. If `any_of` is empty, no term of `any_of` is required. If
+    `any_of` and `all_of` are both empty, the topic never matches.
     """
 
     key: int
@@ -82,7 +83,10 @@ def compile(queries: Iterable[TopicQuery]) -> Matcher:
 
 
 def validate_terms(terms: list[str]) -> list[str]:
-    """Return an error message for each problem of these terms; none if all are valid."""
+    """Return an error message for each problem of these terms.
+
+    The list is empty if all terms are valid.
+    """
     errors = [error for term in terms if (error := _term_error(term))]
     if len(terms) > MAX_TERMS:
         errors.append(f"There are {len(terms):,} terms; a list can have at most {MAX_TERMS}.")
@@ -103,16 +107,17 @@ def _term_error(term: str) -> str:
 class _Term:
     """A term, split into words and gaps.
 
-    There are gaps before, between and after the words, so there is one more gap than words.
+    There is a gap before each word and one after the last word, so there is one more gap than
+    words. A gap can be empty.
     """
 
     words: list[str]
     gaps: list[str]
 
     def fits(self, parts: list[str], at: int) -> bool:
-        """Whether this term occurs in `parts` such that its first word is at index `at`.
+        """Return whether this term occurs in `parts` with its first word at index `at`.
 
-        parts: the result of `_split`, which is gap, word, gap and so on.
+        parts: the result of `_split`, in which gaps and words alternate.
         """
         last = at + 2 * len(self.words) - 2
         if parts[at : last + 1 : 2] != self.words:
@@ -129,9 +134,9 @@ class _Term:
 
 
 def _is_free(sign: str, gap: str, beyond: str) -> bool:
-    """Whether no other word touches the sign at the beginning or end of a term.
+    """Return whether no other word directly touches the sign at the beginning or end of a term.
 
-    Thus "@acme" does not match joe@acme.
+    For example, "@acme" does not match in joe@acme, because "joe" touches the sign.
     """
     return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
 
@@ -141,7 +146,7 @@ def _gap(gap: str) -> str:
 
 
 def _split(folded: str) -> list[str]:
-    """Split a text into gap, word, gap and so on; the words have odd indexes."""
+    """Split a text into a list in which gaps and words alternate; words have odd indexes."""
     return (_ASCII_WORD if folded.isascii() else _WORD).split(folded)
 
 
@@ -152,7 +157,7 @@ def _term(text: str) -> _Term:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A title or a text, split into words and gaps once for all terms.
+    """A title or a text, which is split into words and gaps once for all terms.
 
     The positions in the original text are computed only if there is a hit.
     """
@@ -182,7 +187,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A query in which each term is replaced by the number of the term."""
+    """A query in which each term is replaced by its index in the matcher's list of terms."""
 
     key: int
     any_of: frozenset[int]
@@ -198,9 +203,10 @@ class _Plan:
 
 
 class Matcher:
-    """Matches all queries while it goes through a text once.
+    """Matches all queries in one pass over a text.
 
-    It looks up each word of the text among the first words of all terms.
+    The matcher looks up each word of the text in a dict whose keys are the first words of all
+    terms.
     """
 
     def __init__(self, queries: tuple[TopicQuery, ...]) -> None:
@@ -219,7 +225,7 @@ class Matcher:
                 self._wanted[number].append(place)
 
     def match(self, title: str, text: str) -> list[Hit]:
-        """Return the hits of the queries that match, in the order of the queries."""
+        """Return one hit for each query that matches, in the order of the queries."""
         found: defaultdict[int, list[tuple[_Reading, int]]] = defaultdict(list)
         for reading in (_Reading("title", title), _Reading("text", text)):
             for number, at in self._hits(reading.parts):
@@ -253,7 +259,10 @@ def _plan(query: TopicQuery, numbers: dict[str, int]) -> _Plan:
 
 
 def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Sort the spans, those of the title first, and merge spans that overlap."""
+    """Merge spans that overlap, and return all spans sorted.
+
+    The spans of the title come before those of the text.
+    """
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.field != "title", span.start, span.end)):
         last = merged[-1] if merged else None

@@ -1,4 +1,4 @@
-"""The rows of a list of mentions, with topics, case, and the text if the user may read it."""
+"""The rows of a list of mentions: each has its topics, its case, and the text if readable."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from listening.models import Match, Mention, Topic
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A mention as a list shows it.
+    """One row of a list of mentions.
 
     title, text: "" if the user may not read the mention.
-    case: the id of its case; 0 if there is no case or the user may not see it.
+    case: the id of the mention's case; 0 if there is no case or the user may not see the case.
     """
 
     mention: Mention

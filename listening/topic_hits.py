@@ -1,4 +1,7 @@
-"""Match texts against the active topics. Each process compiles the topics again after a change."""
+"""Match texts against the active topics.
+
+Each process compiles the topics again after one of them has changed.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ def find_matches(mentions: Iterable[Mention]) -> Hits:
 def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
     """Store the hits of mentions, with one SQL statement.
 
-    recorded: mention id → id of the ledger row, for mentions that were recorded in the ledger.
+    recorded: a mapping from mention id to the id of the ledger row, for the mentions that were
+    recorded in the ledger.
     If a hit is already stored, only its ledger row is updated.
     """
     Match.objects.bulk_create(
@@ -66,14 +70,14 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
 
 
 def keep_offline_matches(hits: Hits) -> None:
-    """Store the hits of ledger rows that have no mention, with one SQL statement."""
+    """Store the hits of offline interactions, which have no mention, with one SQL statement."""
     Match.objects.bulk_create(
         Match(interaction_id=pk, **_columns(hit)) for pk, found in hits.items() for hit in found
     )
 
 
 def _columns(hit: Hit) -> dict[str, Any]:
-    """Return the values of the columns of a Match."""
+    """Return the values of the columns of a Match for this hit."""
     return {"revision_id": hit.key, "spans": _spans(hit)}
 
 
@@ -83,7 +87,10 @@ def _spans(hit: Hit) -> Spans:
 
 @dataclass(frozen=True, slots=True)
 class FoundTopic:
-    """A topic that matched an item. topic, revision: the ids of the topic and of its revision."""
+    """A topic that matched an item.
+
+    topic, revision: the ids of the topic and of the revision that matched.
+    """
 
     name: str
     topic: int
@@ -92,7 +99,7 @@ class FoundTopic:
 
 
 def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
-    """Return the topics whose matches are stored with this ledger row, with one SQL query."""
+    """Return the topics of the matches that are stored for this ledger row, with one SQL query."""
     rows = Match.objects.filter(interaction=interaction).select_related("revision__topic")
     return tuple(
         FoundTopic(row.revision.topic.name, row.revision.topic_id, row.revision_id, row.spans)
@@ -101,7 +108,10 @@ def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
 
 
 def found_topics(hits: Hits) -> dict[int, tuple[FoundTopic, ...]]:
-    """Return the topics that matched each mention or ledger row, with one SQL query."""
+    """Return the topics that matched, by the id of the mention or ledger row.
+
+    This uses one SQL query.
+    """
     revisions = {hit.key for found in hits.values() for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions)
     topics = {

@@ -27,25 +27,32 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         return self.filter(processed_at=None)
 
     def due(self, now: datetime) -> MentionQuerySet:
-        """Unprocessed mentions that no worker has claimed, or whose lease has lapsed."""
+        """Return the unprocessed mentions that no worker has claimed, or whose lease has lapsed."""
         return super().due(now).unprocessed()
 
     def backlog_of(self, source: Source) -> MentionQuerySet:
-        """Mentions of a source that are marked as older than the date from which it opens cases."""
+        """Return the mentions of a source's backlog.
+
+        The backlog contains the items that are older than the date from which the source opens
+        cases.
+        """
         return self.filter(sightings__source=source, backlog=True)
 
     def bring_in(self) -> int:
-        """Make these older mentions due, so that they may open cases; return their number."""
+        """Make these mentions due and no longer part of the backlog, so that they may open cases.
+
+        Returns the number of mentions.
+        """
         return self.update(backlog=False, processed_at=None, attempt=0, lease_until=None)
 
     def claim_batch(
         self, *, now: datetime, lease: timedelta, most: int | None = None
     ) -> list[Mention]:
-        """Claim the oldest due mentions.
+        """Claim the oldest due mentions and return them.
 
-        most: the largest number of mentions; `MAX_MENTIONS_PER_BATCH` if it is None.
-        If the workers of a mention died repeatedly, it is claimed alone, so that it does not delay
-        others.
+        most: the largest number of mentions; if it is None, `MAX_MENTIONS_PER_BATCH`.
+        A mention that was claimed repeatedly without a result is claimed alone, because it may kill
+        the worker and would then delay the other mentions of the batch.
         """
 
         def risky_alone(mentions: list[Mention]) -> list[Mention]:
@@ -61,11 +68,11 @@ class Mention(LeasedRow):
 
     scope, key: see `scrm.channels.base.Item`.
     backlog: whether the item is older than `cases_since` of its source, or had no date in the first
-    fetch. Such an item is stored and matched but opens no case.
+    fetch. An item of the backlog is stored and matched but opens no case.
     author_about: the other facts about the author: verified, bio, place, language.
     mentioned: the keys of the profiles that the item mentions.
     processed_at, attempt, lease_until: the state of the processing.
-    interaction: the ledger row of the item; None if it is not recorded.
+    interaction: the ledger row of the item; None if the item is not recorded in the ledger.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -138,7 +145,7 @@ class Mention(LeasedRow):
 class Enclosure(models.Model):
     """A file that came with a mention.
 
-    It is attached to the interaction as soon as there is one.
+    As soon as the mention is recorded in the ledger, the file is attached to its interaction.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="enclosures")
@@ -150,10 +157,10 @@ class Enclosure(models.Model):
 
 class SightingQuerySet(models.QuerySet["Sighting"]):
     def decisive(self) -> dict[int, Source]:
-        """Return, by mention id, the source that decides how the mention is treated.
+        """Return a dict from mention id to the source that decides how the mention is treated.
 
-        If a mention was found by a source whose items are addressed to us, that source decides. If
-        there are several such sources, or none, the source that found the mention first decides.
+        Sources whose items are addressed to us take precedence over sources that are about us.
+        Among sources with the same precedence, the source that found the mention first decides.
         """
         # The dict keeps the last row of a mention. "for us" sorts after "about us", and among the
         # rows of equal stance the oldest comes last.
@@ -164,7 +171,7 @@ class SightingQuerySet(models.QuerySet["Sighting"]):
 class Sighting(models.Model):
     """The fact that a source found a mention.
 
-    fetch: the first fetch of the source that found it.
+    fetch: the first fetch in which the source found the mention.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
@@ -182,11 +189,11 @@ class Sighting(models.Model):
 
 
 class Match(models.Model):
-    """A topic revision that was found in a mention, or in an offline interaction.
+    """A topic revision that matched a mention or an offline interaction.
 
     mention: None for an offline interaction.
     interaction: the ledger row; None if the mention was not recorded in the ledger.
-    spans: [["text", start, end], …], in code points.
+    spans: the positions of the hits as [["text", start, end], …], in code points.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, null=True, related_name="matches")

@@ -11,11 +11,11 @@ Place = tuple[str, str]
 
 class SeenManager(models.Manager["Seen"]):
     def claim(self, places: set[Place]) -> set[Place]:
-        """Mark items as seen; return the items that were not seen before.
+        """Mark items as seen and return the items that were not seen before.
 
-        Two SQL statements are used for any number of items. Rows are written in the order of their
-        keys, across all chunks of a fetch. So two fetches with the same items wait for each other
-        and do not deadlock.
+        This uses at most two SQL statements for any number of items. The rows are inserted in
+        sorted order, also across the chunks of one fetch. Therefore two fetches with the same items
+        wait for each other and do not deadlock.
         """
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
         # Read before writing: most items of a feed were already there at the last fetch.
@@ -34,12 +34,12 @@ class SeenManager(models.Manager["Seen"]):
             return {by_hash[scope, bytes(key_hash)] for scope, key_hash in cursor.fetchall()}
 
     def known(self, places: set[Place]) -> set[Place]:
-        """Return those of these items that were seen before."""
+        """Return the given items that were seen before."""
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in places}
         return {by_hash[pair] for pair in self._known(list(by_hash))} if by_hash else set()
 
     def _known(self, wanted: list[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Return those of the pairs (scope, hash of the key) that are stored."""
+        """Return the given pairs (scope, hash of the key) that are stored."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT seen.scope, seen.key_hash FROM listening_seen seen "
@@ -51,9 +51,10 @@ class SeenManager(models.Manager["Seen"]):
 
 
 class Seen(models.Model):
-    """An item that was found.
+    """The fact that an item was found.
 
-    The row stays when the text of the item is deleted, so the item never counts as new again.
+    The row is kept when the text of the item is deleted, so that the item never counts as new
+    again.
     """
 
     scope = models.CharField(max_length=600)

@@ -29,15 +29,16 @@ EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 
 class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
-        """Active sources whose next fetch is due and that no worker has claimed."""
+        """Return the active sources whose next fetch is due and that no worker has claimed."""
         return super().due(now).filter(is_active=True, next_fetch_at__lte=now)
 
     @transaction.atomic
     def start_fetch(self, *, now: datetime) -> Fetch | None:
         """Claim the source that has been due longest, and record a new fetch of it.
 
-        `next_fetch_at` moves to the end of the lease. So a source whose workers always die is not
-        due again before the lease ends and does not delay the other sources.
+        `next_fetch_at` is set to the end of the lease. Thus, if the workers of a source always die,
+        the source is not due again before the lease ends, and it does not delay the other sources.
+        Returns None if no source is due.
         """
         lease = timedelta(seconds=settings.FETCH_LEASE_SECONDS)
         order = ("next_fetch_at", "pk")
@@ -52,7 +53,7 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         return source.fetches.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Create the sources that newly connected accounts ask for."""
+        """Create the sources that newly connected accounts list in `sources_to_open`."""
         # Do not read the secrets: this must work even if no key can decrypt them.
         asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
         for account in asking.order_by("pk"):
@@ -88,13 +89,13 @@ class Source(LeasedRow):
     """A place that is fetched regularly: a feed, a mailbox, a search.
 
     stance: whether the items are addressed to us, so that every item opens or updates a case, or
-    about us, so that only items that match a topic do.
-    rhythm: seconds between fetches.
-    topic: the topic whose words the source searches for; None if it is no search for a topic.
+    about us, so that only items that match a topic open or update a case.
+    rhythm: the number of seconds between fetches.
+    cursor: the position at which the last fetch ended, in the format of the channel.
+    cases_since: items older than this open no cases.
+    topic: the topic whose words the source searches for; None if the source searches for no topic.
     daily_budget: the most that fetches may cost in one day (UTC), in millionths of a US dollar;
     None if only the budget of the account limits them.
-    cursor: where the last fetch ended, in the format of the channel.
-    cases_since: older items open no cases.
     """
 
     class Stance(models.TextChoices):
@@ -152,31 +153,36 @@ class Source(LeasedRow):
         return channel(self.kind)
 
     def start_fetch(self, *, now: datetime) -> Fetch | None:
-        """Claim this source and record a new fetch; return None if it is not due or is claimed."""
+        """Claim this source and return a new fetch.
+
+        Returns None if the source is not due, or if it is claimed already.
+        """
         return Source.objects.filter(pk=self.pk).start_fetch(now=now)
 
     def record_success(self, *, cursor: Json, next_after: float | None, now: datetime) -> None:
         """Store the cursor, release the lease and schedule the next fetch.
 
-        Call this only while `Fetch.fence` holds the lock.
+        Call this only in the transaction in which `Fetch.fence` has locked the source.
         """
         self.cursor, self.last_ok_at = dict(cursor), now
         self.failures, self.error = 0, ""
         self._schedule(self.interval(next_after, now=now), now)
 
     def record_failure(self, error: ChannelError, *, now: datetime) -> None:
-        """Store the error, release the lease and schedule a retry. The cursor stays as it was.
+        """Store the error, release the lease and schedule a retry. The cursor is not changed.
 
-        Call this only while `Fetch.fence` holds the lock.
+        Call this only in the transaction in which `Fetch.fence` has locked the source.
         """
         self.failures, self.error = self.failures + 1, error.message
         self._schedule(self.pause_after_failure(error), now)
 
     def interval(self, asked: float | None, *, now: datetime) -> float:
-        """Seconds until the next fetch: our own interval, or longer if the network asked for it.
+        """Return the number of seconds until the next fetch.
 
-        asked: the number of seconds that the listener returned. 0 means that more items wait and
-        the next fetch should start immediately.
+        This is the interval of the source (during the first day at most FIRST_DAY_INTERVAL), or the
+        time for which the network asked, if that is longer.
+        asked: the number of seconds that the listener returned. 0 means that more items are waiting
+        and that the next fetch should start immediately.
         """
         if asked == 0:
             return 0.0
@@ -193,11 +199,11 @@ class Source(LeasedRow):
         )  # fmt: skip
 
     def pause_after_failure(self, error: ChannelError) -> float:
-        """Seconds until the retry.
+        """Return the number of seconds until the retry after a failed fetch.
 
-        If the network asked for a time, it is used, but at least the interval of the source and at
-        most 24 hours. Otherwise the time doubles with each failure, up to 6 hours; after a
-        permanent error it is 6 hours.
+        If the network asked for a time, that time is used, but at least the interval of the source
+        and at most 24 hours. Otherwise a permanent error waits 6 hours. After other errors, the
+        interval of the source is doubled for each failure in succession, up to 6 hours.
         """
         longest = MAX_PAUSE.total_seconds()
         if error.retry_after is not None:
@@ -212,13 +218,13 @@ class Source(LeasedRow):
 
     @property
     def fetch_request(self) -> FetchRequest:
-        """The input for the next fetch, as the channel needs it."""
+        """Return the input that the channel needs for the next fetch."""
         credentials = self.account.credentials if self.account else None
         return FetchRequest(address=self.address, cursor=self.cursor, credentials=credentials)
 
 
 class Fetch(models.Model):
-    """One fetch of one source: its time, its result, and how many items it found.
+    """One fetch of one source, with its time, its result, and the number of items found.
 
     attempt: the number of the claim under which this fetch runs; see `fence`.
     """
@@ -249,11 +255,11 @@ class Fetch(models.Model):
         return f"{self.source} at {self.started_at:%F %T}"
 
     def fence(self) -> Source | None:
-        """Lock and return the source if this fetch still has the claim, otherwise return None.
+        """Lock and return the source if this fetch still has the claim; otherwise return None.
 
-        Without the claim, the fetch is marked as discarded, and the worker must store nothing. That
-        happens if the worker was suspended for longer than its lease and another worker claimed the
-        source.
+        A fetch loses its claim if its worker is suspended for longer than the lease and another
+        worker claims the source. Then the fetch is marked as discarded, and the worker must store
+        nothing.
         """
         mine = Source.objects.filter(pk=self.source_id, attempt=self.attempt)
         source = locked(mine).first()

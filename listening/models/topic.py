@@ -27,8 +27,8 @@ class TopicQuerySet(models.QuerySet["Topic"]):
     def stamped_queries(self) -> tuple[uuid.UUID | None, list[TopicQuery]]:
         """Return the stamp of the topics, and the words of the active topics.
 
-        One SQL query reads both, so they are of the same moment. The stamp is None if no topic is
-        active.
+        One SQL query reads both, so the words belong to this stamp. The stamp is None if no topic
+        is active.
         """
         current = TopicRevision.objects.filter(current_of__in=self.active()).order_by("pk")
         stamp = models.Subquery(TopicStamp.objects.values("stamp")[:1])
@@ -41,7 +41,10 @@ class TopicQuerySet(models.QuerySet["Topic"]):
     model_name="TopicChange", fields=["name", "owner", "is_active", "current"], append_only=True
 )
 class Topic(models.Model):
-    """A subject to listen for. Its words are in revisions, and one of these is the current one."""
+    """A subject to listen for.
+
+    The words of a topic are stored in its revisions, one of which is the current revision.
+    """
 
     name = models.CharField(max_length=120, unique=True)
     purpose = models.CharField(max_length=500, blank=True)
@@ -89,7 +92,7 @@ class Topic(models.Model):
     ) -> TopicRevision:
         """Create a new revision and make it the current one.
 
-        Earlier matches keep their revision.
+        Matches found earlier continue to refer to the revision that they matched.
         """
         # Lock the topic: two admins who save at the same time would create the same revision
         # number.
@@ -109,7 +112,7 @@ class Topic(models.Model):
 
 
 class TopicRevision(models.Model):
-    """The words of a topic from one edit to the next. A revision is never changed."""
+    """The words of a topic between one edit and the next. A revision is never changed."""
 
     topic = models.ForeignKey(Topic, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -131,12 +134,12 @@ class TopicRevision(models.Model):
 
 
 class TopicStamp(models.Model):
-    """One row with a stamp that changes with every SQL statement that changes topics.
+    """A single row with a stamp, which changes with every SQL statement that changes topics.
 
-    If the stamp is unchanged since a process compiled the topics, the process need not read them
-    again. The stamp is random and not a number: after a rollback, the same number would be used
-    again for other topics. A transaction that changes a topic locks this row until the commit, so
-    two changes never overlap.
+    While the stamp is unchanged, a process can use the topics that it compiled before and need not
+    read them again. The stamp is a random UUID and not a counter: after a rollback, a counter would
+    give the same number to different topics. A transaction that changes a topic locks this row
+    until its commit, so two changes never overlap.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)

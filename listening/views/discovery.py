@@ -1,4 +1,8 @@
-"""Add a source in two steps at one URL: find addresses, then choose one and its settings."""
+"""Add a source in two steps at one URL.
+
+In step 1 the user enters an address, and scrm finds what can be fetched there. In step 2 the user
+chooses one of the addresses found, and the settings.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +88,11 @@ def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> Ht
 
 
 def _keep(form: SourceForm) -> Source | None:
-    """Return the saved source, or None with a field error if another admin added it first."""
+    """Save the source and return it.
+
+    If another admin has added the same source in the meantime, this adds a field error to the form
+    and returns None.
+    """
     # The unique constraint decides: another admin may add the same source after the form's check.
     try:
         with transaction.atomic():
@@ -96,7 +104,10 @@ def _keep(form: SourceForm) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One recent item and the topics that match it. age: in seconds; None if it has no date."""
+    """One recent item and the topics that match it.
+
+    age: in seconds; None if the item has no date.
+    """
 
     item: Item
     title: SafeString

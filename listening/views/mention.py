@@ -20,9 +20,9 @@ _RARE = {"today", "answers"}
 
 @require_safe
 def mentions(request: StaffRequest) -> HttpResponse:
-    """List mentions; the mention that was found last comes first.
+    """List the mentions. The mention that was found last comes first.
 
-    only (query string): the names of filters in `filters.ITEMS`; it can be given several times.
+    only (query parameter): the name of a filter in `filters.ITEMS`; it can be given several times.
     """
     names = [name for name in request.GET.getlist("only") if name in filters.ITEMS]
     rows = _page(_filtered(names), request.GET.get("before", ""), few=bool(_RARE & {*names}))
@@ -45,11 +45,12 @@ def _filtered(names: list[str]) -> QuerySet[Mention]:
 
 
 def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
-    """Return one page of mentions and one mention more; the one found last comes first.
+    """Return one page of mentions and one mention more.
 
-    few: whether the filters select few mentions. PostgreSQL then sorts the selected mentions.
-    Otherwise it reads them in the order of the primary key, which would read nearly all mentions if
-    only few are selected.
+    The mention that was found last comes first.
+    few: whether the filters select only few mentions. If so, PostgreSQL sorts the selected
+    mentions. If not, PostgreSQL reads mentions in the order of the primary key; this would be slow
+    with few selected mentions, because nearly all mentions would be read.
     """
     last = number(before)
     if last is not None:
@@ -58,9 +59,9 @@ def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
 
 
 def _tabs(names: list[str]) -> list[tuple[str, str, bool]]:
-    """Return (query string, label, whether it is selected) for each tab.
+    """Return (query string, label, whether the tab is selected) for each tab.
 
-    If the list is limited to today, the tabs keep that limit.
+    If the list is limited to today's mentions, the links of the tabs keep that limit.
     """
     day = ["today"] if "today" in names else []
     selected = next((name for name in names if name != "today"), "")

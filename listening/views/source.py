@@ -29,7 +29,10 @@ _MAX_QUARANTINED = 20
 
 @require_safe
 def sources(request: StaffRequest) -> HttpResponse:
-    """List all sources. only (query string): the name of a filter in `filters.SOURCES`."""
+    """List all sources, or only those that a filter selects.
+
+    only (query parameter): the name of a filter in `filters.SOURCES`.
+    """
     only = request.GET.get("only", "")
     rows, label = _with_health(), filters.SOURCES.get(only, "")
     if label:
@@ -39,7 +42,10 @@ def sources(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 def source(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show a source with its newest items and its health; htmx polls only for these two parts."""
+    """Show a source with its newest items and its health.
+
+    A request by htmx gets only the items and the health, because the page polls only for these.
+    """
     row = get_object_or_404(_with_health(), pk=pk)
     if request.htmx:
         context = {"source": row, **_items_part(request, row)}
@@ -63,7 +69,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause fetching, or resume fetching if `to` is "active"."""
+    """Pause fetching, or resume it if the POST parameter `to` is "active"."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -86,7 +92,7 @@ def fetch(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def bring_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Process the older items of a source that have opened no cases so far; now they may."""
+    """Process the backlog of a source, so that these older items may now open cases."""
     row = get_object_or_404(Source, pk=pk)
     count = Mention.objects.backlog_of(row).bring_in()
     nudge("scrm.pipeline.process")
@@ -116,7 +122,8 @@ def replay(request: StaffRequest, pk: int) -> HttpResponse:
 def _with_health() -> SourceQuerySet:
     """Annotate sources with the number of new items in the last seven days.
 
-    lately: the sum of the seven days. daily: the average per day.
+    lately: the number for the seven days together.
+    daily: the average number per day.
     """
     week = timezone.now() - timedelta(days=7)
     lately = Coalesce(Sum("fetches__new", filter=Q(fetches__started_at__gte=week)), 0)
@@ -142,8 +149,9 @@ def _page(
 def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
     """Return the template context of the list of items.
 
-    refresh: seconds until the page polls again. It is 2 until the first fetch has ended and 10
-    afterwards. It is 0, so that the page does not poll, on later pages and if the source is paused.
+    refresh: the number of seconds until the page polls again. It is 2 until the first fetch has
+    ended, and 10 afterwards. It is 0 on all pages after the first and if the source is paused; then
+    the page does not poll.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
@@ -160,7 +168,7 @@ def _items(request: StaffRequest, row: Source) -> tuple[list[Shown], int]:
     """Return a page of the source's mentions, and the key with which to request the next page.
 
     The key is 0 if there is no next page. The pages follow the order in which the mentions were
-    found, because there is an index for it; on each page, the newest mention comes first.
+    found, because an index has this order. Within each page, the newest mention comes first.
     """
     before = number(request.GET.get("before", ""))
     found = row.sightings.select_related("mention").order_by("-mention")

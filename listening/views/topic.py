@@ -74,7 +74,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def pause(request: StaffRequest, pk: int) -> HttpResponse:
-    """Pause listening for a topic, or resume listening if `to` is "active"."""
+    """Pause listening for a topic, or resume it if the POST parameter `to` is "active"."""
     row = get_object_or_404(Topic, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
@@ -85,7 +85,10 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _initial_values() -> dict[str, Any]:
-    """Return initial values for the first topic: the name and the handles of the organisation."""
+    """Return initial values for the first topic: the organisation's name and its handles.
+
+    If a topic exists already, the result is empty.
+    """
     here = Workspace.objects.here()
     if here is None or Topic.objects.exists():
         return {}
