@@ -1,4 +1,4 @@
-"""Start child processes that end with their parent, and end processes that were left over."""
+"""Start child processes that end with their parent, and end processes left by earlier runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 @dataclass(frozen=True)
 class Identity:
-    """The system user of a child. passes: whether it may read directories closed to this user."""
+    """The system user and group of a child process.
+
+    passes: whether the child may read files and directories that its user may not read otherwise.
+    """
 
     uid: int
     gid: int
@@ -44,10 +47,11 @@ def spawn(
     identity: Identity | None = None,
     session: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that gets `death_signal` when the *thread* that called this ends.
+    """Start a child process, which gets `death_signal` when the *thread* that called this ends.
 
-    Call it from the main thread. With `session` the child leads its own process group; without it,
-    it stays in the terminal's foreground and keeps standard input.
+    Therefore, call this from the main thread. If `session` is true, the child leads its own session
+    and process group. Otherwise the child stays in the foreground of the terminal and keeps the
+    standard input.
     """
     # If a signal handler raised while Popen forks, the exception or the child would be lost.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -100,7 +104,10 @@ def _become(identity: Identity) -> None:
 
 
 def _keep(capability: int) -> bool:
-    """Drop all capabilities except this one, which the program that is executed next keeps."""
+    """Drop all capabilities except the given one; the program that is executed next keeps that one.
+
+    Returns whether this succeeded.
+    """
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     if _libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)) != 0:
@@ -109,13 +116,16 @@ def _keep(capability: int) -> bool:
 
 
 def started_at(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None if it does not exist."""
+    """Return when a process started, in clock ticks since the boot of the machine.
+
+    Returns None if the process does not exist.
+    """
     stat = _stat(pid)
     return None if stat is None else int(stat[19])
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists and is not merely waiting to be reaped."""
+    """Return whether a process exists and is not a zombie."""
     stat = _stat(pid)
     return stat is not None and stat[0] != "Z"
 
@@ -129,16 +139,16 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def marked(mark: str) -> list[int]:
-    """Return the processes that inherited this mark in their environment, in any session.
+    """Return the ids of all processes that have this mark in their environment.
 
-    This process is not included.
+    Child processes inherit the mark, even in another session. This process itself is not included.
     """
     wanted = f"{MARK}={mark}".encode()
     return [pid for pid in _pids() if pid != os.getpid() and wanted in _environ(pid)]
 
 
 def working_in(directory: Path, program: str) -> list[int]:
-    """Return the processes of a program whose working directory is `directory`."""
+    """Return the ids of the processes of a program whose working directory is `directory`."""
     place = str(directory.resolve())
     return [
         pid
@@ -181,7 +191,10 @@ def send(pids: Iterable[int], signum: int, *, group: bool = False) -> None:
 
 
 def end(pids: Sequence[int], *, first: int = signal.SIGTERM, within: float) -> None:
-    """Ask these processes to end, and kill those that still run after `within` seconds."""
+    """Send the signal `first` to processes.
+
+    Those that still run after `within` seconds are killed.
+    """
     send(pids, first)
     if not gone(pids, within=within):
         send([pid for pid in pids if alive(pid)], signal.SIGKILL)
@@ -189,7 +202,7 @@ def end(pids: Sequence[int], *, first: int = signal.SIGTERM, within: float) -> N
 
 
 def end_marked(mark: str, *, within: float) -> None:
-    """End all processes that inherited the mark, including processes forked meanwhile."""
+    """End all processes that inherited the mark, including processes that are forked meanwhile."""
     # Search several times, because a process may fork between the search and the signal.
     for _ in range(3):
         if not (pids := marked(mark)):
@@ -198,7 +211,10 @@ def end_marked(mark: str, *, within: float) -> None:
 
 
 def gone(pids: Sequence[int], *, within: float) -> bool:
-    """Wait until none of these processes runs; return False if time ran out."""
+    """Wait until none of these processes runs.
+
+    Returns False if one of them still runs after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while any(alive(pid) for pid in pids):
         if time.monotonic() > deadline:

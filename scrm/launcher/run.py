@@ -1,6 +1,6 @@
-"""`make run`: start everything that scrm needs under one process supervisor, on one address.
+"""`make run`: start everything that scrm needs, with one process supervisor and one URL.
 
-Ctrl-C stops everything. State and logs are in var/.
+Ctrl-C stops all processes. The state and the logs are in the directory var/.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IGNORE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """The commands to run and their address; `make run` uses `plan()`."""
+    """The commands to run, and the host and port of the web server; `make run` uses `plan()`."""
 
     processes: Mapping[str, Command]
     migrate: Command
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def loopback(self) -> str:
-        """Return the address for requests from this machine."""
+        """Return the host name or IP address for requests from this machine to the web server."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "localhost") else self.host
 
     @property
@@ -57,7 +57,7 @@ class Plan:
 
 
 def plan(env: Mapping[str, str] = os.environ) -> Plan:
-    """Return the plan of `make run`; HOST, PORT and SAMPLE change it."""
+    """Return the plan of `make run`. The environment variables HOST, PORT and SAMPLE change it."""
     host, port = env.get("HOST", "127.0.0.1"), env.get("PORT", "8000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ServiceError(f"PORT must be a number from 1 to 65535, not {port!r}.")
@@ -92,7 +92,10 @@ def plan(env: Mapping[str, str] = os.environ) -> Plan:
 
 
 def write_state(plan: Plan, mark: str, children: Sequence[int]) -> None:
-    """Store which processes run: if the process supervisor is killed, the next start ends them."""
+    """Store which processes are running.
+
+    If the process supervisor is killed, the next start reads this file and ends these processes.
+    """
     state = {
         "pid": os.getpid(),
         "url": plan.url,
@@ -113,9 +116,10 @@ def read_state(plan: Plan) -> dict[str, object]:
 
 
 def end_leftovers(plan: Plan) -> None:
-    """End the processes that an earlier, killed process supervisor left running.
+    """End the processes that are still running because an earlier process supervisor was killed.
 
-    The start time must match too, because the kernel may have given the pid to another process.
+    A process is ended only if its start time also matches, because the kernel may have given the
+    process id to another process. Processes with the mark of the earlier run are ended too.
     """
     state = read_state(plan)
     children = state.get("children")
@@ -143,7 +147,10 @@ def refuse_taken_port(plan: Plan) -> None:
 
 
 def environment(plan: Plan, mark: str) -> dict[str, str]:
-    """Return the environment variables of every child; variables already set keep their value."""
+    """Return the environment variables of every child process.
+
+    A variable that is already set in this process keeps its value.
+    """
     given = {
         **keys(plan.var / "secrets.env"),
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
@@ -156,7 +163,7 @@ def environment(plan: Plan, mark: str) -> dict[str, str]:
 
 
 def empty(database_url: str) -> bool:
-    """Whether the database has no user yet."""
+    """Return whether the database contains no user."""
     with (
         closing(psycopg2.connect(database_url)) as connection,
         connection.cursor() as cursor,
@@ -166,7 +173,10 @@ def empty(database_url: str) -> bool:
 
 
 def once(command: Command, env: Mapping[str, str]) -> None:
-    """Run a command that must succeed before the rest can start."""
+    """Run a command that must succeed before the processes of the plan can start.
+
+    Raises ServiceError if the command fails.
+    """
     code = processes.spawn(command, env=env).wait()
     if code != 0:
         raise ServiceError(f"`{' '.join(command[1:])}` failed with code {code}; see above.")
@@ -237,7 +247,10 @@ def ignore_signals() -> None:
 
 
 class Interrupt:
-    """Turns a signal into KeyboardInterrupt; quick repetitions are ignored while scrm stops."""
+    """A signal handler that raises KeyboardInterrupt.
+
+    A signal that follows the last one within IGNORE_SECONDS is ignored.
+    """
 
     def __init__(self) -> None:
         self.last = -IGNORE_SECONDS

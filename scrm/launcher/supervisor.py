@@ -1,4 +1,4 @@
-"""The process supervisor: keeps processes running, shows their output, and stops them."""
+"""The process supervisor keeps processes running, prints their output, and stops them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ Command = Sequence[str]
 
 
 class Screen:
-    """Prints lines of several processes with their names, and writes one log file for each."""
+    """Prints the output lines of several processes with their names, and logs them to files.
+
+    Each process has its own log file.
+    """
 
     def __init__(self, names: Sequence[str], logs: Path) -> None:
         self.width = max(map(len, names))
@@ -53,7 +56,7 @@ class Screen:
 
 @dataclass
 class Process:
-    """One process of the plan, in its own process group, restarted when it dies."""
+    """One process of the plan, in its own process group. It is started again when it ends."""
 
     name: str
     command: Command
@@ -78,7 +81,7 @@ class Process:
         return self.child.stdout
 
     def read(self) -> bool:
-        """Show the available lines; return False at the end of the output."""
+        """Print the available lines of output; return False at the end of the output."""
         data = self.output.read(65536)
         if data is None:
             return True
@@ -90,7 +93,11 @@ class Process:
         return bool(data)
 
     def died(self) -> None:
-        """Clean up after the process has died, report this, and set the time of the next start."""
+        """Handle the end of the process.
+
+        This kills its children, prints the reason, and sets the time of the next start. If the
+        process ends repeatedly soon after its start, the next start is delayed.
+        """
         assert self.child is not None
         # End its children too, because they could still use the port or go on working.
         processes.send([self.child.pid], signal.SIGKILL, group=True)
@@ -107,7 +114,7 @@ class Process:
 
 
 class Supervisor:
-    """Keeps the processes and our own servers running until `stop` is called."""
+    """Keeps the processes, and the PostgreSQL and Redis that scrm started, running until `stop`."""
 
     def __init__(
         self,
@@ -126,7 +133,11 @@ class Supervisor:
         self.asked = self.reported = time.monotonic()
 
     def run(self, *, on_change: Callable[[list[int]], None], on_ready: Callable[[], None]) -> None:
-        """Run until an exception is raised. `on_change` gets all process ids after each start."""
+        """Keep the processes running until an exception is raised, for example KeyboardInterrupt.
+
+        on_change: called after each start of processes, with the ids of all processes.
+        on_ready: called once, when the web server is ready.
+        """
         while True:
             if self._keep_running():
                 # Store the ids at once: if this process is killed, the next start ends them by id.
@@ -144,7 +155,10 @@ class Supervisor:
                 self.selector.unregister(key.fileobj)
 
     def _keep_running(self) -> bool:
-        """Start servers and processes that are due; return whether any process was started."""
+        """Start servers and processes that have ended; return whether any process was started.
+
+        A process is started only when the delay after its last end is over.
+        """
         # Start the servers first, because the processes need them.
         for server in self.servers:
             if not server.running:
@@ -171,7 +185,11 @@ class Supervisor:
         process.died()
 
     def _answers(self) -> bool:
-        """Request /readyz a few times a second; print its answer if the start takes long."""
+        """Request /readyz and return whether the web server is ready.
+
+        A request is made at most four times a second. If the start takes long, the response is
+        printed.
+        """
         now = time.monotonic()
         if now - self.asked < 0.25:
             return False
@@ -190,7 +208,7 @@ class Supervisor:
         return status == 200
 
     def stop(self) -> None:
-        """Ask every process to end, show its last lines, and kill what is left."""
+        """Send SIGTERM to every process, print the last output, and kill what still runs."""
         deadline = time.monotonic() + PATIENCE
         children = [process.child for process in self.processes if process.child is not None]
         processes.send([child.pid for child in children], signal.SIGTERM, group=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for a machine without them, and the keys that scrm needs to start."""
+"""PostgreSQL and Redis for a machine that has neither, and the keys that scrm needs to start."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class Services:
 def services(
     data: Path, *, durable: bool = True, env: Mapping[str, str] = os.environ
 ) -> Iterator[Services]:
-    """Provide PostgreSQL and Redis: those in the environment variables, or else our own servers.
+    """Provide the URLs of PostgreSQL and Redis.
 
-    Our own servers are stopped at the end. With `durable=False`, which is only for tests, committed
-    data may be lost in a power cut.
+    If the environment variable DATABASE_URL or REDIS_URL is not set, a server of our own is started
+    instead, and it is stopped at the end. With `durable=False`, which is only for tests, a power
+    cut may destroy committed data.
     """
     postgres, cache = (
         Postgres(data / "postgres", durable=durable),
@@ -61,10 +62,10 @@ def services(
 
 
 def keys(path: Path) -> dict[str, str]:
-    """Return the signing and encryption keys of this workspace, which the first start creates.
+    """Return the signing key and the encryption key of this workspace as environment variables.
 
-    If the file is lost, the stored passwords of all accounts are lost too, so back it up with the
-    database.
+    The first call creates the file `path` with new keys. If the file is lost, the stored passwords
+    of all accounts cannot be decrypted, so back up the file with the database.
     """
     if not path.exists():
         made = {

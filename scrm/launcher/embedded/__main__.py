@@ -1,9 +1,9 @@
-"""Run a command with a PostgreSQL and a Redis of its own.
+"""Run a command with its own PostgreSQL and its own Redis.
 
     python -m scrm.launcher.embedded --data var/test --fresh -- pytest -q
 
-starts a server for each of DATABASE_URL and REDIS_URL that is not set, runs the command with both
-variables set (and with the keys that scrm needs), and stops everything.
+This starts PostgreSQL if DATABASE_URL is not set, and Redis if REDIS_URL is not set. It runs the
+command with both variables and with the keys that scrm needs. Then it stops everything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from scrm.launcher.embedded import Postgres, ServiceError, keys, locked, service
 
 @contextmanager
 def throw_away(parent: Path) -> Iterator[Path]:
-    """Provide a data directory for one run, and remove the directories that killed runs left."""
+    """Provide an unused data directory for one run, and remove it at the end.
+
+    This also removes the directories of earlier runs that were killed.
+    """
     for old in parent.glob("[0-9]*"):
         # Locking fails if a run still uses the directory.
         with suppress(ServiceError), locked(old / "services.lock"):

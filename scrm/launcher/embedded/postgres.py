@@ -1,4 +1,4 @@
-"""PostgreSQL from a Python package."""
+"""Run PostgreSQL from a Python package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 
 
 class Postgres(Server):
-    """PostgreSQL 18 on a Unix socket only, in a directory that only its user can enter."""
+    """PostgreSQL 18, which is reachable only through a Unix socket.
+
+    Only the system user of the server can enter the directory of the socket.
+    """
 
     program = "postgres"
     # The signals of a fast and of an immediate shutdown; after the latter, the next start replays
@@ -58,7 +61,10 @@ class Postgres(Server):
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _initialise(self) -> None:
-        """Create the cluster in a new directory and rename it, so that it is always complete."""
+        """Create the database cluster in a temporary directory, then rename the directory.
+
+        So the data directory either does not exist or contains a complete cluster.
+        """
         new = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         private_directory(new, self.identity)
@@ -94,7 +100,10 @@ class Postgres(Server):
         ]
 
     def answers(self) -> bool:
-        """Whether the database answers. At the first start, this also creates the database."""
+        """Return whether the server accepts connections.
+
+        At the first start, this also creates the database.
+        """
         place = f"host={self.sockets} user={SYSTEM_USER} connect_timeout=5"
         try:
             connection = psycopg2.connect(f"{place} dbname=postgres")

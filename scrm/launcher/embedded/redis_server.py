@@ -1,4 +1,4 @@
-"""Run Redis, from the machine or from a Python package."""
+"""Run Redis, either from the machine or from a Python package."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ REDIS_PORTS = range(20_000, 32_000)  # below the ports that the system uses for 
 
 
 class Redis(Server):
-    """Redis on loopback, with a password. Its data are only in memory; no work depends on them.
+    """Redis on a loopback port, with a password.
 
-    The port stays the same after stop() and start(), so that clients find it again.
+    Its data are only in memory, because no work is lost without them. The port stays the same after
+    stop() and start(), so that clients can reconnect.
     """
 
     program = "redis-server"
@@ -64,7 +65,7 @@ class Redis(Server):
 def free_port(data: Path) -> int:
     """Return a free loopback port.
 
-    The search starts at a number derived from the data directory.
+    The search starts at a port derived from the path of the data directory.
     """
     offset = int(hashlib.sha256(str(data).encode()).hexdigest(), 16)
     for step in range(len(REDIS_PORTS)):

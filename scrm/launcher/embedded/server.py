@@ -1,4 +1,4 @@
-"""Start and stop a server process of our own, with its system user and its data."""
+"""Start and stop a server process of our own; it has its own data and, as root, its own user."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SYSTEM_USER = "scrm"
 
 
 class ServiceError(Exception):
-    """A server cannot be started; the message says why and what to do."""
+    """A server cannot be started. The message says why and what the user can do."""
 
 
 class Server:
-    """One server process, with its data in a directory that nothing else uses."""
+    """One server process. Nothing else uses its data directory."""
 
     program: str
     stop_signals: tuple[tuple[int, float], ...]
@@ -48,7 +48,10 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def start(self, *, within: float = 60) -> None:
-        """End the server of an earlier run, start a new one, and wait until it answers."""
+        """End the server of an earlier run, start a new one, and wait until it answers.
+
+        within: the largest time to wait for the answer, in seconds.
+        """
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.identity = runner(self.data)
         # End the old server first, because two servers on the same data would destroy the data.
@@ -81,7 +84,10 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop the server cleanly if possible, else by force; if it is frozen, wake it first."""
+        """Stop the server: ask for a clean shutdown first, and kill the server if it does not end.
+
+        A frozen server is resumed first, because it could not handle the signal otherwise.
+        """
         if self.process is None:
             return
         self.thaw()
@@ -93,14 +99,14 @@ class Server:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the server, without letting it clean up."""
+        """Kill the server with SIGKILL, so that it cannot clean up."""
         if self.running:
             processes.send([self.pid], signal.SIGKILL)
             assert self.process is not None
             self.process.wait()
 
     def freeze(self) -> None:
-        """Freeze the server: its connections stay open, but it does not answer."""
+        """Suspend the server with SIGSTOP: its connections stay open, but it does not answer."""
         processes.send([self.pid], signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -123,7 +129,10 @@ class Server:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with this process. Raises ServiceError if another run holds it."""
+    """Hold a file lock, which also ends if this process dies.
+
+    Raises ServiceError if another run holds the lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         try:
@@ -136,9 +145,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def runner(data: Path) -> processes.Identity | None:
-    """Return the system user as whom a server runs: the owner of its data.
+    """Return the system user of the server process, or None to use the current user.
 
-    PostgreSQL refuses to run as root.
+    Only root starts a server as another user, because PostgreSQL refuses to run as root. This user
+    is the owner of the data directory, if that is not root, or else a special system user.
     """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
@@ -154,7 +164,7 @@ def runner(data: Path) -> processes.Identity | None:
 
 
 def closed(path: Path) -> bool:
-    """Whether some users cannot enter one of the directories above `path`."""
+    """Return whether a directory above `path` cannot be entered by all users."""
     return any(not parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
 
 
@@ -176,7 +186,10 @@ def _system_user() -> pwd.struct_passwd:
 
 
 def private_directory(path: Path, identity: processes.Identity | None) -> None:
-    """Make a directory that only the server's user can enter; refuse one that another user made."""
+    """Make a directory that only the system user of the server can enter.
+
+    Raises ServiceError if the directory exists and belongs to another user.
+    """
     owner = identity.uid if identity else os.geteuid()
     path.mkdir(mode=0o700, exist_ok=True)
     # lstat, because in /tmp another user could have put a link in the place of the directory.
