@@ -1,4 +1,7 @@
-"""Set the clock for the sample, whose story begins weeks ago; the code uses `timezone.now`."""
+"""Set the clock for the sample, because the events of the sample happen in the past weeks.
+
+All code gets the current time from `timezone.now`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from django.utils import timezone
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """Make `timezone.now` return `moment`, in a process that does nothing else meanwhile."""
+    """Make `timezone.now` return `moment` in this process.
+
+    Use this only in a process that does nothing else meanwhile.
+    """
     with patch.object(timezone, "now", lambda: moment):
         yield

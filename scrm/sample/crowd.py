@@ -1,4 +1,4 @@
-"""Three weeks of everyday posts and staff work around the story."""
+"""Three weeks of everyday posts and everyday staff work, which surround the story of the sample."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PASSERS_BY = tuple(
 
 
 def talk(stage: Stage, start: datetime, end: datetime, *, number: int) -> None:
-    """Let people write `number` posts at random times between two moments."""
+    """Let simulated people write `number` posts at random times between `start` and `end`."""
     for _ in range(number):
         with at(start + (end - start) * stage.rng.random()):
             stage.rng.choices(tuple(_ACTIONS), tuple(_ACTIONS.values()))[0](stage)
@@ -71,7 +71,10 @@ _ACTIONS: dict[Callable[[Stage], None], int] = {_public_post: 19, _mail: 3, _mes
 
 
 def work(stage: Stage, *, share: float) -> None:
-    """Let the staff handle some of the waiting cases, the oldest first. share: a part of 1."""
+    """Let the staff handle some of the waiting cases, the oldest first.
+
+    share: the part of the cases to handle, from 0 to 1.
+    """
     waiting = Case.objects.active().exclude(profile__links__contact__name="Ron Calder")
     for case in waiting.order_by("last_inbound_at").select_related("department", "profile"):
         if stage.rng.random() < share:
@@ -108,7 +111,10 @@ def _answer(stage: Stage, case: Case, person: User) -> None:
 
 
 def _last_place(case: Case) -> Place | None:
-    """Return the place of the customer's last message, if the department may answer there."""
+    """Return the place where the customer wrote last.
+
+    Returns None if the department may not answer there.
+    """
     conversation = case.last_inbound.conversation_id if case.last_inbound else None
     places = places_for(case)
     return next((p for p in places if p.conversation and p.conversation.pk == conversation), None)
@@ -145,7 +151,7 @@ _CASE_ACTIONS: dict[Callable[[Stage, Case, User], None], int] = {
 
 
 def _answer_back(stage: Stage) -> None:
-    """Let some people reply to our answers of the last hour."""
+    """Let some people reply to the responses that we sent in the last hour."""
     now = timezone.now()
     unanswered = Delivery.objects.filter(
         state="sent", sent_at__gt=now - timedelta(hours=1), feedback=None, response__audience="one"
@@ -166,7 +172,7 @@ def _answer_back(stage: Stage) -> None:
 
 
 def _judge(stage: Stage) -> None:
-    """Confirm most of the proposed outcomes; leave some for the user to judge."""
+    """Accept most of the proposed outcomes of feedback, and leave some for the user to judge."""
     fresh = Feedback.objects.filter(outcome="", at__gte=timezone.now() - timedelta(days=1))
     for feedback in fresh.exclude(proposed="").select_related("response"):
         if stage.rng.random() < 0.7:

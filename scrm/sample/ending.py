@@ -1,8 +1,8 @@
-"""Remove the sample, and start a real workspace with the rows that the user made meanwhile.
+"""Remove the sample and start a real workspace, in which the rows that the user made are kept.
 
 The ledger refuses DELETE, so single rows cannot be removed. Instead, the rows to keep are copied,
 all tables are emptied at once, and the copies are written back. This happens only if the database
-has the row `Sample`, which only `load_sample` writes. See docs/decisions/0006.
+has the marker row `Sample`, which only `load_sample` writes. See docs/decisions/0006.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ Counts = list[tuple[str, int]]
 
 
 class NotSample(Exception):
-    """The database has no sample to remove. Nothing was changed."""
+    """The database contains no sample to remove. Nothing was changed."""
 
 
 class Busy(Exception):
-    """Some work is in progress, so nothing was changed."""
+    """A worker is using data of the sample, or a lock was not available. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """The name and login that the remaining admin gets."""
+    """The new name, email address and password of the admin who remains."""
 
     name: str
     email: str
@@ -70,9 +70,9 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be removed and what would stay, as labels and numbers.
+    """The rows that would be removed and kept, as pairs of a label and a number.
 
-    given: how many rows of removed users the admin will own.
+    given: how many rows that belong to removed users would then belong to the admin.
     """
 
     goes: Counts
@@ -82,7 +82,7 @@ class Preview:
 
 @transaction.atomic
 def preview(admin: User) -> Preview:
-    """Count the rows that would be removed and kept, without changing anything."""
+    """Count the rows that would be removed and kept. Nothing is changed."""
     given = keeping.set_aside(admin)
     counts = [
         (label, model._default_manager.count(), keeping.number_kept(model))
@@ -95,10 +95,13 @@ def preview(admin: User) -> Preview:
 
 
 def start_for_real(workspace: Workspace, *, by: User, newcomer: Newcomer, session: str) -> User:
-    """Remove the sample and start anew; `by` becomes the admin, with the newcomer's name.
+    """Remove the sample and start a real workspace with the user `by` as its admin.
 
-    Either everything is done or nothing. session: the key of the session that stays; all other
-    sessions are logged out. Raises NotSample, or Busy if work was in progress for several seconds.
+    The admin gets the name, email address and password of `newcomer`. Either everything is done or
+    nothing.
+    session: the key of the session that is kept; all other sessions are logged out.
+    Raises NotSample if the database has no sample. Raises Busy if work was in progress for several
+    seconds.
     """
     password = make_password(newcomer.password)  # slow, so not while all tables are locked
 
@@ -155,7 +158,7 @@ def _replace(
 
 
 def _create_defaults(admin: User) -> None:
-    """Create the rows that every workspace begins with, if they are missing."""
+    """Create the departments, account and rules with which every workspace begins, if missing."""
     departments = {department.name: department for department in Department.objects.all()}
     departments = departments or found_departments(admin)
     if not Account.objects.filter(kind="manual").exists():
@@ -167,15 +170,19 @@ def _create_defaults(admin: User) -> None:
 def _tables() -> list[str]:
     """Return all tables that may contain rows of the sample.
 
-    TRUNCATE does not reset ids, so that no old link leads to a new row. If a table is missing here
-    and refers to one of these, PostgreSQL refuses the TRUNCATE.
+    TRUNCATE does not reset the sequences of ids, so an old link never leads to a new row. If a
+    table is missing here and refers to one of these tables, PostgreSQL refuses the TRUNCATE.
     """
     emptied = keeping.tables(TableRule.DELETED, TableRule.NEWER_KEPT, TableRule.DEPENDS)
     return sorted(connection.ops.quote_name(model._meta.db_table) for model in emptied)
 
 
 def _let_nobody_in() -> None:
-    """Lock all tables: current transactions finish first; later ones wait and find no rows."""
+    """Lock all tables that are emptied.
+
+    Transactions that are already running finish first. Later transactions wait, and then find no
+    rows of the sample.
+    """
     with connection.cursor() as cursor:
         # Limit the time, because while we wait for a lock, all others wait for us.
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_SECONDS}s"])
@@ -183,11 +190,11 @@ def _let_nobody_in() -> None:
 
 
 def _is_busy(now: datetime) -> bool:
-    """Whether a worker is at work and would afterwards write data of the sample.
+    """Return whether a worker is at work and would write data of the sample afterwards.
 
-    The work can be a delivery, a job, or a mention of the user's own source, because mentions are
-    matched with topics and rules of the sample. Fetches and the sandbox may go on: they will find
-    that their fence has changed or that their rows are removed.
+    The work can be a delivery, a job, or the processing of a mention from the user's own source,
+    because mentions are matched with topics and rules of the sample. Fetches and the sandbox may
+    continue, because they notice that they have lost their claim or that their rows are gone.
     """
     waiting = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (
@@ -205,7 +212,10 @@ def _files() -> Iterator[str]:
 
 
 def _tidy(files: set[str]) -> None:
-    """Delete files after the commit. If the process dies here, only unused files remain."""
+    """Delete the sample's files and the stored logins, after the commit.
+
+    If the process dies before all files are deleted, only unused files remain.
+    """
     for name in files:
         default_storage.delete(name)
     logins.forget()

@@ -16,9 +16,9 @@ _SECRET = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
 
 class StartForm(WorkspaceForm):
-    """The form with the name of the new organisation and its admin.
+    """The form for the name of the new organisation and for its admin.
 
-    The organisation's name is typed twice, so that nobody removes the sample by mistake.
+    The user types the organisation's name twice, so that nobody removes the sample by mistake.
     """
 
     name = forms.CharField(label=_("Your name"), max_length=200)

@@ -1,8 +1,9 @@
-"""Which rows stay when the sample is removed: the user's own, unless they need the sample.
+"""Choose the rows to keep when the sample is removed.
 
-Each table has a rule that says which rows are kept. Then every row whose foreign key points at a
-dropped row is dropped too, until no more rows are dropped. Foreign keys to removed users are the
-exception: they are set to the remaining admin.
+The user's own rows are kept, unless they need rows of the sample. Each table has a rule that says
+which of its rows are candidates. Then every row with a foreign key to a row that is not kept (a
+dropped row) is dropped too, and this is repeated until no more rows are dropped. Foreign keys to
+removed users are the exception: they are changed to the remaining admin.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def tables(*rules: TableRule) -> list[Model]:
 def set_aside(admin: User) -> int:
     """Copy the rows to keep into temporary tables, which exist until the transaction ends.
 
-    Return how many rows of removed users the remaining admin will own.
+    Returns how many rows of removed users will belong to the remaining admin.
     """
     kept = tables(TableRule.NEWER_KEPT, TableRule.DEPENDS)
     for model in kept:
@@ -100,7 +101,7 @@ def set_aside(admin: User) -> int:
 
 
 def put_back() -> None:
-    """Write the copies back into the empty tables, unchanged."""
+    """Insert the copied rows, unchanged, into the tables, which were emptied in the meantime."""
     with pgtrigger.ignore():  # these rows are not new, so triggers must not record them
         for model in tables(TableRule.NEWER_KEPT, TableRule.DEPENDS):
             names = ", ".join(map(_quoted, _columns(model)))
@@ -115,7 +116,7 @@ def number_kept(model: Model) -> int:
 
 
 def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
-    """Return the rows that the table's rule keeps, without those of the sandbox."""
+    """Return the rows that the table's rule keeps, without rows of the sandbox."""
     rows = model._default_manager.all()
     if TABLE_RULES[model._meta.label] is TableRule.NEWER_KEPT:
         rows = rows.filter(Q(pk__gt=marker.newest(model)) | _older_rows_in_use(model, admin))
@@ -130,7 +131,10 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
 
 
 def _older_rows_in_use(model: Model, admin: User) -> Q:
-    """Return the condition for rows of the sample that the user still needs."""
+    """Return the condition for the rows of the sample that are kept because the user needs them.
+
+    These are the admin's own user, and the topics that the user's own routing rules refer to.
+    """
     if model is User:
         return Q(pk=admin.pk)
     if model is Topic:
@@ -151,7 +155,7 @@ def _topics_in_use() -> set[str]:
 
 
 def _tests(conditions: Any) -> Iterator[dict[str, Any]]:
-    """Yield all parts of a rule's conditions, however deeply nested."""
+    """Yield all parts of a rule's conditions, at every level of nesting."""
     if isinstance(conditions, dict):
         yield conditions
         conditions = list(conditions.values())
@@ -166,9 +170,9 @@ def _links(*, real: bool = False) -> models.QuerySet[ProfileLink]:
 
 
 def _keys(model: Model) -> list[ForeignKey[Any, Any]]:
-    """Return the foreign keys by which rows are dropped.
+    """Return the foreign keys of a table that are checked to find the rows to drop.
 
-    In a table of tracked changes, this is the key of the changed row.
+    In a table of tracked changes (pghistory), this is only the key to the changed row.
     """
     return [
         field
@@ -184,18 +188,24 @@ def _user_keys(model: Model) -> list[ForeignKey[Any, Any]]:
 
 
 def _passes_on(key: ForeignKey[Any, Any]) -> bool:
-    """Whether this column, if it contains a removed user, is set to the admin."""
+    """Return whether this foreign key is changed to the admin if it refers to a removed user."""
     owned = key.remote_field.on_delete is not models.CASCADE
     return key.related_model is User and owned and _is_enforced(key)
 
 
 def _is_enforced(key: ForeignKey[Any, Any]) -> bool:
-    """Whether the database enforces a key; in tables of tracked changes it does not."""
+    """Return whether the database enforces a foreign key.
+
+    The database does not enforce the keys in tables of tracked changes (pghistory).
+    """
     return bool(key.db_constraint)  # type: ignore[attr-defined]
 
 
 def _drop(model: Model, key: ForeignKey[Any, Any]) -> int:
-    """Drop the rows that point at a dropped row, or empty the key; return how many rows changed."""
+    """Drop the copied rows whose foreign key refers to a dropped row; return the number of rows.
+
+    If the key is in `_LOOSE`, it is set to NULL instead and the row is kept.
+    """
     if _passes_on(key):
         return 0
     copy, column = _copy(model), _quoted(key.column)
@@ -211,7 +221,7 @@ def _reassign(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
 
 
 def _rename_duplicates(model: Model) -> None:
-    """Rename saved views with the same name, because one user owns all of them now."""
+    """Rename saved views that have the same name, because they all belong to one user now."""
     copy = _copy(model)
     _run(
         f"UPDATE {copy} AS mine SET name = left(name, 40) || ' (' || mine.id || ')' FROM"

@@ -1,6 +1,7 @@
-"""The logins made at the first start, stored beside the data for the operator.
+"""The logins that were created at the first start, stored in a file for the operator.
 
-A login is shown only while its password is still the generated one.
+The file is in the directory of the workspace's data. A login is shown only while the user still has
+the generated password.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ class Login:
 
 
 def new_password() -> str:
-    """Return three words of four syllables, such as "kubasame-…": 45 bits, easy to type."""
+    """Return a random password of three words with four syllables each, such as "kubasame-…".
+
+    It has 45 bits of entropy and is easy to type.
+    """
     words = ("".join(secrets.choice(_SYLLABLES) for _ in range(4)) for _ in range(3))
     return "-".join(words)
 
 
 def keep(logins: Iterable[Login]) -> None:
-    """Write the logins to a file that only its owner can read, each with its password hash."""
+    """Write the logins, each with its password hash, to a file that only its owner can read."""
     hashes = dict(User.objects.values_list("email", "password"))
     kept = [asdict(login) | {"hash": hashes.get(login.email, "")} for login in logins]
     path = _path()
@@ -45,7 +49,7 @@ def keep(logins: Iterable[Login]) -> None:
 
 
 def kept() -> list[Login]:
-    """Return the logins that still work: the user is active and the password was never changed."""
+    """Return the stored logins of active users who have not changed their password."""
     try:
         rows = json.loads(_path().read_text())
     except FileNotFoundError:
@@ -56,7 +60,7 @@ def kept() -> list[Login]:
 
 
 def forget() -> None:
-    """Delete the file of logins."""
+    """Delete the file with the logins."""
     _path().unlink(missing_ok=True)
 
 

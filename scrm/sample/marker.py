@@ -1,7 +1,7 @@
-"""Whether this database contains the sample, and which rows belong to it.
+"""Find out whether this database contains the sample, and which rows belong to it.
 
-The marker is the row `Sample`, which only `load_sample` writes; it stores the highest key of every
-table.
+The marker is the row of the model `Sample`, which only `load_sample` writes. It stores the highest
+key that each table had then.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ def rows() -> QuerySet[Sample]:
 
 
 def set_now(*, now: datetime) -> None:
-    """Mark all present rows as the sample."""
+    """Mark all rows that exist now as rows of the sample."""
     Sample.objects.update_or_create(defaults={"loaded_at": now, "newest": _newest()})
 
 
 def loaded_at() -> datetime | None:
-    """Return when the sample was loaded; None if the database has no sample."""
+    """Return when the sample was loaded, or None if the database has no sample."""
     return rows().values_list("loaded_at", flat=True).first()
 
 
 def newest(model: type[models.Model]) -> int:
-    """Return the highest key of this table that belongs to the sample."""
+    """Return the highest key in this table that belongs to the sample, or 0 if there is none."""
     here = rows().values_list("newest", flat=True).first() or {}
     return int(here.get(model._meta.db_table, 0))
 
 
 def people() -> QuerySet[User]:
-    """Return the users who came with the sample."""
+    """Return the users who belong to the sample."""
     return User.objects.filter(pk__lte=newest(User)) if loaded_at() else User.objects.none()
 
 
@@ -50,5 +50,5 @@ def _newest() -> dict[str, int]:
 
 
 def is_numbered(model: type[models.Model]) -> bool:
-    """Whether the rows of a table are numbered in order of creation."""
+    """Return whether the primary keys of a table are numbers in order of creation."""
     return model._meta.managed and isinstance(model._meta.pk, models.AutoField)

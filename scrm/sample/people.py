@@ -1,4 +1,4 @@
-"""The staff of Skyward Air and their departments. All are invented."""
+"""The staff of Skyward Air and their departments. All of them are invented."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ _HOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """One member of staff. role: admin, supervisor or "". part: the department role."""
+    """One member of the staff.
+
+    role: the role in the workspace: "admin", "supervisor" or "".
+    part: the role in the department.
+    """
 
     name: str
     role: str = ""
@@ -65,7 +69,10 @@ STAFF = (
 
 
 def hire() -> tuple[dict[str, User], list[Login]]:
-    """Create the staff, by first name, with passwords that no other workspace has."""
+    """Create the users of the staff; return them by first name, and their logins.
+
+    The passwords are random, so each workspace has different ones.
+    """
     logins = [Login(person.title, person.email, new_password()) for person in STAFF]
     # computing a hash occupies a processor core for a third of a second
     with ThreadPoolExecutor() as pool:
@@ -80,7 +87,7 @@ def hire() -> tuple[dict[str, User], list[Login]]:
 
 
 def found_departments(owner: User) -> dict[str, Department]:
-    """Create the four departments that every workspace begins with, and their SLA targets."""
+    """Create the four departments with which every workspace begins, and their SLA targets."""
     departments = {
         name: Department.objects.create(
             name=name,
@@ -110,7 +117,7 @@ def seat(people: dict[str, User], departments: dict[str, Department]) -> None:
 
 
 def by_hand(owner: User, departments: dict[str, Department]) -> Account:
-    """Create the account for phone calls, letters and personal talks, for all departments."""
+    """Create the account for phone calls, letters and personal talks, which all departments use."""
     account = Account.objects.create(
         kind="manual", network="offline", self_key="by-hand", name="Logged manually", owner=owner
     )

@@ -33,7 +33,7 @@ DIRECTOR_PHONE = "+15550142"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The parts of the workspace by the names that the story uses."""
+    """Parts of the workspace, by the names that the story uses."""
 
     people: dict[str, User]
     departments: dict[str, Department]
@@ -42,7 +42,10 @@ class Workspace:
 
 
 def furnish(*, since: datetime) -> Workspace:
-    """Create an organisation that can listen and answer. since: the date of its rows."""
+    """Create an organisation that can listen and answer.
+
+    since: the creation date of its rows.
+    """
     people, logins = hire()
     departments = found_departments(people["ada"])
     seat(people, departments)
@@ -209,7 +212,10 @@ def _says(*any_of: str) -> Json:
 
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
-    """Create the default response rules, except the one that the story adds later."""
+    """Create the default response rules, except the privacy rule, which the story adds later.
+
+    A further rule is created that is not a default rule.
+    """
     default_rules.ship(people["nora"], but=(default_rules.PRIVACY,), since=since)
     ResponseRule.objects.create(
         name="Never promise compensation in public",
@@ -228,7 +234,10 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 
 
 def keep_private_matters_private(people: dict[str, User], *, since: datetime) -> ResponseRule:
-    """Add the rule that was missing when the first statement was sent, with its examples."""
+    """Add the privacy rule, which did not exist when the first statement was sent.
+
+    The statement and its correction become examples of the rule.
+    """
     rule = default_rules.add(default_rules.PRIVACY, owner=people["sunita"], since=since)
     facts = {"audience": "many", "visibility": "public", "channel": "", "people": "Ron Calder"}
     rule.examples = [

@@ -1,4 +1,4 @@
-"""The actions of the sample's story, which call the same functions as the pages of scrm."""
+"""The actions of the sample's story. They call the same functions as the pages of scrm."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from scrm.sample.setup import Workspace
 
 @dataclass(frozen=True)
 class Stage:
-    """The workspace, and a random generator that always gives the same numbers."""
+    """The workspace of the story, and a random generator with a fixed seed."""
 
     workspace: Workspace
     rng: Random
 
     def say(self, network: str, author: str, text: str, **facts: object) -> str:
-        """Publish a post of somebody outside the organisation; return its key."""
+        """Publish a post of a person outside the organisation, and return the key of the post."""
         return community.post(network, author, text, at=timezone.now(), **facts)  # type: ignore[arg-type]
 
     def listen(self) -> None:
-        """Fetch every source that has something new, and process the mentions."""
+        """Fetch every source that has new items, and process the mentions."""
         latest = dict(Post.objects.order_by("seq").values_list("network", "seq"))
         for source in Source.objects.select_related("account").order_by("pk"):
             network = source.account.network if source.account else ""
@@ -50,7 +50,7 @@ class Stage:
             pass
 
     def case_of(self, network: str, key: str) -> Case:
-        """Return the newest case of a profile."""
+        """Return the newest case with the profile that has this network and key."""
         return Case.objects.filter(profile__network=network, profile__key=key).latest("opened_at")
 
     def place(self, case: Case, account: str) -> Place:
@@ -60,13 +60,13 @@ class Stage:
         return next(p for p in places if p.account == ours and p.conversation)
 
     def reply(self, case: Case, place: Place, text: str, *, by: str, subject: str = "") -> Response:
-        """Write a reply to one person; the next `deliver` sends it."""
+        """Write a reply to one person. The next call of `deliver` sends it."""
         case.refresh_from_db()
         words = Words(uuid.uuid4(), text, place.visibility, subject, seen=case.last_inbound_id)
         return compose.reply(case, words, place=place, by=self.workspace.people[by])
 
     def log_reply(self, case: Case, text: str, *, by: str) -> Response:
-        """Log a reply that was given by telephone or letter."""
+        """Record a reply that a member of the staff gave by telephone or letter."""
         words = Words(uuid.uuid4(), text, "private")
         account = self.workspace.accounts["phone"]
         return compose.log_by_hand(case, words, account=account, by=self.workspace.people[by])
@@ -82,7 +82,10 @@ class Stage:
         department: str,
         corrects: Response | None = None,
     ) -> Response:
-        """Write a public post; the next `deliver` sends it if the business rules allow it."""
+        """Write a public post about an issue.
+
+        The next call of `deliver` sends the post if the business rules allow it.
+        """
         return compose.state_publicly(
             Words(uuid.uuid4(), text, "public", subject),
             accounts=[self.workspace.accounts[name] for name in accounts],
@@ -93,7 +96,7 @@ class Stage:
         )
 
     def deliver(self) -> None:
-        """Send all waiting deliveries, as if the time in which users can undo were over."""
+        """Send all waiting deliveries, as if the time for undoing them were over."""
         moment = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS + 1)
         with at(moment):
             for delivery in Delivery.objects.due(moment).select_related("account"):
@@ -109,7 +112,7 @@ class Stage:
         phone: str = "",
         profile: Profile | None = None,
     ) -> Case:
-        """Log an offline interaction."""
+        """Record an offline interaction and return its case."""
         offline_contact = OfflineContact(
             uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
         )
@@ -117,7 +120,7 @@ class Stage:
 
 
 def date_our_posts() -> None:
-    """Set the date of our posts in the sandbox to the time when they were sent in the story."""
+    """Set the date of our posts in the sandbox to the time at which the story sent them."""
     sent = dict(Delivery.objects.filter(state="sent").values_list("uuid", "sent_at"))
     for post in Post.objects.exclude(nonce=""):
         Post.objects.filter(pk=post.pk).update(created_at=sent.get(uuid.UUID(post.nonce), _old()))

@@ -1,4 +1,4 @@
-"""The story of the film director who was put off a flight, day by day (see the README)."""
+"""The story of a film director who was not allowed on a flight, day by day (see the README)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ Act = Callable[[Stage], None]
 
 @transaction.atomic
 def load() -> list[Login]:
-    """Write the whole story, up to now, to an empty database; return the logins of the staff."""
+    """Write the whole story to an empty database, and return the logins of the staff.
+
+    The story ends at the present time.
+    """
     now = timezone.now()
     community.reset()
     stage = Stage(furnish(since=now - timedelta(days=DAYS + 1)), Random(590))  # noqa: S311
@@ -54,7 +57,7 @@ def load() -> list[Login]:
 
 
 def _script(now: datetime) -> list[tuple[datetime, Act]]:
-    """Return all actions with their times: the actions of the story, and everyday work."""
+    """Return all actions with their times: those of the story, and the everyday work."""
     story = [(_on(now, days, clock), act) for days, clock, act in _STORY]
     rounds = [
         (_on(now, days, "19:30"), _everyday(hours=9, number=2, share=0.8))
@@ -97,7 +100,10 @@ def _he_tweets(stage: Stage) -> None:
 
 
 def _hundreds_repeat_it(stage: Stage) -> None:
-    """Let thirty people repeat the post; thirty instead of hundreds are enough for the sample."""
+    """Let thirty people repeat the director's post.
+
+    The story speaks of hundreds of people, but thirty are enough for the sample.
+    """
     now = timezone.now()
     for who in PASSERS_BY[:30]:
         with at(now - timedelta(minutes=stage.rng.randrange(100))):
@@ -204,7 +210,7 @@ def _nora_corrects_it(stage: Stage) -> None:
 
 
 def _nora_begins_a_campaign(stage: Stage) -> None:
-    """Join both posts in a campaign, which finds posts with its hashtag."""
+    """Create a campaign with both posts about the issue. It also finds posts with its hashtag."""
     nora = stage.workspace.people["nora"]
     campaign = Campaign.objects.create(
         name="Room for everyone",

@@ -1,4 +1,7 @@
-"""Switch to another user of the sample without a password, only on this machine."""
+"""Switch to another user of the sample without a password.
+
+This is possible only in a browser on the machine where scrm runs.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,10 @@ Behind a proxy all requests seem to come from this machine.
 
 
 def cast(request: HttpRequest) -> QuerySet[User]:
-    """Return the users that this user can switch to in the sample.
+    """Return the users of the sample that the user of this request can switch to.
 
-    The list is empty unless the user belongs to the sample and the request was made on this
-    machine.
+    The result is empty unless the switcher is enabled in the settings, the user belongs to the
+    sample, and the request was made on this machine.
     """
     people = marker.people().filter(is_active=True, email__in=[hire.email for hire in STAFF])
     if not (settings.SAMPLE_SWITCHER and is_local(request)):
@@ -37,7 +40,10 @@ def cast(request: HttpRequest) -> QuerySet[User]:
 
 
 def is_local(request: HttpRequest) -> bool:
-    """Whether the request was sent on this machine, to this machine, and through no proxy."""
+    """Return whether a request was sent from this machine to this machine.
+
+    A request through a proxy does not count.
+    """
     proxied = any(name.startswith("HTTP_X_FORWARDED") for name in request.META)
     names = {urlsplit(f"//{request.get_host()}").hostname, urlsplit(settings.PUBLIC_URL).hostname}
     return (
@@ -56,9 +62,9 @@ def _is_loopback(address: str) -> bool:
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: add to every page the users that this user can switch to.
+    """Context processor that adds to every page the users that this user can switch to.
 
-    They are loaded only if a template shows them.
+    The users are loaded only if a template shows them.
     """
     if not (settings.SAMPLE_SWITCHER and hasattr(request, "user")):
         return {}

@@ -25,7 +25,7 @@ _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request: StaffRequest) -> HttpResponse:
-    """Remove the sample and begin with an empty workspace."""
+    """Remove the sample and begin with a real workspace, which contains no data of the sample."""
     if not marker.loaded_at():
         return _no_sample(request)
     initial = {"zone": timezone.get_default_timezone_name()}
@@ -52,7 +52,7 @@ def start(request: StaffRequest) -> HttpResponse:
 
 @require_POST
 def look_as(request: StaffRequest) -> HttpResponse:
-    """Log in as another user of the sample; answer 404 if that is not allowed."""
+    """Log in as another user of the sample. The response is 404 if that is not allowed."""
     person = get_object_or_404(switcher.cast(request), pk=number(request.POST.get("user", "")) or 0)
     login(request, person, backend=_BACKEND)
     messages.success(request, _("You now view the sample as %(person)s.") % {"person": person})
@@ -65,6 +65,6 @@ def _page(request: StaffRequest, form: StartForm, *, status: int) -> HttpRespons
 
 
 def _no_sample(request: StaffRequest) -> HttpResponse:
-    """Say that there is no sample to remove, for example after a second click."""
+    """Show that there is no sample to remove, for example after a second click."""
     status = 409 if request.method == "POST" else 200
     return render(request, "sample/no_sample.html", status=status)

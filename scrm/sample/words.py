@@ -1,4 +1,7 @@
-"""Texts of the sample's staff and customers; the phrases of the crowd are elsewhere."""
+"""Texts of the sample's staff and customers.
+
+The phrases of the everyday posts are in `scrm/channels/sandbox/phrases.py`.
+"""
 
 from __future__ import annotations
 
