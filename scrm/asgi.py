@@ -1,4 +1,4 @@
-"""The ASGI application: the live stream runs on the event loop, pages run on a few threads."""
+"""The ASGI application. The live stream runs on the event loop; pages run on four threads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Process one batch of mentions, from matching to routing, in one transaction.
 
-If a batch fails, each half is processed as a batch of its own, and so on, until the failing mention
-is found and quarantined.
+If a batch fails, each of its halves is processed as a separate batch, and so on, until the failing
+mention is found. That mention is quarantined.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ _log = structlog.get_logger(__name__)
 
 
 def process_or_halve(mentions: Sequence[Mention]) -> None:
-    """Match and process a claimed batch; if it fails, halve it to find and quarantine the cause.
+    """Match and process a claimed batch of mentions.
 
-    Guarantee G5, see `docs/guarantees.md`.
+    If the batch fails, each half is processed separately, until the mention that causes the failure
+    is found and quarantined. A transient error of the database is raised again. This implements
+    guarantee G5 in `docs/guarantees.md`.
     """
     # Every attempt with this mention ended with a dead worker; another attempt could kill this
     # worker too.
@@ -64,9 +66,10 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
 
 
 def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
-    """Update deliveries by what the mentions show about them; then record and route the mentions.
+    """Update the deliveries that the mentions confirm or bounce.
 
-    The number of SQL statements does not depend on the size of the batch.
+    Then record and route the mentions. The number of SQL statements does not depend on the size of
+    the batch.
     """
     # Loaded once for both functions: if an account is connected between the two calls, they must
     # still agree on who wrote a mention.
@@ -76,11 +79,11 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
 
 
 def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now: datetime) -> None:
-    """Update deliveries by what bounces, our own posts and answers show about them.
+    """Update the state of deliveries by bounces, by our own posts and by answers in the batch.
 
-    Each of these updates has a transaction of its own: it locks deliveries, and a transaction must
-    lock cases before deliveries. All are idempotent, because a batch may be claimed again, or by
-    two workers.
+    Each of these updates runs in its own transaction, because it locks deliveries, and a
+    transaction must lock cases before deliveries. All updates are idempotent, because a batch may
+    be claimed again, or by two workers.
     """
     fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
     fresh = [mention for mention in fresh if not mention.backlog]
@@ -99,7 +102,10 @@ def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now
 def _record_and_route(
     claimed: Sequence[Mention], speakers: _Speakers, hits: Hits, *, now: datetime
 ) -> None:
-    """Find the authors of mentions, record and route the mentions, and link feedback, at once."""
+    """Record and route the mentions, and link feedback, in one transaction.
+
+    Recording also finds or creates the profiles of the authors.
+    """
     # Before any row is locked: otherwise two batches could deadlock with each other.
     lock_workspace()
     # This checks the fence: another worker may have claimed these mentions after our lease lapsed.
@@ -130,7 +136,7 @@ def _record_and_route(
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions of the batch that this worker has still claimed.
+    """Lock and return the mentions of the batch on which this worker still has its claim.
 
     If the lease of a mention lapsed and another worker claimed the mention, it is left out.
     """
@@ -141,7 +147,7 @@ def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
 
 @dataclass(frozen=True, slots=True)
 class _Speakers:
-    """Finds out which of our accounts, if any, wrote a mention."""
+    """Determines which of our accounts, if any, wrote a mention."""
 
     ours: dict[tuple[str, str], int]
     grounds: dict[str, int]
@@ -163,7 +169,8 @@ class _Speakers:
     def speaker(self, mention: Mention) -> int | None:
         """Return the id of our account that wrote a mention, or None for an outside author.
 
-        On a site where only we start threads, every post that answers nothing was written by us.
+        On some networks, such as our own blog, only we can publish posts. There, every post that is
+        not an answer counts as written by us.
         """
         ours = self.ours.get((mention.author_network, mention.author_key))
         if ours or mention.kind != "post" or mention.in_reply_to:
@@ -202,11 +209,11 @@ class _Context:
         return self.speakers.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
-        """Whether a mention is to be recorded in the ledger.
+        """Return whether a mention is to be recorded in the ledger.
 
-        It is if we wrote it, if its source is addressed to us, if a topic matched, or if it answers
-        a message of ours. Items older than the date from which the source opens cases, bounces and
-        delivery notices are never recorded.
+        A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched,
+        or if it answers a message of ours. Three kinds are never recorded: items of the backlog,
+        bounces, and delivery notices.
         """
         if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False
@@ -260,7 +267,10 @@ class _Context:
 
 
 def _update_pages(rows: Sequence[Recorded]) -> None:
-    """Notify open pages of recorded items that open no case but whose conversation has a case."""
+    """Tell open pages to update the cases of these recorded messages.
+
+    The messages are automatic answers. They open no case, but their conversation may have a case.
+    """
     conversations = [row.conversation for row in rows]
     if not conversations:
         return
@@ -302,7 +312,10 @@ def _item(mention: Mention) -> Item:
 
 
 def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) -> None:
-    """Mark mentions as processed and attach their files to the interactions."""
+    """Mark mentions as processed and attach their files to the interactions.
+
+    ledger: a mapping from mention id to the id of the interaction.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "

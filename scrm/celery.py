@@ -1,6 +1,7 @@
 """The Celery app.
 
-Messages only wake workers: they are acknowledged before the task runs, and tasks return no result.
+Celery messages only wake workers. Therefore they are acknowledged before the task runs, and tasks
+return no result.
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ app.conf.update(
 
 @task_prerun.connect
 def _close_old_connections(**_: object) -> None:
-    """Close a broken or too old database connection before each task, as Django does at a request.
+    """Close a broken or expired database connection before each task.
 
-    Otherwise, after the database closes a connection, every further task of this process would
-    fail.
+    Django does the same at the start of each request. Otherwise, after the database has closed a
+    connection, every further task of this process would fail.
     """
     close_old_connections()
 

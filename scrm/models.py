@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class Heartbeat(models.Model):
-    """The last time at which a part of the system, identified by its name, was alive."""
+    """The last time at which a named part of the system reported that it works."""
 
     name = models.CharField(max_length=30, primary_key=True)
     at = models.DateTimeField(default=timezone.now)
@@ -21,9 +21,10 @@ class Heartbeat(models.Model):
 
 
 class Sample(models.Model):
-    """Marks a database that contains the sample; it has one row then, else none.
+    """The marker of a database that contains the sample.
 
-    newest: table → the highest key it had when the sample was loaded.
+    The table has one row if the sample was loaded, and no row otherwise.
+    newest: a mapping from table name to the highest key of the table when the sample was loaded.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)

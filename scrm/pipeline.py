@@ -1,7 +1,8 @@
-"""The Celery tasks that process due work: tick → poll → process → deliver.
+"""The Celery tasks that process due work: usually in the order tick, poll, process, deliver.
 
-Rows say what is due. `process` matches mentions without a transaction; then, in one transaction, it
-finds their authors, records and routes them, and links feedback.
+The rows of the database determine what is due. `process` matches mentions without a transaction.
+Then, in one transaction, it finds the authors of the mentions, records and routes the mentions, and
+links feedback.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_PER_TASK = 500
 
 @shared_task(name="scrm.pipeline.tick")
 def tick() -> None:
-    """Start all work that is due, even if its nudges were lost."""
+    """Start all work that is due, including work whose Celery message (nudge) was lost."""
     now = timezone.now()
     # First, so that sending is stopped before a restored database sends anything.
     restored_database.check(now=now)
@@ -64,14 +65,17 @@ def tick() -> None:
 
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
-    """Fetch the source with this id; without an id, fetch the source that is due for longest."""
+    """Fetch the source with this id. Without an id, fetch the source that has been due longest."""
     if (done := fetch_source(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 
 @shared_task(name="scrm.pipeline.process")
 def process() -> int:
-    """Process up to 500 mentions and return how many; if more are due, nudge this task again."""
+    """Process up to 500 mentions and return how many.
+
+    If more mentions are due, this sends another Celery message for this task.
+    """
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
     # The claim is committed: if the worker dies after this line, an attempt is used up.
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
@@ -94,6 +98,6 @@ def settle(delivery: int) -> None:
 
 @shared_task(name="scrm.pipeline.community")
 def play() -> None:
-    """Let the people of the sandbox act, if we have an active account there."""
+    """Let the simulated people of the sandbox act, if an active sandbox account exists."""
     if Account.objects.active().filter(kind="sandbox").exists():
         community.step(timezone.now(), random.Random())  # noqa: S311

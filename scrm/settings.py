@@ -1,4 +1,7 @@
-"""All settings, read from the environment once; an invalid value stops the start and is named."""
+"""All settings. They are read once, from environment variables.
+
+If a value is invalid, scrm does not start, and the error names the variable.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from scrm.web import health
 
 
 def live(_request: HttpRequest) -> HttpResponse:
-    """Exists only to give the URL of the live stream a name; `scrm.asgi` answers the requests."""
+    """Give the URL of the live stream a name; `scrm.asgi` answers the requests."""
     return HttpResponse("The live stream needs the ASGI server.\n", status=501)
 
 

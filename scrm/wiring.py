@@ -1,8 +1,8 @@
-"""Connect each app's `above.py` with functions of the apps above it, once at startup.
+"""Set the functions that each app's `above.py` declares; this happens once at startup.
 
-An app imports only the apps that its foreign keys refer to, so it cannot call an app above it. If
-its pages need something that only an app above knows, the app declares a function in its
-`above.py`, and this file sets the function.
+An app imports only the apps that its foreign keys refer to, so it cannot call an app that builds on
+it (an app above it). If its pages need something that only an app above it knows, the app declares
+a function in its `above.py`, and this file sets the function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _MAX_OWNED = 10
 
 
 def owned_by(person: User) -> chain[Any]:
-    """Return the topics, sources, rules and issues that a user owns, `_MAX_OWNED` of each kind."""
+    """Return the topics, sources, rules and issues that a user owns.
+
+    At most `_MAX_OWNED` rows of each kind are returned.
+    """
     rows = (model.objects.filter(owner=person)[:_MAX_OWNED] for model in _OWNED)
     return chain.from_iterable(rows)
 

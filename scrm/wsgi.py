@@ -1,4 +1,4 @@
-"""The WSGI application, which answers each page request in one thread."""
+"""The WSGI application. It answers each page request in one thread."""
 
 import os
 

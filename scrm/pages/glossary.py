@@ -32,7 +32,10 @@ class Term:
 
 
 def parse_terms(text: str) -> tuple[Term, ...]:
-    """Return the terms of the first table, without the model or module in brackets."""
+    """Return the terms of the first table in `text`, without the names in brackets.
+
+    The names in brackets are those of models or modules.
+    """
     rows = _ROW.finditer(text.partition(DEVELOPERS)[0])
     return tuple(Term(row["name"], _to_html(row["meaning"])) for row in rows)
 

@@ -1,4 +1,4 @@
-"""The frame of every page: the navigation with its counts."""
+"""The frame that surrounds every page: the navigation with its counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Item:
 
     @property
     def said(self) -> str:
-        """Return the count as text; “999+” above the limit."""
+        """Return the count as text: the number, or “999+” if it is larger than 999."""
         return f"{MAX_COUNTED - 1}+" if (self.count or 0) >= MAX_COUNTED else str(self.count)
 
 
@@ -57,7 +57,7 @@ a draft is back in that field."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the template context of the frame; it is empty if nobody is logged in."""
+    """Return the template context of the frame. The context is empty if nobody is logged in."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
@@ -72,13 +72,16 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def token(request: HttpRequest) -> HttpResponse:
-    """Return a new token for the live stream; a page asks for it when its token has expired."""
+    """Return a new token for the live stream.
+
+    A page requests a new token when its own token has expired.
+    """
     assert isinstance(request.user, User)
     return HttpResponse(Frame(request.user).token, content_type="text/plain")
 
 
 def nav(request: HttpRequest) -> HttpResponse:
-    """Render the counts again, for live updates."""
+    """Render the navigation again, so that an open page can update its counts."""
     return render(request, "_nav_inbox.html", {"at": request.GET.get("at", "")})
 
 
@@ -87,7 +90,7 @@ MAX_COUNTED = 1000
 
 
 class Number(Subquery):
-    """A subquery that counts rows up to MAX_COUNTED; one SQL query can contain several."""
+    """A subquery that counts rows, up to MAX_COUNTED. One SQL query can contain several of them."""
 
     def __init__(self, rows: Any) -> None:
         super().__init__(rows[:MAX_COUNTED])
@@ -97,14 +100,14 @@ class Number(Subquery):
 
 
 class Frame:
-    """The frame of one user's pages; each part is loaded once, if it is shown."""
+    """The data of the frame for one user. Each part is loaded when a template first uses it."""
 
     def __init__(self, user: User) -> None:
         self.user = user
 
     @cached_property
     def token(self) -> str:
-        """The token with which the browser opens the live stream."""
+        """Return the token with which the browser opens the live stream."""
         topics = (f"department:{department.pk}" for department in self._departments)
         return live.token([f"user:{self.user.pk}", *topics])
 
@@ -114,12 +117,12 @@ class Frame:
 
     @cached_property
     def paused(self) -> bool:
-        """Whether all sending is paused."""
+        """Return whether a user has paused all sending."""
         return bool(self._counts["paused"])
 
     @cached_property
     def restored(self) -> bool:
-        """Whether all sending is stopped because the database was restored from a copy."""
+        """Return whether all sending is stopped because the database was restored from a copy."""
         return bool(self._counts["restored"])
 
     @cached_property
@@ -180,7 +183,7 @@ class Frame:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        """Return all counts with one SQL query, in which each count uses an index."""
+        """Return all counts with one SQL query. Each count in it uses an index."""
         departments = tuple(department.pk for department in self._departments)
         minute = timezone.now().replace(second=0, microsecond=0)
         statement, parameters = _counting(self.user, self.user.role, departments, minute)
@@ -199,10 +202,10 @@ _COUNTED = (
 def _counting(
     user: User, _role: str, departments: tuple[int, ...], minute: datetime
 ) -> tuple[str, Any]:
-    """Return the SQL query of the counts and its parameters.
+    """Return the SQL query that selects the counts, and its parameters.
 
-    The query is cached for a minute for each user, because building it takes longer than running
-    it.
+    The query text is cached for each user and minute, because Django needs longer to build it than
+    PostgreSQL needs to run it.
     """
     cases = Case.objects.filter(department__in=departments)
     counted = (
@@ -226,7 +229,10 @@ def _counting(
 
 
 def _issues() -> list[Item]:
-    """Return the open issues that grew last, with the number of people who raised them."""
+    """Return up to five open issues with the number of people who raised them.
+
+    The issue with the newest message comes first.
+    """
     cases = Case.objects.filter(issue=OuterRef("pk"))
     newest = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
     rows: Any = Issue.objects.filter(closed_at=None).annotate(

@@ -1,6 +1,6 @@
-"""The style guide page, which shows each repeated element with its real CSS classes.
+"""The style guide page, which shows each repeated page element with its real CSS classes.
 
-A change of the style sheets is visible on this page at once.
+So a change of the style sheets is visible on this page immediately.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ICON = re.compile(r'<symbol[^>]* id="([a-z-]+)"')
 
 
 class Sample(forms.Form):
-    """One form field of each kind; half of them are invalid, so that errors are shown."""
+    """A form with one field of each kind. Some fields are invalid, so that errors are shown."""
 
     name = forms.CharField(label=_("Text field"), initial="Seat policy", help_text=_("Help text."))
     mail = forms.EmailField(label=_("Text field with an error"))

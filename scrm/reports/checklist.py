@@ -1,4 +1,7 @@
-"""The checklist of a new workspace. Whether a step is done is derived from existing rows."""
+"""The checklist for setting up a new workspace.
+
+No state is stored: each step is done if certain rows exist.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ class Checklist:
 
 
 def checklist() -> Checklist:
-    """Return the steps to set up a workspace. Rows of the sample make no step done."""
+    """Return the steps to set up a workspace.
+
+    Rows of the sample do not count: no step is done because of them.
+    """
     since = marker.loaded_at()
     return Checklist((*_listening(since), *_people(since), _organisation(since)), bool(since))
 
@@ -74,8 +80,8 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 def _people(since: datetime | None) -> tuple[Step, ...]:
     """Return the steps “Invite a colleague” and “Reply to a first case”.
 
-    Rows of the sample do not count. If there is no sample, the first user does not count as a
-    colleague.
+    Rows of the sample do not count. If the database has no sample, one user is the admin who sets
+    up the workspace and does not count as a colleague.
     """
     newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
     responses = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()

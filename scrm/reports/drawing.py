@@ -1,4 +1,4 @@
-"""Positions on the map, as coordinates of a drawing that is 1160 units wide."""
+"""The positions of everything on the map. They are coordinates of a drawing 1160 units wide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _LINE = 24
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A stage: x, y is its upper left corner. page: the name of the URL that opens it."""
+    """A stage of the cycle, drawn as a box on the map.
+
+    x, y: the upper left corner of the box.
+    page: the name of the URL pattern that the box links to; "" if there is none.
+    """
 
     key: str
     x: int
@@ -28,7 +32,10 @@ class Node:
 
     @property
     def name_y(self) -> int:
-        """Return the y of the name, which is at the top if the stage contains a figure."""
+        """Return the y coordinate of the stage's name.
+
+        The name is at the top of the box if the box also contains a figure.
+        """
         return self.y + (22 if self.key in {"micro", "macro"} else self.height // 2 - 3)
 
     @property
@@ -62,7 +69,11 @@ WRITTEN_BACK = "M580 364V150"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """The place of an edge's figures: the middle of the arrow, or of the lines in a stage."""
+    """The position of the figures of an edge.
+
+    It is the middle of the arrow, or the middle of the text if the figures are inside a box.
+    inside: whether the figures are inside the box of a stage.
+    """
 
     x: int
     y: int
@@ -85,7 +96,10 @@ SPOTS = {
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A figure and the position of its text; for a big figure, `y` is the y of its number."""
+    """A figure and the position of its text.
+
+    y: for a big figure, the y coordinate of its number.
+    """
 
     figure: Figure
     x: int

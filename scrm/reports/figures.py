@@ -1,6 +1,7 @@
 """The figures of the map: numbers, each with a link to the page that lists the counted rows.
 
-They need nine SQL queries, however many rows there are. Today's figures use indexed columns.
+All figures together need nine SQL queries, which does not depend on the number of rows. The figures
+of today use indexed columns.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ Tone = Literal["today", "now", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure.
+    """One number on the map, with its label and its link.
 
-    label: in the singular or plural, as the number requires. age: the age of the oldest row; "" if
-    there is none.
+    label: the word for the counted rows, in the singular if the number is 1.
+    age: the age of the oldest counted row as text; "" if there is none.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Figure:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the figure is shown; a zero is shown only if it is one of today's figures."""
+        """Return whether the figure is shown: figures of today always, others only above zero."""
         return self.tone == "today" or self.n > 0
 
 
@@ -53,7 +54,7 @@ Edges = dict[str, list[Figure]]
 
 
 def edges(user: User, *, now: datetime) -> Edges:
-    """Return the figures of each edge; today's figures come first."""
+    """Return the figures of each edge (arrow of the map). The figures of today come first."""
     heard, sources = _heard(now), _sources()
     cases, active = _cases_today(user, now), _active_cases(user, now)
     responses, held, check = _responses_today(user, now), _held(user), _to_check(user, now)
@@ -78,7 +79,7 @@ def edges(user: User, *, now: datetime) -> Edges:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """Return the time since `moment` in one unit, for example "3 h"."""
+    """Return the time from `moment` to `now` in one unit, for example "3 h"."""
     if moment is None:
         return ""
     seconds = max(int((now - moment).total_seconds()), 0)
@@ -165,7 +166,10 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
 
 
 def _unrouted(now: datetime) -> Figure:
-    """Count in a separate SQL query, because mentions of earlier days count as well."""
+    """Return the figure of the mentions that wait to be routed.
+
+    It has its own SQL query, because mentions of earlier days count as well.
+    """
     waiting = Mention.objects.filter(listening.items("waiting", now=now))
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
@@ -242,7 +246,10 @@ def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
 
 
 def _troubles(now: datetime) -> Figure:
-    """Count the accounts whose deliveries fail repeatedly, in a separate SQL query."""
+    """Return the figure of the accounts whose deliveries fail repeatedly.
+
+    It has its own SQL query.
+    """
     counts = Trouble.objects.open().aggregate(n=Count("pk"), since=Min("began_at"))
     label = ngettext("account fails to send", "accounts fail to send", counts["n"])
     page = _page("responses:delivery_problems")

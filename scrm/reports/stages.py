@@ -1,4 +1,4 @@
-"""The stages of the cycle in order, and the edges (arrows of the map) that lead to each."""
+"""The stages of the cycle in order, and the edges (arrows on the map) that lead to each stage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from scrm.reports.figures import Edges, Figure
 class Stage:
     """One stage of the cycle.
 
-    url: "" if the stage has no page of its own. figures: the figures on the edges that lead to the
-    stage.
+    url: "" if the stage has no page of its own.
+    figures: the figures on the edges that lead to the stage.
     """
 
     node: Node

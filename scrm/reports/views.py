@@ -16,7 +16,7 @@ _HIDDEN = "checklist hidden"
 
 @require_safe
 def map(request: StaffRequest) -> HttpResponse:
-    """Show the map of the cycle; htmx requests only the drawing."""
+    """Show the map of the cycle. A request by htmx gets only the drawing."""
     now = timezone.now()
     edges = figures.edges(request.user, now=now)
     context = {
@@ -33,13 +33,16 @@ def map(request: StaffRequest) -> HttpResponse:
 @admin_only
 @require_POST
 def checklist(request: StaffRequest) -> HttpResponse:
-    """Hide or show the checklist in this browser, depending on the button that was clicked."""
+    """Hide the checklist in this session, or show it again, as the POST parameter `to` says."""
     request.session[_HIDDEN] = request.POST.get("to") == "hidden"
     return redirect("reports:map")
 
 
 def _checklist(request: StaffRequest) -> dict[str, Checklist | bool]:
-    """Return the context of the checklist; it is for admins only, while a step is not done."""
+    """Return the template context of the checklist.
+
+    It is empty for users who are not admins, and when all steps are done.
+    """
     if not request.user.is_admin:
         return {}
     if request.session.get(_HIDDEN):

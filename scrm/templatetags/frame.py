@@ -12,7 +12,10 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def nav_items(context: dict[str, Any], items: Iterable[Any]) -> SafeString:
-    """Render navigation items with Jinja2, which is faster: a page shows some thirty."""
+    """Render the navigation items of a page.
+
+    This uses Jinja2, because it is faster and a page has about thirty items.
+    """
     at = context.get("at") or context["request"].get_full_path()
     html = render_to_string("nav_items.jinja", {"items": items, "at": at}, using="jinja")
     return mark_safe(html)  # noqa: S308 - Jinja escaped it

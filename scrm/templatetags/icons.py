@@ -15,7 +15,7 @@ register = template.Library()
 def icon(name: str) -> SafeString:
     """Render an icon of static/icons.svg.
 
-    It is hidden from screen readers, so add a visible label.
+    The icon is hidden from screen readers, so add a visible label.
     """
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons.svg"), name
