@@ -1,10 +1,10 @@
-"""Find all regular expressions in the code, and build hostile strings for each from its parse tree.
+"""Find all regular expressions in the code, and build hostile strings for each of them.
 
-The module `re` tries again with other lengths when a pattern does not match. If two neighbouring
-repeats without an upper limit accept the same characters, `re` tries each way to divide a text
-between them. Therefore each hostile string consists of the shortest text that leads to a repeat,
-followed by many copies of what the repeat accepts; the text that would complete the match is left
-out.
+If a pattern does not match, the module `re` tries again with other lengths of the repeats. If two
+neighbouring repeats without an upper limit accept the same characters, `re` tries every way to
+divide a text between them. A hostile string is built from the parse tree of the pattern. It
+consists of the shortest text that leads to a repeat, followed by many copies of a text that the
+repeat accepts. The text that would complete the match is left out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CATEGORIES = {
 class Found:
     """A pattern, its place in the code, and the names of the methods that are called on it.
 
-    `pattern` is None if the code builds the pattern only at run time.
+    pattern: None if the code builds the pattern only at run time.
     """
 
     where: str
@@ -104,16 +104,19 @@ def _method(call: ast.Call) -> str | None:
 
 
 def _value(node: ast.expr, file: str) -> Any:
-    """Return the value of an expression that contains only constants of the module.
+    """Return the value of an expression that contains only constants of the module in `file`.
 
-    Raises NameError for any other expression.
+    Raises NameError if the expression contains any other name.
     """
     module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
     return eval(compile(ast.Expression(node), file, "eval"), dict(vars(module)))
 
 
 def _used(name: str, calls: list[ast.Call]) -> set[str]:
-    """Return the methods that are called on the pattern with this name."""
+    """Return the names of the methods that are called on the pattern `name`.
+
+    If no call is found, the result is {"finditer"}.
+    """
     used = {
         call.func.attr
         for call in calls
@@ -137,7 +140,7 @@ def hostile(pattern: re.Pattern[Any]) -> Strings:
 
 
 def _add_neighbours(nodes: list[Any], before: str, found: Strings) -> str:
-    """Add hostile strings for these nodes to `found`.
+    """Add hostile strings for these nodes of the parse tree to `found`.
 
     Returns `before`, extended by the shortest text that the nodes match.
     """
@@ -174,7 +177,7 @@ def _repeat(value: Any, before: str, found: Strings) -> str:
 
 
 def _each(nodes: list[Any]) -> Iterator[str]:
-    """Return one example of each kind of character that the repeat accepts."""
+    """Yield example texts for the different kinds of characters that these nodes accept."""
     for operation, value in nodes:
         if operation is code.IN:
             members = [each for each in value if each[0] is not code.NEGATE]
@@ -231,7 +234,7 @@ class TooLong(Exception):
 def seconds(pattern: re.Pattern[Any], method: str, text: str) -> float:
     """Return the CPU seconds that the pattern needs for a text, at most `PATIENCE`.
 
-    The limit is a signal; `re` checks for signals while it works.
+    The limit is implemented with a signal, because `re` checks for signals while it works.
     """
     subject: Any = text if isinstance(pattern.pattern, str) else text.encode("utf-8", "replace")
     before = signal.signal(signal.SIGVTALRM, _end)
@@ -257,7 +260,7 @@ def _end(_signum: int, _frame: FrameType | None) -> None:
 
 
 def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length: int) -> float:
-    """Return how many times more CPU time a string needs than its first quarter.
+    """Return the CPU time for a hostile string divided by the CPU time for a quarter of its length.
 
     Returns 1 if the time is too short to measure.
     """
@@ -269,10 +272,10 @@ def growth(pattern: re.Pattern[Any], method: str, first: str, pump: str, length:
 
 
 def worst(found: Found, length: int) -> tuple[float, str, str]:
-    """Return the largest growth over all hostile strings, and the string that causes it, in two
-    parts.
+    """Return the largest growth over all hostile strings, and the string that causes it.
 
-    Stops at the first growth above `LIMIT`.
+    The string is given as its prefix and its repeated part. The search stops at the first growth
+    above `LIMIT`.
     """
     assert found.pattern is not None
     largest = (1.0, "", "")

@@ -1,10 +1,10 @@
-"""Open 100 slow connections to a web server on this machine and time its pages meanwhile.
+"""Open 100 slow connections to a web server on this machine, and time its pages meanwhile.
 
     python -m tests.attack.slow 8000
 
-The clients are not logged in: they send bodies byte by byte, read responses very slowly, or never
-end a request head. A connection that the server closes is opened again. The attack uses loopback
-only, and stops by itself within 90 seconds.
+The clients of these connections are not logged in. They send request bodies byte by byte, read
+responses very slowly, or never end a request head. If the server closes a connection, a new one is
+opened. The attack uses only the loopback interface, and stops by itself within 90 seconds.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
 
 @dataclass
 class Attack:
-    """An attack with `count` connections, which a separate thread holds open.
+    """An attack with `count` connections, which a separate thread keeps open.
 
-    The kinds of connections take turns.
+    The connections use the different kinds of slowness in turn.
     """
 
     port: int
@@ -74,7 +74,7 @@ class Attack:
         await asyncio.gather(*(self._hold(KINDS[kind], until) for kind in kinds))
 
     async def _hold(self, beginning: bytes, until: float) -> None:
-        """Open a connection, and open another one whenever it is closed, until the attack ends."""
+        """Keep one connection open until the attack ends: whenever it is closed, open a new one."""
         loop = asyncio.get_running_loop()
         while self._goes_on(until):
             with closing(socket.socket()) as sock, suppress(OSError):
@@ -117,9 +117,9 @@ def _is_closed(sock: socket.socket) -> bool:
 
 
 def times(port: int, path: str, *, count: int, cookie: str = "", within: float = 12) -> list[float]:
-    """Return the seconds that each of `count` requests took, each on its own connection.
+    """Return the seconds that each of `count` requests took; each uses its own connection.
 
-    A request without an answer counts as `PATIENCE` seconds. No request starts later than `within`
+    A request without a response counts as `PATIENCE` seconds. No request starts later than `within`
     seconds after the first.
     """
     took, began = [], time.monotonic()

@@ -1,5 +1,6 @@
-"""Guarantee G24 (docs/guarantees.md): every regular expression in the code takes linear time on
-hostile strings.
+"""Guarantee G24 (docs/guarantees.md): no regular expression is slow on hostile strings.
+
+Every regular expression in the code takes linear time on them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Guarantee G24 (docs/guarantees.md): 100 slow connections without a login do not slow down other
-users.
+"""Guarantee G24 (docs/guarantees.md): slow connections do not slow down other users.
+
+The test opens 100 slow connections without a login.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_pages_stay_as_fast_while_100_slow_connections_stand(machine: Machine, agent: User) -> None:
-    """Fails with plain uvicorn and a2wsgi: then neither a page nor /healthz is answered."""
+    """While 100 slow connections are open, pages take at most twice as long as without them.
+
+    Fails with plain uvicorn and a2wsgi, because then neither a page nor /healthz is answered.
+    """
     port, pids = int(machine.given["PORT"]), machine.pids()
     browser = Client()
     browser.force_login(agent)

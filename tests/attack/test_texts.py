@@ -1,7 +1,7 @@
-"""Guarantee G24 (docs/guarantees.md): four hostile texts from outside now take little time.
+"""Guarantee G24 (docs/guarantees.md): four hostile texts from outside take little time.
 
-Each of these texts once stopped a process, and each test fails with the code of that time. The
-results for ordinary texts are the same as before.
+Each of these texts once stopped a process. Each test fails with the code from before the
+correction. For ordinary texts, the old and the new code give the same results.
 """
 
 from __future__ import annotations
@@ -80,8 +80,10 @@ def test_four_times_the_text_is_no_more_than_eight_times_the_work(
 
 
 def test_one_author_does_not_cost_the_others_their_feed() -> None:
-    """Fails if the whole feed is refused because computing took more than three seconds: the posts
-    of other authors were lost.
+    """A feed with hostile author names is parsed, and its other entries are kept.
+
+    Fails if the computation takes more than three seconds, because then the whole feed is refused
+    and the posts of other authors are lost.
     """
     hostile = ["@" * 60_000, "a" * 200_000, "a@" * 50_000, "a." * 100_000]
     entries = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
@@ -104,10 +106,10 @@ def test_a_long_list_of_authors_is_kept() -> None:
 
 
 def test_a_blog_names_a_post_in_few_words() -> None:
-    """In links of comments, only a limited length is searched for the id of a post.
+    """In the links of comments, only a limited length is searched for the id of a post.
 
-    Fails without the limit: the time grew with the square of the length, and a number of 5,000
-    digits ended the fetch.
+    Fails without the limit: the time grows with the square of the length, and a number of 5,000
+    digits ends the fetch with an error.
     """
     hrefs = ["/wp/v2/" * 20_000, "/wp/v2/posts/" + "9" * 5_000]
     rows = [{"_links": {"up": [{"href": href}]}} for href in hrefs]
@@ -138,8 +140,10 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """Fails if the words before a code use possessive repeats (`?+`): in ISABCD, “IS” was taken for
-    a word, but all of it is the code.
+    """The new pattern for codes finds the same codes as the old pattern.
+
+    Fails if the words before a code are matched by possessive repeats (`?+`). In ISABCD, “IS” would
+    then be taken for a word before the code, although ISABCD as a whole is the code.
     """
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 
