@@ -1,4 +1,7 @@
-"""Hostile and broken feeds: CPU, memory and time are limited, and each error is one sentence."""
+"""Hostile and broken feeds: CPU time, memory and elapsed time are limited.
+
+Each error message is one sentence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Automatic mail, and the recognition of our own mail that a bounce returns."""
+"""Automatic mail: how it is recognised, and how a bounce shows which of our mails it returns."""
 
 from __future__ import annotations
 
@@ -190,7 +190,11 @@ def test_a_letter_that_is_work(head: str) -> None:
     ],
 )
 def test_who_is_answered(head: str, author: str) -> None:
-    """A Reply-To that differs from the sender could send our replies to another person."""
+    """Our reply goes to the From address, although a mail may have a Reply-To header.
+
+    Reply-To is used only if From is missing, is our own address, or is a no-reply address. A
+    Reply-To that differs from the sender could otherwise send our replies to another person.
+    """
     assert heard(f"{head}\n\nHello").author.key == author
 
 

@@ -1,5 +1,6 @@
-"""People in mail headers: only the address in the last `<…>` counts, because a display name proves
-nothing.
+"""People in mail headers: only the address in the last `<…>` identifies a person.
+
+A display name proves nothing, because the sender chooses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The division of a mail into its new part and its quoted part."""
+"""How a mail is divided into its new text and the text quoted from earlier mails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parsing of raw mails: any charset and any nesting; no input makes the parser fail."""
+"""Parsing of raw mails with any charset and any nesting of parts.
+
+No input makes the parser fail.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Message-IDs: our own ids can be verified.
+"""Message-IDs, and the threads that are derived from them.
 
-A mail belongs to the thread of our id that it refers to; without such an id, only mails of one
-author form a thread.
+scrm can verify that a Message-ID is its own. A mail that refers to such an id belongs to the thread
+of that id. Other mails form a thread only with mails of the same author.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The sandbox fails in the same ways as a real network; otherwise tests that use it would prove
-nothing.
+"""The sandbox fails in the same ways as a real network.
+
+Otherwise tests that use the sandbox would prove nothing about real networks.
 """
 
 from __future__ import annotations

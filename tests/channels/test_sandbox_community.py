@@ -1,5 +1,6 @@
-"""The simulated people of the sandbox: their posts vary, are repeatable, and are limited in
-number.
+"""The simulated people of the sandbox.
+
+Their posts vary, can be repeated exactly with the same random seed, and are limited in number.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ def test_an_hour_does_not_look_like_a_loop_and_does_not_explode() -> None:
 
 
 def answered_back(answer: str, minutes: int, rng: Random) -> str:
-    """Return the key of the person's next post within this number of minutes, or "" if there is
-    none.
+    """Let simulated people act for `minutes` minutes, until one of them answers our post.
+
+    Returns the key of their answer to the post `answer`, or "" if nobody answers it.
     """
     for minute in range(2, minutes):
         community.step(NOON + timedelta(minutes=minute), rng)

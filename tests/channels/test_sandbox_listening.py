@@ -104,8 +104,10 @@ def test_a_long_past_comes_in_visits_of_five_hundred() -> None:
 
 
 def test_a_row_that_commits_after_a_later_one_is_still_heard() -> None:
-    """Fails if a fetch reads only rows above its cursor: rows that were committed late were
-    missed.
+    """A row that is committed late is found although a later row was already fetched.
+
+    Fails if a fetch reads only rows above its cursor, because it then misses rows that are
+    committed late.
     """
     slow = connections["default"].copy()
     try:

@@ -1,5 +1,6 @@
-"""The REST API of a blog: it is found in either form of URL, and each refusal gets a clear
-message.
+"""The REST API of a blog is found under both forms of its URL.
+
+Each refusal by the blog leads to a clear error message.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def comment(number: int, **facts: Any) -> dict[str, Any]:
 
 
 class Blog:
-    """A fake blog with the endpoints that a fetch uses. comments: the comments, oldest first."""
+    """A fake blog with the endpoints that a fetch uses.
+
+    comments: the comments of the blog, oldest first.
+    """
 
     def __init__(self, server: HTTPServer) -> None:
         self.posts, self.comments = [POST], [comment(1)]
@@ -126,9 +130,10 @@ class TestHearing:
     def test_a_long_past_is_read_to_its_end_in_several_visits(
         self, server: HTTPServer, us: Credentials
     ) -> None:
-        """Old posts of a blog are read to the end in several fetches.
+        """All old comments of a blog are read, in several fetches.
 
-        Fails if the lower limit is raised before all old posts are read.
+        Meanwhile, readers add comments and a moderator deletes some. Fails if the lower limit in
+        the cursor (`floor`) is raised before all old comments are read.
         """
         blog = Blog(server)
         blog.comments = [comment(number) for number in range(1, 2501)]
@@ -155,7 +160,7 @@ class TestHearing:
 
 
 class TestRefusals:
-    """Each way in which a blog can refuse a request or give no answer."""
+    """All ways in which a blog can refuse a request or give no response."""
 
     def ask(self, us: Credentials) -> ChannelError:
         with pytest.raises(ChannelError) as caught:

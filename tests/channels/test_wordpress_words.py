@@ -1,6 +1,6 @@
 """The text that is sent to WordPress, and the keys of the posts there.
 
-The functions have no side effects, and accept any text and any guid.
+The tested functions have no side effects and accept any text and any guid (the id of an RSS item).
 """
 
 from __future__ import annotations
@@ -146,8 +146,10 @@ class TestIdentity:
         ],
     )
     def test_no_site_speaks_for_another(self, guid: str) -> None:
-        """Fails if a key may name any host: the feed of another site could use the keys of our
-        posts.
+        """A guid that names another host than the feed gives no key.
+
+        Fails if a guid may name any host, because the feed of another site could then use the keys
+        of our posts.
         """
         assert place(guid, feed=FEED, by_wordpress=True) is None
 
