@@ -1,4 +1,4 @@
-"""In a test, wait until another connection waits for a lock that this connection has."""
+"""Wait, in a test, until another connection waits for a lock that the test's connection holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A test channel that is not part of scrm: pigeon post. Each loft has a password."""
+"""Pigeon post: a channel for tests that is not part of scrm.
+
+Each pigeon loft is a site with a password.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Login addresses: users change their own address with their password; admins change any
-address.
+"""Login addresses: users change their own address and must enter their password.
+
+Admins can change the address of any user.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def change(browser: Client, email: str, password: str = PASSWORD) -> Any:
 
 
 def test_ones_own_is_changed_with_the_password(anna: User, as_: Any) -> None:
-    """A user changes their own address with their password; the old address cannot log in any more.
+    """A user changes their own address with their password.
 
-    Fails without `forget_old_addresses`.
+    The old address cannot be used to log in any more. Fails without `forget_old_addresses`.
     """
     browser, old = as_(anna), anna.email
     assert change(browser, " Anna@Acme.Example ").status_code == 302
@@ -94,9 +95,10 @@ def test_an_admin_changes_anybodys(anna: User, admin: User, as_: Any) -> None:
 def test_an_address_taken_since_the_check_is_refused_at_the_field(
     page: str, anna: User, admin: User, as_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If another user takes the address after the check, the form shows an error at the field.
+    """If another user takes the address after the form's check, the field shows an error.
 
-    Otherwise `save` raises IntegrityError, and the page has status 500.
+    Fails if the error of the database is not handled: `save` then raises IntegrityError, and the
+    response is 500.
     """
     save = AddressForm.save
 

@@ -1,5 +1,6 @@
-"""Connecting a blog: the login is tested before it is saved, each error is shown at its field, and
-a source is added.
+"""Connecting a blog: scrm logs in before the login is saved, and then adds a source.
+
+Each error is shown at its field.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SECRET = "abcd efgh ijkl mnop"
 
 
 class There:
-    """A fake blog that describes itself and the user who logs in."""
+    """A fake blog, which returns a description of itself and of the user who logs in."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.address, api = server.url_for("/"), server.url_for("/wp-json/")
@@ -116,7 +117,10 @@ def test_trouble_stands_at_the_field_that_it_concerns(
 
 
 def test_the_same_blog_twice_is_refused_by_its_name(there: There, admin: User, as_: Any) -> None:
-    """A blog can be connected only once, even if the second login belongs to another user."""
+    """A blog can be connected only once.
+
+    A second login is refused, even if it is that of another WordPress user.
+    """
     as_(admin).post(NEW, there.typed(admin))
     there.me["id"] = 2
     answer = as_(admin).post(NEW, there.typed(admin))

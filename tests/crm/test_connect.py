@@ -1,4 +1,4 @@
-"""One page connects an account of any channel, also of a channel that a plug-in adds."""
+"""A single page connects accounts of all channels, including the channel of a plug-in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEW = "/our-accounts/new/pigeon/"
 
 @pytest.fixture(autouse=True)
 def pigeon_post(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the channel as a plug-in does: with one entry in the registry."""
+    """Register the test channel with one entry in the registry, as a plug-in does."""
     monkeypatch.setitem(registry._KINDS, "pigeon", "tests.crm.pigeon")
     yield
     registry.channel.cache_clear()
@@ -148,8 +148,10 @@ def test_fields_of_a_line_stand_side_by_side(browser: Client) -> None:
 def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
     browser: Client, admin: User, page: str, facts: dict[str, str], field: str
 ) -> None:
-    """Fails if only the database checks that an account is unique: the second request had status
-    500.
+    """If two admins save the same account at the same time, the second gets an error at the field.
+
+    Fails if the error of the database's unique constraint is not handled: the second response is
+    then 500.
     """
     network = facts.get("network", "pigeon")
     key = facts.get("self_key", "north")
@@ -167,7 +169,10 @@ def test_of_two_admins_who_save_at_once_the_second_gets_an_error_at_the_field(
 def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
     browser: Client, admin: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without `_wait_for_turn`: two logins of one site were saved as two accounts."""
+    """If two admins connect the same site with different logins, only one account is saved.
+
+    Fails without `_wait_for_turn`, because the two logins are then saved as two accounts.
+    """
     monkeypatch.setattr(pigeon, "CHANNEL", replace(pigeon.CHANNEL, own_ground=True))
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
@@ -181,9 +186,9 @@ def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> None:
-    """If a colleague stores a login during the test of another login, the colleague's login stays.
+    """A login that a colleague stores while the stored login is being tested is kept.
 
-    Fails if the test writes back the secrets that it read at its start.
+    Fails if the test of the login writes back the secrets that it read at its start.
     """
     facts: dict[str, Any] = {"network": "pigeon", "self_key": "north", "secrets": {"word": "coo"}}
     account = Account.objects.create(kind="pigeon", owner=admin, **facts)
@@ -200,9 +205,9 @@ def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> N
 def test_a_password_that_is_saved_meanwhile_stays(
     browser: Client, admin: User, microblog: Account, page: str
 ) -> None:
-    """If a name or limit is saved while a colleague saves a password, the new password stays.
+    """If an admin saves a name or limit while a colleague saves a password, the new password stays.
 
-    Fails if the whole row is saved: an older password was written back.
+    Fails if the whole row is saved, because the older password is then written back.
     """
     facts = {"name": "New name", "owner": admin.pk, "per_hour": "7"}
     with ThreadPoolExecutor(1) as pool:

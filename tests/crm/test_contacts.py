@@ -73,7 +73,7 @@ def body(browser: Client, page: str, **query: Any) -> str:
 
 
 def shown(browser: Client, contact: Contact, **query: Any) -> list[str]:
-    """Return the texts of the timeline, from the top of the page to the bottom."""
+    """Return the texts of the timeline as the page shows them, from top to bottom."""
     days = browser.get(contact.get_absolute_url(), query).context["days"]
     return [touch.interaction.text for _day, touches in days for touch in touches]
 
@@ -181,7 +181,10 @@ def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_
 def test_asking_for_kinds_tells_nothing_about_a_restricted_conversation(
     agent: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
-    """Fails if the filter by kind also searches interactions that the user may not read."""
+    """Filters of the timeline by kind or text find no messages that the user may not read.
+
+    Fails if the filter by kind also searches interactions that the user may not read.
+    """
     give(say("My lawyer says", restricted_to=sales, kind="letter"), sales)
     say("A letter", kind="letter")
     browser = as_(agent)
@@ -502,10 +505,10 @@ def test_facts_are_edited(agent: User, as_: Any, director: Contact) -> None:
 def test_an_edit_of_what_changed_meanwhile_is_refused_with_both_shown(
     agent: User, as_: Any, director: Contact
 ) -> None:
-    """If two users edit the same contact, the second edit is refused and the page shows both
-    values.
+    """If two users edit the same contact, the second edit is refused.
 
-    Fails if versions are not compared: the second edit replaced the first one without a message.
+    The page shows both values. Fails if the versions are not compared: the second edit then
+    replaces the first without a warning.
     """
     browser, page = as_(agent), f"/contacts/{director.pk}/edit/"
     seen = browser.get(page).context["form"]["seen"].value()

@@ -1,5 +1,6 @@
-"""One table holds the label and icon of each kind of interaction; all other code reads this
-table.
+"""The table KINDS holds the label and icon of each kind of interaction.
+
+All other code reads this table.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ ICONS = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static/icons.svg").read
 
 
 def written() -> Iterator[str]:
-    """Yield each kind that our code passes when it creates an item, an entry of the ledger or an
+    """Yield each kind that occurs in our code as an argument.
+
+    These are the arguments with which the code creates an item, an entry of the ledger, or an
     offline contact.
     """
     for path in sources():
@@ -44,7 +47,10 @@ def _constants(value: ast.expr) -> Iterator[str]:
 
 
 def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
-    """Fails if the table lacks a kind that the code uses."""
+    """The table KINDS contains every kind that the code uses, but not bounces and delivery notices.
+
+    Fails if the table lacks a kind that the code uses.
+    """
     found = set(written())
     assert {"post", "comment", "reply", "statement", "correction", "withdrawal"} <= found
     assert found | {AUTOMATIC} <= set(KINDS)
@@ -54,7 +60,10 @@ def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_label_of_its_own_and_an_icon_that_exists(kind: str) -> None:
-    """Fails if two kinds share a label, or if an icon does not exist."""
+    """Each kind has a different label, and its icon exists.
+
+    Fails if two kinds have the same label, or if an icon does not exist.
+    """
     assert [str(look.label) for look in KINDS.values()].count(kind_label(kind)) == 1
     assert kind_icon(kind) in ICONS
 
@@ -65,7 +74,10 @@ def test_a_kind_that_no_longer_exists_is_shown_by_its_name() -> None:
 
 @pytest.mark.django_db
 def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
-    """Fails if a form, filter or rule has a list of kinds of its own."""
+    """The offline form, the filter of the inbox and the routing rules offer the kinds of the table.
+
+    Fails if one of them has its own list of kinds.
+    """
     offered = OfflineForm(user=agent).fields["kind"].choices  # type: ignore[attr-defined]
     assert [kind for kind, _label in offered] == list(OFFLINE_KINDS)
     tabs = OfflineForm(user=agent, initial={"kind": "other"}).fields["kind"].widget.choices  # type: ignore[attr-defined]
@@ -77,7 +89,10 @@ def test_forms_filters_and_rules_offer_every_offline_kind(agent: User) -> None:
 
 @pytest.mark.parametrize("kind", Notice.Kind)
 def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
-    """Fails if the table lacks a kind of notice."""
+    """Each kind of notice has an icon that exists and a tone (its colour).
+
+    Fails if a kind of notice is missing in the table.
+    """
     notice = Notice(kind=kind)
     assert notice.icon in ICONS
     assert notice.tone in {"", "ok", "warn", "bad"}
@@ -85,5 +100,5 @@ def test_every_kind_of_notice_has_an_icon_and_a_tone(kind: Notice.Kind) -> None:
 
 @pytest.mark.parametrize("verdict", ResponseRule.Verdict)
 def test_every_verdict_has_a_colour(verdict: str) -> None:
-    """Fails if the table lacks a verdict."""
+    """Each verdict of a business rule has a colour. Fails if a verdict is missing in the table."""
     assert tone(verdict) in {"ok", "warn", "bad"}

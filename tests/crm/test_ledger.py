@@ -1,6 +1,6 @@
 """Guarantee G17 (docs/guarantees.md): nobody can edit the ledger, not even with raw SQL.
 
-Each change of configuration is recorded.
+Each change of the configuration is recorded.
 """
 
 from __future__ import annotations
@@ -102,13 +102,19 @@ def changed(column: str) -> str:
 
 @pytest.mark.parametrize(("table", "column"), LEDGERS.items())
 def test_nobody_edits_the_ledger(table: str, column: str) -> None:
-    """Fails if the triggers of one table are disabled."""
+    """The database refuses an UPDATE of each table of the ledger.
+
+    Fails if the triggers of one table are disabled.
+    """
     assert refused(f"UPDATE {table} SET {column} = {changed(column)}")
 
 
 @pytest.mark.parametrize("table", [*LEDGERS, "listening_mention", "responses_response"])
 def test_nobody_deletes_from_the_ledger(table: str) -> None:
-    """Fails if the triggers of one table are disabled."""
+    """The database refuses a DELETE from each table of the ledger, even during an erasure.
+
+    Fails if the triggers of one table are disabled.
+    """
     assert refused(f"DELETE FROM {table}")
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"DELETE FROM {table}")
@@ -116,21 +122,28 @@ def test_nobody_deletes_from_the_ledger(table: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), BLANKABLE)
 def test_an_erasure_may_blank_the_words(table: str, column: str) -> None:
-    """An erasure may empty columns of text. Fails if the triggers refuse this."""
+    """An erasure (the deletion of personal data) may empty columns of text.
+
+    Fails if the triggers refuse this.
+    """
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused(f"UPDATE {table} SET {column} = ''")
 
 
 @pytest.mark.parametrize(("table", "column"), NAMED.items())
 def test_not_even_an_erasure_changes_anything_else(table: str, column: str) -> None:
-    """Fails if the triggers of one table are disabled: an erasure could change other columns."""
+    """An erasure cannot change any other column.
+
+    Fails if the triggers of one table are disabled.
+    """
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET {column} = ''")
 
 
 def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
-    """An erasure may empty the stored facts of a routing decision. Fails if the triggers refuse
-    this.
+    """An erasure may empty the stored facts of a routing decision.
+
+    Fails if the triggers refuse this.
     """
     sql("SET LOCAL scrm.erasing = 'on'")
     assert not refused("UPDATE routing_caseevent SET facts = '{}'")
@@ -142,8 +155,10 @@ def test_an_erasure_may_empty_the_facts_of_a_routing_decision() -> None:
     ["facts = '{\"reach\": 1}'", "facts = '[]'", "facts = facts - 'reach'", "facts = 'null'"],
 )
 def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> None:
-    """Fails if an erasure may replace the stored facts by others, or if facts may be emptied
-    without an erasure.
+    """The stored facts of a routing decision can only be emptied, and only by an erasure.
+
+    Fails if an erasure may replace the stored facts by others, or if facts may be emptied without
+    an erasure.
     """
     assert refused("UPDATE routing_caseevent SET facts = '{}'")
     sql("SET LOCAL scrm.erasing = 'on'")
@@ -153,7 +168,10 @@ def test_the_facts_of_a_routing_decision_are_emptied_or_stay(change: str) -> Non
 
 @pytest.mark.parametrize("table", ["routing_rulerevision", "listening_topicrevision"])
 def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
-    """Fails if an erasure may change the revision of a topic."""
+    """Revisions cannot be changed, not even by an erasure.
+
+    Fails if an erasure may change the number of a revision.
+    """
     sql("SET LOCAL scrm.erasing = 'on'")
     assert refused(f"UPDATE {table} SET number = number + 1")
 
@@ -162,8 +180,8 @@ def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
     """The permission for an erasure ends with its transaction.
 
-    After the transaction, the setting `scrm.erasing` is "". Fails if any value of the setting
-    permits an erasure.
+    After the transaction, the setting `scrm.erasing` is "". Fails if any value of this setting,
+    even "", permits an erasure.
     """
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")
@@ -171,7 +189,10 @@ def test_the_leave_to_blank_ends_with_its_transaction() -> None:
 
 
 def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
-    """Fails if a value of the setting `scrm.erasing` other than "on" permits an erasure."""
+    """Only the value "on" of the database setting `scrm.erasing` permits an erasure.
+
+    Fails if another value permits an erasure.
+    """
     for word in ("off", "", "true"):
         sql(f"SET LOCAL scrm.erasing = '{word}'")
         assert refused("UPDATE routing_caseevent SET why = ''")
@@ -186,7 +207,10 @@ def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
     ],
 )  # fmt: skip
 def test_what_was_found_stays_as_found(change: str) -> None:
-    """A mention stays exactly as it was found. Fails if the trigger `frozen` is disabled."""
+    """A mention cannot be changed after it was stored.
+
+    Fails if the trigger `frozen` is disabled.
+    """
     assert refused(f"UPDATE listening_mention SET {change}")
 
 
@@ -209,7 +233,7 @@ def test_the_work_on_what_was_found_moves_on(noon: datetime) -> None:
     ],
 )
 def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
-    """The text and the author of a response cannot change after it stopped being a draft.
+    """The text and the author of a response cannot change after the response is no longer a draft.
 
     Fails if the trigger `frozen` is disabled.
     """
@@ -220,7 +244,7 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """A released response must never become a draft again, because a draft can be edited.
+    """A released response can never become a draft again, because a draft can be edited.
 
     Fails without the trigger `never`.
     """
@@ -230,7 +254,7 @@ def test_what_left_never_becomes_a_draft_again() -> None:
 
 
 def test_the_words_cannot_change_in_the_step_that_leaves_the_draft_behind() -> None:
-    """The SQL statement that makes a response a draft again must not change the text either.
+    """One SQL statement cannot make a released response a draft and change its text.
 
     Fails only if the triggers `never` and `frozen` are both disabled.
     """
@@ -269,8 +293,9 @@ def changes(name: str) -> int:
 def test_a_change_of_configuration_is_kept_even_by_raw_sql(
     table: str, change: str, log: str
 ) -> None:
-    """Fails if the triggers of one table are disabled: a change of configuration was not
-    recorded.
+    """A change of the configuration by raw SQL is recorded, and the record cannot be changed.
+
+    Fails if the triggers of one table are disabled, because the change is then not recorded.
     """
     before = changes(log)
     sql(f"UPDATE {table} SET {change}")
@@ -281,16 +306,19 @@ def test_a_change_of_configuration_is_kept_even_by_raw_sql(
 
 
 def test_who_left_a_department_stays_on_record() -> None:
-    """Fails if the trigger on DELETE is disabled: the end of a membership was not recorded."""
+    """The deletion of a membership is recorded.
+
+    Fails if the trigger on DELETE is disabled.
+    """
     before = changes("crm.MembershipChange")
     removed = sql("DELETE FROM crm_membership")
     assert changes("crm.MembershipChange") == before + removed > before
 
 
 def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
-    """A fetch updates its source, but this is not recorded as a change of configuration.
+    """A fetch updates the row of its source, but this is not recorded as a configuration change.
 
-    Fails if each UPDATE of a source is recorded.
+    Fails if every UPDATE of a source is recorded.
     """
     before = changes("listening.SourceChange")
     source = Source.objects.get()
@@ -299,7 +327,7 @@ def test_a_visit_is_no_change_of_configuration(noon: datetime) -> None:
 
 
 def test_no_secret_is_in_any_record_of_changes(microblog: Account) -> None:
-    """Guarantee G14 (docs/guarantees.md): no record of changes contains a secret.
+    """Guarantee G14 (docs/guarantees.md): no table of recorded changes contains a secret.
 
     No such table has a column for secrets, and no row contains the secret of this test. Fails if
     the secrets of accounts are recorded.

@@ -1,4 +1,4 @@
-"""Sending mail to staff: no page says that a mail was sent if it was not."""
+"""Mail to staff: no page says that a mail was sent if it was not sent."""
 
 from __future__ import annotations
 
@@ -151,7 +151,11 @@ def test_a_mailbox_is_kept_by_its_domain_on_the_wire(
 def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
     admin: User, as_: Callable[[User], Client]
 ) -> None:
-    """scrm never connects to the address of this server, so each attempt to log in fails."""
+    """scrm logs in to a mailbox only if the login was changed, or if the user presses “Test”.
+
+    The server address of this test is one to which scrm never connects, so each login attempt
+    fails.
+    """
     servers = {
         "imap_host": "127.0.0.1", "imap_port": 993, "imap_security": "tls",
         "smtp_host": "127.0.0.1", "smtp_port": 465, "smtp_security": "tls",

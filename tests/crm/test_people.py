@@ -19,7 +19,7 @@ NEW = {"email": "Nina@Scrm.Example", "name": "Nina New", "role": ""}
 
 
 def choose_password(link: str, password: str) -> Any:
-    """Follow the link in an invitation to its form, and submit a password."""
+    """Open the form that an invitation links to, and submit a password."""
     browser = Client()
     form = browser.get(link.removeprefix("http://localhost:8000"), follow=True)
     return browser.post(
@@ -196,9 +196,10 @@ def test_the_last_admin_is_told_why_not_before_they_try(admin: User, as_: Any) -
 def test_a_deactivation_waits_for_who_works_on_their_case(
     admin: User, agent: User, service: Department, as_: Any
 ) -> None:
-    """A user is deactivated only after a transaction that works on the user's case has ended.
+    """A user is deactivated only after a running transaction on one of their cases has ended.
 
-    Fails if users are locked with FOR UPDATE: a deadlock, in which one of the two requests failed.
+    Fails if users are locked with FOR UPDATE: the two requests then deadlock, and one of them
+    fails.
     """
     profile = Profile.objects.create(network="x", key="1")
     case = Case.objects.create(profile=profile, department=service, assignee=agent, status="open")

@@ -1,5 +1,6 @@
-"""Recording in the ledger: one profile, one conversation and one row, in whatever order items
-arrive.
+"""Recording in the ledger creates one profile, one conversation and one row.
+
+The order in which items arrive makes no difference.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ def test_results_come_in_the_order_in_which_entries_were_given() -> None:
 def test_parent_and_answer_may_come_in_one_batch_in_any_order(
     order: Sequence[str], dated: str
 ) -> None:
-    """Fails if entries are sorted only by time and key: a message without a date was recorded after
-    the answer to it.
+    """A message and the answers to it are recorded in one conversation, whatever their order.
+
+    Fails if entries are sorted only by time and key, because a message without a date is then
+    recorded after the answer to it.
     """
     moments = {
         "": (None, None),
@@ -99,8 +102,9 @@ def test_a_thread_of_a_thousand_answers_is_written_in_its_order() -> None:
 
 
 def test_the_same_entry_twice_is_written_once() -> None:
-    """If the same entry is recorded twice, it is written once. Fails if each entry counts as
-    new.
+    """If the same entry is recorded twice, the ledger contains it once.
+
+    Fails if each entry counts as new.
     """
     first = write(said("1"), said("1"))
     again = write(said("1"))
@@ -110,9 +114,9 @@ def test_the_same_entry_twice_is_written_once() -> None:
 
 
 def test_what_stands_in_the_ledger_already_opens_no_second_conversation() -> None:
-    """An entry that is already in the ledger does not create a second conversation.
+    """An entry that is already in the ledger creates no second conversation.
 
-    Fails if the conversation is created before the known entry is noticed.
+    Fails if the conversation is created before the code notices that the entry is known.
     """
     talk = write(said("1"))[0].conversation
     ours = said("2", None, direction="out")
@@ -175,8 +179,10 @@ def test_statements_do_not_depend_on_the_number_of_entries() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation() -> None:
-    """Guarantee G4 (docs/guarantees.md). Fails without `lock_workspace`: two threads inserted the
-    same row, and the second got an error.
+    """Guarantee G4 (docs/guarantees.md): entries of one person that are recorded at the same time.
+
+    Twenty threads create only one profile and one conversation. Fails without `lock_workspace`: two
+    threads then insert the same row, and the second gets an error.
     """
     entries = [said(str(n % 5), visibility="private", thread_key="t") for n in range(20)]
     rows = at_once(*(lambda entry=entry: write(entry)[0] for entry in entries))
@@ -188,8 +194,10 @@ def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation()
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_two_batches_with_the_same_20000_people_in_opposite_order_do_not_deadlock() -> None:
-    """Guarantee G4 (docs/guarantees.md). Fails without `lock_workspace`: both transactions insert
-    the same rows and wait for each other.
+    """Guarantee G4 (docs/guarantees.md): two batches with the same people do not deadlock.
+
+    Fails without `lock_workspace`, because both transactions then insert the same rows in opposite
+    order and wait for each other.
     """
     entries = [said(f"k{n}", f"p{n}") for n in range(20_000)]
     rows = at_once(lambda: write(*entries), lambda: write(*reversed(entries)))

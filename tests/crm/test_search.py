@@ -102,7 +102,7 @@ def test_a_contact_is_found_by_their_name_and_by_a_profile_that_is_them(agent: U
 
 
 def test_whoever_types_is_shown_some_of_many(agent: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a user types, contacts are found by their own name or by the name of a profile.
+    """While a user types, contacts are found by their own name or by the handle of a profile.
 
     For a common name, only a limited number of contacts is examined.
     """
@@ -127,7 +127,10 @@ def test_a_stranger_is_a_profile_without_a_current_link(agent: User) -> None:
 
 
 def test_the_search_uses_the_index() -> None:
-    """Fails if NAMES uses another text search configuration than the index does."""
+    """The search for names uses the indexes of PostgreSQL.
+
+    Fails if NAMES has another text search configuration than the index.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "profile_search" in profiles_named("ron cal").explain()
@@ -135,7 +138,7 @@ def test_the_search_uses_the_index() -> None:
 
 
 class AnyText(TestCase):
-    """PostgreSQL accepts the search query that is made from any typed text."""
+    """For any text that a user types, PostgreSQL accepts the search query made from it."""
 
     @given(st.text(alphabet=ODD) | st.text(max_size=300))
     def test_no_text_breaks_the_search(self, typed: str) -> None:

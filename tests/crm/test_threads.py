@@ -1,4 +1,7 @@
-"""The rule that decides to which conversation an item belongs: examples and general properties."""
+"""The rule that decides to which conversation an item belongs.
+
+The tests contain examples and general properties of the rule.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ def test_two_letters_without_a_thread_are_two_conversations() -> None:
 def test_a_private_thread_is_one_conversation(
     key: str, root: str, author: Person | None, parent: Parent | None
 ) -> None:
-    """Fails if private threads are not treated separately from public threads."""
+    """All items of a private thread belong to one conversation, which contains no public item.
+
+    Fails if private threads are not treated separately from public threads.
+    """
     here = place(key, root, private=True, author=author, parent=parent)
     assert here == place("another", root, private=True)
     assert here != place(key, root, author=author)
@@ -72,9 +78,9 @@ def test_a_private_thread_is_one_conversation(
 def test_in_public_root_and_author_make_the_conversation(
     root: str, author: Person, other_root: str, other_author: Person
 ) -> None:
-    """In public, the first post of a thread and the author together identify the conversation.
+    """In public, the root (the first post of a thread) and the author identify the conversation.
 
-    Fails if the key joins both with only a space, because then two different pairs can get the same
+    Fails if the key only joins both with a space, because two different pairs can then get the same
     key.
     """
     one, other = place(root=root, author=author), place(root=other_root, author=other_author)
@@ -103,8 +109,8 @@ def test_a_key_always_fits_its_index(
 ) -> None:
     """The key of a conversation always fits into its index.
 
-    An entry of the btree holds 2,704 bytes, of which the other column can need 400. Fails if the
-    length of the key is not limited.
+    An entry of a B-tree index holds 2,704 bytes, of which the other column can need 400. Fails if
+    the length of the key is not limited.
     """
     here = place(key, root, private=private, author=author, parent=parent)
     assert len(here) <= 400

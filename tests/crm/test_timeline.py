@@ -1,4 +1,4 @@
-"""The timeline of a contact: what it contains, and that a long history does not make it slower."""
+"""The timeline of a contact: what it contains, and that a long history does not make it slow."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def say(ron: Profile, noon: datetime) -> Say:
 def publish(say: Say, service: Department, admin: User, microblog: Account) -> Callable[..., Any]:
     """Return a function that publishes a text about a case or an issue.
 
-    The text is a reply to one person or a post for many.
+    The text is a reply if a recipient is given, and otherwise a post.
     """
 
     def published(
@@ -103,8 +103,9 @@ def test_what_we_said_to_many_is_on_it_once_where_it_answers_their_case_or_issue
 def test_a_reply_to_somebody_else_about_the_same_issue_is_not_on_it(
     director: Contact, ron: Profile, publish: Any, service: Department, admin: User
 ) -> None:
-    """Fails if the timeline shows each reply about the issue, and not only replies to this
-    contact.
+    """The timeline of a contact shows posts about the contact's issue, but no replies to others.
+
+    Fails if the timeline shows every reply about the issue.
     """
     issue = Issue.objects.create(name="Seat policy", owner=admin)
     amara = Profile.objects.create(network="x", key="8")
@@ -137,10 +138,10 @@ def test_pages_neither_lose_nor_double_what_was_said_at_the_same_moment(
 def test_a_long_history_is_read_from_its_newest_end_alone(
     director: Contact, ron: Profile, say: Say, agent: User
 ) -> None:
-    """Only the newest part of a long history is read.
+    """Only the newest part of a long history is read from the database.
 
-    Fails if one query joins both parts of the timeline with OR: PostgreSQL then read all
-    interactions.
+    Fails if a single query joins the two parts of the timeline with OR, because PostgreSQL then
+    reads all interactions.
     """
     talk = say("the first of many").conversation
     Interaction.objects.bulk_create(
@@ -171,8 +172,9 @@ def test_a_restricted_conversation_is_readable_by_its_department_alone(
     director: Contact, ron: Profile, say: Say, agent: User, outsider: User, sales: Department,
     supervisor: User,
 ) -> None:  # fmt: skip
-    """Fails if the timeline shows all interactions, even in restricted conversations of other
-    departments.
+    """A user outside the department sees that a restricted conversation exists, but not its text.
+
+    Fails if the timeline shows all interactions as readable.
     """
     restricted(say, sales, ron)
     say("Hello")

@@ -1,4 +1,4 @@
-"""The workspace settings: organisation name, time zone, handles and signature."""
+"""The settings of the workspace: organisation name, time zone, handles and signature."""
 
 from __future__ import annotations
 
