@@ -1,4 +1,4 @@
-"""Shared fixtures: users who are named after their role, their departments, and common rows."""
+"""Shared fixtures: users named after their roles, the users' departments, and common rows."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @receiver(post_migrate)
 def record_the_place(sender: Any, **_: object) -> None:
-    """Create the row that identifies this database again, because the end of a transactional test
-    deletes it.
+    """Create the row that identifies this database again.
+
+    The row is missing because the end of a transactional test empties all tables.
     """
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
@@ -66,7 +67,7 @@ def record_the_place(sender: Any, **_: object) -> None:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Reset the circuit breakers, so that none is still open because of an earlier test."""
+    """Close the circuit breakers, because an earlier test may have left one open."""
     for module in (nudge, live, high_water_mark):
         monkeypatch.setattr(module, "_patience", Patience())
     settings.WITNESS_DIR = None
@@ -74,7 +75,7 @@ def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 @pytest.fixture
 def service(db: None, admin: User) -> Department:
-    """Customer service: the department of most users, and the fallback department."""
+    """Customer service, the department of most users. It is also the fallback department."""
     return Department.objects.create(name="Customer service", owner=admin, is_fallback=True)
 
 
@@ -127,7 +128,7 @@ def _member(email: str, name: str, department: Department, role: str) -> User:
 
 @pytest.fixture
 def as_() -> Callable[[User], Client]:
-    """Return a function that returns a test client in which the given user is logged in."""
+    """Return a function that returns a test client in which a given user is logged in."""
 
     def browser(user: User) -> Client:
         client = Client()

@@ -1,4 +1,4 @@
-"""Kill a process with signal 9 before or after a named step of its work."""
+"""Kill a process with SIGKILL immediately before or after a named step of its work."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.db import connections
 
 
 def killed_at(where: str, when: str, work: Callable[[], object]) -> int:
-    """Run `work` in a process that is killed "before" or "after" a step. Return the signal.
+    """Run `work` in a process that is killed "before" or "after" a step; return the signal number.
 
-    where: the step, as "module:owner.name". The process is a fork of the test. The result is 0 if
-    the process ended without reaching the step.
+    where: the step, as "module:owner.name". The process is a fork of the test process. The result
+    is 0 if the process ends without reaching the step.
     """
     connections.close_all()  # the fork must not share its parent's database connection
     child = os.fork()

@@ -1,4 +1,4 @@
-"""`make run` with small processes instead of the real ones.
+"""Run `make run` with small processes instead of the real ones.
 
 Usage: `python stand_in.py VAR PORT`.
 """

@@ -1,4 +1,4 @@
-"""Tests of `python -m scrm.launcher.embedded --data … -- command`."""
+"""The command `python -m scrm.launcher.embedded --data … -- command`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL and Redis that scrm itself starts."""
+"""The PostgreSQL and Redis servers that scrm itself starts."""
 
 from __future__ import annotations
 
