@@ -1,7 +1,6 @@
-"""Fetches of a source: a worker claims the source, fetches outside a transaction, and stores the
-result.
+"""Fetches of a source: a worker claims the source, gets its items and stores the result.
 
-Items and cursor are stored together or not at all.
+The items are requested outside any transaction. Items and cursor are stored together or not at all.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ HOUR = timedelta(hours=1)
 
 
 class Village:
-    """A fake channel that returns prepared answers in order and records the requests."""
+    """A fake channel that returns prepared batches in order and records the requests."""
 
     def __init__(self) -> None:
         self.answers: list[Batch | Exception | Callable[[], Batch]] = []
@@ -81,7 +80,7 @@ def item(key: str, **facts: Any) -> Item:
 
 
 def go(source: Source) -> Fetch | None:
-    """Make the source due, fetch it, and return the fetch."""
+    """Make the source due, fetch the source, and return the fetch."""
     Source.objects.filter(pk=source.pk).update(next_fetch_at=NOON - HOUR)
     done = fetch_source(Source.objects.get(pk=source.pk))
     source.refresh_from_db()
@@ -108,8 +107,9 @@ def test_items_and_cursor_are_stored_together(source: Source, village: Village) 
 
 
 def test_the_next_visit_starts_where_the_last_ended(source: Source, village: Village) -> None:
-    """A fetch starts at the cursor where the last fetch ended. Fails if the cursor is not
-    stored.
+    """A fetch starts at the cursor at which the last fetch ended.
+
+    Fails if the cursor is not stored.
     """
     village.says(item("1"))
     village.says(item("2"))
@@ -137,8 +137,8 @@ def test_in_its_first_day_a_source_is_visited_within_a_minute(
 ) -> None:
     """During its first day, a source is fetched at least every minute.
 
-    Fails if only the interval counts: a user who had added a source waited five minutes for the
-    first items.
+    Fails if only the interval of the source counts, because a user who adds a source then waits
+    five minutes for its first items.
     """
     source.created_at = NOON - timedelta(hours=23)
     source.save()
@@ -156,7 +156,9 @@ def test_a_network_may_ask_for_peace_on_the_first_day_too(source: Source, villag
 
 
 def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Village) -> None:
-    """Fails only if duplicate keys are not removed and, in addition, batches are not halved after
+    """If an item occurs twice in one batch, one mention is stored.
+
+    Fails only if both are missing: the removal of duplicate keys, and the halving of a batch after
     an error.
     """
     village.says(item("1"), item("1"))
@@ -167,10 +169,10 @@ def test_an_item_twice_in_one_batch_is_one_mention(source: Source, village: Vill
 def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
     source: Source, village: Village
 ) -> None:
-    """An old entry that is listed again is never new again.
+    """An old entry never counts as new when the feed lists it again.
 
-    The row in the table Seen stays even if the mention is deleted. Fails if each listed item counts
-    as new.
+    Its row in the table Seen is kept even if the mention is deleted. Fails if every listed item
+    counts as new.
     """
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
@@ -198,13 +200,16 @@ def test_statements_do_not_depend_on_the_number_of_items(source: Source, village
 
 
 class PowerCut(BaseException):
-    """An exception that no code catches; it simulates SIGKILL."""
+    """An exception that simulates SIGKILL, because no code catches it."""
 
 
 def test_dying_between_fetch_and_store_loses_nothing(
     source: Source, village: Village, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if the cursor is stored before the items: the items were lost."""
+    """If the worker dies after it got the items but before it stored them, no item is lost.
+
+    Fails if the cursor is stored before the items, because the items are then lost.
+    """
 
     def cut(*_: object, **__: object) -> None:
         raise PowerCut
@@ -229,8 +234,10 @@ def test_dying_between_fetch_and_store_loses_nothing(
 def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without the transaction around `_keep`: the items were stored without the cursor, or
-    the cursor without the items.
+    """If storing fails with an error, neither items nor cursor are stored.
+
+    Fails without the transaction around `_keep`, because then only the items or only the cursor are
+    stored.
     """
 
     def broken(*_: object, **__: object) -> None:
@@ -249,7 +256,10 @@ def test_what_breaks_while_storing_leaves_neither_items_nor_cursor(
 
 
 def test_only_one_of_two_pollers_visits(source: Source) -> None:
-    """Fails if `due` ignores the lease of the first worker: both workers fetched the source."""
+    """A source that one worker is fetching cannot be claimed by a second worker.
+
+    Fails if `due` ignores the lease of the first worker.
+    """
     assert source.start_fetch(now=NOON)
     again = Source.objects.get(pk=source.pk)
     assert again.start_fetch(now=NOON) is None
@@ -257,8 +267,10 @@ def test_only_one_of_two_pollers_visits(source: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Village) -> None:
-    """Guarantees G3 and G8 (docs/guarantees.md). Fails if `due` ignores the lease: several workers
-    fetched the source.
+    """Guarantees G3 and G8 (docs/guarantees.md): of eight workers, only one fetches a source.
+
+    All eight start at the same time. Fails if `due` ignores the lease, because several workers then
+    fetch the source.
     """
     village.answers = [Batch(items=(item("1"),))] * 8
     done = at_once(*(lambda: fetch_source(Source.objects.get(pk=source.pk)) for _ in range(8)))
@@ -270,7 +282,10 @@ def test_only_one_of_eight_pollers_at_once_visits(source: Source, village: Villa
 def test_a_poller_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence: a worker whose lease had lapsed overwrote the newer cursor."""
+    """A worker that gets its items only after its lease lapsed stores nothing.
+
+    Fails without the fence, because the worker then overwrites the newer cursor.
+    """
 
     def overslept() -> Batch:
         clock.shift(HOUR)
@@ -290,8 +305,9 @@ def test_a_poller_that_wakes_after_its_lease_changes_nothing(
 def test_a_failure_that_wakes_after_its_lease_changes_nothing(
     source: Source, village: Village, clock: Any
 ) -> None:
-    """Fails without the fence: a worker whose lease had lapsed overwrote the newer result with its
-    own error.
+    """A worker that gets an error only after its lease lapsed stores nothing.
+
+    Fails without the fence, because the worker then overwrites the newer result with its error.
     """
 
     def overslept() -> Batch:
@@ -312,7 +328,7 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
 def test_the_one_that_has_been_due_longest_is_next(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """The source that has been due longest is fetched first, whatever its name or id is.
+    """The source that has been due longest is fetched first, whatever its name or id.
 
     Fails if sources are ordered by name.
     """
@@ -329,9 +345,10 @@ def test_the_one_that_has_been_due_longest_is_next(
 def test_what_always_kills_its_worker_keeps_nobody_waiting(
     make_source: Callable[..., Source], village: Village, clock: Any
 ) -> None:
-    """A source that kills each worker does not delay the other sources.
+    """A source that kills every worker does not delay the other sources.
 
-    Fails if the claim does not change the due time: the same source always came first again.
+    Fails if the claim does not change the time at which the source is due, because the same source
+    then always comes first.
     """
     make_source(address="killer", next_fetch_at=NOON - 9 * HOUR)
     make_source(address="waits", next_fetch_at=NOON - HOUR)
@@ -347,9 +364,9 @@ def test_what_always_kills_its_worker_keeps_nobody_waiting(
 def test_pollers_at_once_take_one_source_each(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Workers that look for a source at the same moment get different sources.
+    """Workers that look for a due source at the same moment get different sources.
 
-    Fails without a lock: all workers took the first source.
+    Fails without a lock, because all workers then take the first source.
     """
     for number in range(8):
         make_source(address=str(number), next_fetch_at=NOON - HOUR)
@@ -407,9 +424,9 @@ def test_what_is_wrong_for_good_is_tried_again_only_after_hours(
 def test_a_broken_listener_stops_only_itself(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """If the code of one channel is broken, other sources are still fetched.
+    """If the listener of one source has a programming error, other sources are still fetched.
 
-    Fails if the fetch handles only the exception ChannelError.
+    Fails if the fetch handles only ChannelError.
     """
     broken, sound = (
         make_source(address="https://a.example"),
@@ -439,7 +456,10 @@ def test_a_channel_that_cannot_listen_says_so(
 def test_nul_and_lone_surrogates_are_gone_before_they_reach_the_database(
     source: Source, village: Village
 ) -> None:
-    """Fails without `storable`: PostgreSQL cannot store NUL and lone surrogates."""
+    """NUL characters and lone surrogates are removed from items before they are stored.
+
+    Fails without `storable`, because PostgreSQL cannot store these characters.
+    """
     author = Author("feed", "a\0b", name="An\ud800na")
     village.says(item("1\0", text="a\0b\udfffc", title="\ud83d", author=author))
     fetch = go(source)
@@ -458,8 +478,10 @@ def poison(key: str) -> Item:
 def test_a_poison_item_is_quarantined_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
-    """Fails if a batch with an error is not halved: one bad item prevented that the others were
-    stored.
+    """Items that cannot be stored are quarantined, and the other items of the batch are stored.
+
+    Fails if a batch with an error is not halved, because one bad item then prevents that the others
+    are stored.
     """
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     fetch = go(source)
@@ -473,10 +495,10 @@ def test_a_poison_item_is_quarantined_and_the_others_are_stored(
 
 
 def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, village: Village) -> None:
-    """A key that is too large for its index is quarantined too; PostgreSQL reports an operational
-    error.
+    """An item whose key is too large for the index is quarantined.
 
-    Fails if this error counts as a failure of the database: the source stopped.
+    PostgreSQL reports this as an operational error. Fails if this error counts as a failure of the
+    database, because the source then stops.
     """
     vast = "".join(chr(0x10000 + n * 977 % 0xF0000) for n in range(400))
     village.says(item(vast, scope=vast[::-1]), item("1"))
@@ -489,7 +511,7 @@ def test_a_key_too_large_for_its_index_is_quarantined_too(source: Source, villag
 def test_what_a_listener_could_not_read_is_kept_with_its_bytes(
     source: Source, village: Village
 ) -> None:
-    """An item that the channel's code could not read is kept with its raw bytes.
+    """An item that the listener of the channel could not parse is quarantined with its raw bytes.
 
     Fails if `_keep` ignores such items.
     """
@@ -519,7 +541,11 @@ EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 def test_an_absurd_date_breaks_nothing(
     source: Source, village: Village, moment: datetime, zone: str, settings: Any
 ) -> None:
-    """Fails if dates are stored unchanged: in UTC, a date in year 1 at UTC+14 is before year 1."""
+    """An item with a date at the limits of the calendar is stored with a date that can be used.
+
+    Fails if dates are stored unchanged: for example, a date in year 1 at UTC+14 is before year 1 in
+    UTC.
+    """
     settings.TIME_ZONE = zone
     village.says(item("absurd", occurred_at=moment), item("1"))
     fetch = go(source)
@@ -577,10 +603,11 @@ def test_backlog_is_brought_in_on_demand(source: Source, village: Village) -> No
 def test_a_second_source_sights_the_same_mention(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """If a second source finds the same item, this is added to the existing mention.
+    """If a second source finds the same item, a sighting is added to the existing mention.
 
-    Fails only if both the look-up of earlier finds and ON CONFLICT are removed: then the third item
-    was quarantined.
+    The third fetch finds the item again in the second source. Fails only if both the look-up of
+    earlier sightings and ON CONFLICT are removed, because the item is then quarantined in the third
+    fetch.
     """
     one, two = make_source(address="https://a.example"), make_source(address="https://b.example")
     for source in (one, two, two):
@@ -597,8 +624,8 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
 ) -> None:
     """A mention is processed again if a source that is addressed to us also finds it.
 
-    Fails if the mention is not processed again, or if its attempts are not reset: it would be
-    quarantined.
+    Fails if the mention is not processed again, or if its number of attempts is not reset, because
+    it could then be quarantined.
     """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     for source in (talk, ours):
@@ -614,8 +641,9 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
 def test_what_is_being_worked_on_is_left_to_its_worker(
     make_source: Callable[..., Source], village: Village
 ) -> None:
-    """Fails if a mention is set back to “new” while a worker is processing it for the first
-    time.
+    """A mention that a worker is processing is not made due again if another source finds it.
+
+    Fails if the attempts of the mention are reset.
     """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     village.says(item("1"))
@@ -630,8 +658,9 @@ def test_what_is_being_worked_on_is_left_to_its_worker(
 def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Guarantee G4 (docs/guarantees.md). Fails with a deadlock if `Seen.claim` does not sort the
-    keys.
+    """Guarantee G4 (docs/guarantees.md): two fetches with the same keys do not deadlock.
+
+    Fails with a deadlock if `Seen.claim` does not sort the keys.
     """
     keys = [(SCOPE, f"k{n}") for n in range(20_000)]
     gate = Barrier(2)
@@ -654,7 +683,7 @@ def test_the_same_20000_keys_in_opposite_order_do_not_deadlock(
 def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     make_source: Callable[..., Source], village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two fetches that write partly the same keys do not deadlock.
+    """Two fetches that have some of their keys in common do not deadlock.
 
     Fails with a deadlock if the keys of each chunk are written in the order of their hashes.
     """
@@ -710,10 +739,10 @@ def test_a_file_is_stored_once_however_often_its_letter_is_found(
 def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a fetch fails, the attachment row of a stored file stays, so that the cleanup finds the
-    file.
+    """If a fetch fails, the attachment row of a stored file is kept.
 
-    Fails if files are stored in the transaction of the fetch.
+    With this row, the cleanup finds the file. Fails if files are stored in the transaction of the
+    fetch.
     """
     monkeypatch.setattr("listening.fetch._sight", lambda *_: 1 / 0)
     village.says(letter())

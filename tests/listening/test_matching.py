@@ -1,5 +1,6 @@
-"""Topics match whole words and phrases in any script, and report their places in the original
-text.
+"""Topics match whole words and phrases in any script.
+
+The matcher returns the positions of the hits in the original text.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _match(query: TopicQuery, text: str, title: str = "") -> list[Hit]:
 
 
 def _found(term: str, text: str) -> list[str]:
-    """Return those parts of the original text that `term` matches."""
+    """Return the parts of the original text that match `term`."""
     hits = _match(TopicQuery(1, any_of=(term,)), text)
     return [text[span.start : span.end] for hit in hits for span in hit.spans]
 

@@ -1,4 +1,4 @@
-"""The list of mentions: all of them, or those that a figure of the map counts."""
+"""The list of mentions shows all mentions, or only those that a figure of the map counts."""
 
 from __future__ import annotations
 

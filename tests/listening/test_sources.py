@@ -24,7 +24,7 @@ NEW = "/sources/new/"
 
 
 class FakeListener:
-    """A fake channel that finds one feed with two posts, or raises an error."""
+    """A fake channel, which finds one feed with two posts, or raises an error."""
 
     error: ChannelError | None = None
 
@@ -156,9 +156,10 @@ def test_all_that_is_shown_means_down_to_the_oldest_of_it(
 def test_all_means_the_undated_too(
     admin: User, as_: Any, listener: FakeListener, nudged: list[Any], monkeypatch: Any
 ) -> None:
-    """If a user chooses all items of a source, items without a date become cases too.
+    """If a user chooses all items of a source, items without a date may open cases too.
 
-    Fails if the oldest date is used as the limit: items without a date made no case.
+    Fails if the date of the oldest item is used as the limit, because items without a date then
+    open no case.
     """
     undated = Item("feed:x", "3", Author("feed:x", "Ron"), "No date")
     found = [Found(FEED, "Blog", "rss", (_post("1", "Dated"), undated))]
@@ -182,9 +183,9 @@ def test_the_default_is_what_is_younger_than_a_day(
 def test_without_a_topic_every_item_is_proposed_as_work(
     admin: User, as_: Any, listener: FakeListener
 ) -> None:
-    """In a workspace without topics, the form for a source proposes that each item opens a case.
+    """In a workspace without topics, the form for a source proposes that every item opens a case.
 
-    Otherwise the first source of a new workspace would make no cases.
+    Otherwise the first source of a new workspace would open no cases.
     """
     page = as_(admin).post(NEW, {"address": "blog.example"})
     assert page.context["form"]["stance"].value() == "for us"

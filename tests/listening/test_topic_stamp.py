@@ -1,4 +1,4 @@
-"""Topics are loaded again only if one of them was changed, by any SQL statement."""
+"""A process loads the topics again only if a topic was changed, by whatever SQL statement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def execute(sql: str) -> None:
 
 @pytest.mark.django_db
 def test_unchanged_topics_are_not_read_again(brand: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails if all topics are loaded again for each batch."""
+    """If no topic was changed, only the stamp is read from the database.
+
+    Fails if all topics are loaded again for each batch.
+    """
     current_matcher()
     with CaptureQueriesContext(connection) as statements:
         matcher = current_matcher()
@@ -86,10 +89,10 @@ class AfterAnyChanges(TestCase):
     def test_the_matcher_is_that_of_the_topics_as_they_are(
         self, steps: list[tuple[str, str, bool]]
     ) -> None:
-        """After any changes, some of them rolled back, the matcher has the present topics.
+        """After any sequence of changes and rollbacks, the matcher uses the topics as stored now.
 
-        Fails without the trigger. Fails also if each change increases a counter instead: after a
-        rollback, another change got the same number.
+        Fails without the trigger. Fails also if each change increases a counter instead of setting
+        a random stamp, because a change after a rollback then gets the same number.
         """
         owner = User.objects.create_user("owner@scrm.example")
         for change, word, stays in steps:
@@ -106,7 +109,7 @@ class AfterAnyChanges(TestCase):
 
 @contextmanager
 def elsewhere() -> Iterator[Any]:
-    """Open a second connection, as another process has it, with its own transaction."""
+    """Open a second database connection with its own transaction, as another process would have."""
     other = connection.copy()
     other.set_autocommit(False)
     try:
@@ -118,9 +121,9 @@ def elsewhere() -> Iterator[Any]:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_another_process_changes_counts_from_its_commit(brand: Topic) -> None:
-    """A change by another process is noticed as soon as it is committed.
+    """A change by another process takes effect as soon as it is committed.
 
-    Fails without the trigger: changes of other processes were not noticed.
+    Fails without the trigger, because changes of other processes are then not noticed.
     """
     assert hits() == []
     with elsewhere() as cursor:
