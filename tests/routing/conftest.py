@@ -1,4 +1,4 @@
-"""Fixtures that create cases as the product does: an interaction is recorded, then it is routed."""
+"""Fixtures that create cases as the product does: record an interaction, then route it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def say(service: Department) -> Callable[..., Interaction]:
 
 @pytest.fixture
 def make_case(say: Callable[..., Interaction]) -> Callable[..., Case]:
-    """Return a function that creates a case from a post and sets the given fields."""
+    """Return a function that creates a case from a post and sets the given fields of the case."""
 
     def make(text: str = "My bag is gone", *, by: str = "roncalder", **facts: Any) -> Case:
         said = say(text, by=by, at=facts.pop("at", None) or timezone.now() - timedelta(hours=1))
@@ -72,7 +72,7 @@ def case(make_case: Callable[..., Case]) -> Case:
 
 @pytest.fixture
 def hit(make_source: Callable[..., Source]) -> Callable[..., Match]:
-    """Return a function that creates a match of a topic, with the places of the matching words.
+    """Return a function that creates a match of a topic, with the positions of the matching words.
 
     The match belongs to the mention of the given interaction.
     """

@@ -25,8 +25,9 @@ def html(page: Any) -> str:
 
 
 def said(page: Any) -> str:
-    """Return the HTML of the case's timeline only, without the inbox list and the contact beside
-    it.
+    """Return the HTML of the case's timeline, without the other panes of the page.
+
+    The other panes are the inbox list and the contact.
     """
     return html(page).partition('class="timeline"')[2].partition('class="pending"')[0]
 
@@ -289,8 +290,9 @@ def test_other_cases_of_the_same_person_are_named_and_linked_only_where_allowed(
 def test_a_case_that_was_continued_keeps_its_own_history_only(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """Fails if the old case shows messages that arrived after its conversation moved to the new
-    case.
+    """If a new message continues an old case in a new case, the old case does not show the message.
+
+    Fails if the old case shows messages that arrived after its conversation moved to the new case.
     """
     then = timezone.now() - timedelta(days=40)
     Case.objects.filter(pk=case.pk).update(status="done", done_at=then)

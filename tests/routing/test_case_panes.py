@@ -1,5 +1,6 @@
-"""The case page beside the inbox list: the parts that actions return, presence of colleagues,
-undo.
+"""The case page beside the inbox list.
+
+The tests cover the parts of the page that actions return, the presence of colleagues, and undo.
 """
 
 from __future__ import annotations
@@ -56,9 +57,10 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """An action returns the changed row of the case as it looks in the list on screen.
+    """The response to an action contains the row of the case as the list on screen must show it.
 
-    Otherwise the row would still look unchanged until the next refresh of the list.
+    If the case no longer belongs to that list, its row is marked as gone. Without this, the row
+    would look unchanged until the next refresh of the list.
     """
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
@@ -71,9 +73,9 @@ def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, cas
 def test_a_list_on_screen_keeps_its_view(
     as_: As, agent: User, teammate: User, case: Case, make_case: Make
 ) -> None:
-    """A refresh of the list must name the saved view on screen.
+    """A refresh of the list names the view that is on screen.
 
-    Without the name, the server would show the default view, which is “Mine” for this agent.
+    Without the name, the server would return the default view, which is “Mine” for this agent.
     """
     other = make_case(by="ruth")
     case.claim(by=agent)
@@ -133,9 +135,10 @@ def test_handing_over_can_be_taken_back(
 def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_: As, agent: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """Notes and messages that were written after a transfer stay with the other department.
+    """A transfer cannot be undone after the other department wrote a note in the case.
 
-    Fails if the undo ignores them: the agent could read the note of the other department.
+    Fails if the undo ignores the note, because the agent could then read the note of the other
+    department.
     """
     typed = {"department": sales.pk, "person": "", "why": "A sales matter"}
     answer = html(as_(agent).post(f"/cases/{case.pk}/transfer/", typed, headers=DESK))
@@ -151,9 +154,9 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 def test_who_took_it_back_reads_no_further_because_of_it(
     as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """A user who undid a transfer cannot read the case after somebody else transfers it later.
+    """A user who undid their transfer cannot read the case after a colleague transfers it later.
 
-    Fails if the undone transfer still counts for the right to read.
+    Fails if the undone transfer still gives the user the right to read the case.
     """
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
@@ -178,7 +181,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
 
 
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
-    """The second click changes nothing, so its message must not offer an undo."""
+    """A second click on “Done” changes nothing, so the message after it offers no undo."""
     for ways_back in (1, 0):
         typed = {"seen": case.last_inbound_id}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
@@ -189,7 +192,7 @@ def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, 
 def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
     agent: User, teammate: User, case: Case
 ) -> None:
-    """If a colleague did the same at that moment, the message to the slower user offers no undo.
+    """If two users finish a case at the same moment, the slower user is offered no undo.
 
     Fails if the slower user's case object takes over the new state.
     """
@@ -216,9 +219,9 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """The list and the new case show the mark “earlier noise”.
+    """If a person writes again after noise, the list and the new case show “earlier noise”.
 
-    The message after an undo names the new case.
+    If a user then tries to undo the noise, the message names the new case.
     """
     client = as_(agent)
     answer = client.post(f"/cases/{case.pk}/noise/", headers=DESK)
@@ -261,9 +264,10 @@ def test_snooze_until_they_write(as_: As, agent: User, case: Case, say: Say) -> 
 
 
 def test_tags_of_two_windows_both_stay(as_: As, agent: User, case: Case) -> None:
-    """Tags that are set in two windows are both kept.
+    """If tags are set in two browser windows, both tags are kept.
 
-    Each form posts the tags that its page showed, and only the differences from these are applied.
+    Each form also submits the tags that its page showed, and only the differences from these are
+    applied.
     """
     client = as_(agent)
     client.post(f"/cases/{case.pk}/tags/", {"was": "", "tags": "urgent bag, lisbon"})
@@ -402,8 +406,9 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The regular task mails a recent notice that is neither read nor mailed, if its user wants
-    mail.
+    """The tick sends the mail for a notice whose Celery message was lost.
+
+    It mails only recent notices that are neither read nor mailed, and only if the user wants mail.
     """
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
     now = timezone.now()

@@ -1,4 +1,7 @@
-"""Routing facts are built in one place, so that a test of the rules gives the original result."""
+"""Routing facts are built in one place, so that a trial of the rules gives the original result.
+
+A trial tests the current rules on an existing case.
+"""
 
 from __future__ import annotations
 
@@ -74,9 +77,9 @@ conditions = st.one_of(
 
 
 def house(rules: list[dict[str, Any]]) -> User:
-    """Create two topics, a fallback department, and a department and a rule for each condition.
+    """Create two topics, a fallback department, and one department and one rule for each condition.
 
-    Every second rule assigns its cases to a user, who is returned.
+    Every second rule assigns its cases to a user. This user is returned.
     """
     owner = User.objects.create_user("owner@scrm.example", role="admin")
     Department.objects.create(name="Fallback", owner=owner, is_fallback=True)
@@ -134,10 +137,10 @@ def assert_facts_are_stored_as_they_are_built(routed: CaseEvent) -> None:
 
 @pytest.mark.slow
 class TrialAndRouting(TestCase):
-    """A test of the rules on a recorded case gives the result that was recorded.
+    """For any rules and items, a trial on a recorded case gives the result that was recorded.
 
-    Fails if the title is missing in the recorded facts, or if a source that found the item later
-    counts.
+    Fails if the title is missing in the recorded facts, or if a source counts that found the item
+    only later.
     """
 
     @settings(max_examples=50)
@@ -221,7 +224,10 @@ def voice(title: str, text: str = "Nice people") -> OfflineContact:
 def test_a_rule_on_an_events_title_applies_to_the_fair_in_leeds(
     service: Department, sales: Department, admin: User
 ) -> None:
-    """Fails if routing uses the text without the title: the test of the rules used both."""
+    """A routing rule on the text also applies to the title of an offline event.
+
+    Fails if routing uses the text without the title, while a trial of the rules uses both.
+    """
     rule = RoutingRule.objects.create(name="Leeds", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "Fair in Leeds"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
@@ -246,7 +252,10 @@ def call(brand_rule: RoutingRule, agent: User) -> Case:
 def test_a_call_hits_topics_and_is_routed_by_them(
     call: Case, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if the text of a call is not matched with the topics."""
+    """The text of a call is matched with the topics, and a rule on a topic routes the call.
+
+    Fails if the text of a call is not matched with the topics.
+    """
     event = call.events.get()
     assert event.revision == brand_rule.current
     assert [topic["topic"] for topic in event.facts["topics"]] == [brand.pk]
@@ -256,10 +265,9 @@ def test_a_call_hits_topics_and_is_routed_by_them(
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """The topic of a call is shown on the case's page, under “Why here” and in the list, and the
-    filter finds it.
+    """The topic of a call is shown on the page of the case, under “Why here”, and in the list.
 
-    Fails if the matches of a call are not stored.
+    The filter by topic finds the case. Fails if the matches of a call are not stored.
     """
     record.log(OfflineContact(form=uuid.uuid4(), kind="call", text="Another matter"), by=agent)
     page = as_(agent).get(call.get_absolute_url())
@@ -309,11 +317,11 @@ def test_statements_do_not_depend_on_the_number_of_answers(
 def test_a_hit_that_a_topic_no_longer_has_does_not_count_when_it_is_recorded(
     brand: Topic, brand_rule: RoutingRule, admin: User, make_source: Callable[..., Source]
 ) -> None:
-    """A match counts only if the present revision of the topic still matches.
+    """A match counts only if the current revision of its topic matches too.
 
-    The mention is older than the source's start date, so it is first matched without opening a
-    case. The topic is revised before a user has the mention opened as a case. Fails if the test of
-    the rules counts all matches of the mention.
+    The mention belongs to the backlog, so it is first matched without opening a case. The topic is
+    then revised, and a user lets the mention open a case. Fails if a trial of the rules counts all
+    matches of the mention.
     """
     source = make_source(kind="sandbox", address="search", stance="for us")
     author = Author(NET, "anna", handle="@anna")
@@ -348,9 +356,9 @@ def rule_on(field: str, value: str, *, department: Department, by: User) -> Rout
 def test_every_kind_is_tried_as_it_was_routed(
     kind: str, service: Department, sales: Department, admin: User, make_source: Any
 ) -> None:
-    """For all online and offline kinds, a test of the rules gives the result of the routing.
+    """For each online and offline kind, a trial of the rules gives the result of the routing.
 
-    Fails if one way of recording leaves out a fact.
+    Fails if one of the ways of recording leaves out a fact.
     """
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:
@@ -377,7 +385,10 @@ def test_every_kind_is_tried_as_it_was_routed(
 def test_no_word_of_the_message_is_stored_with_the_event(
     brand_rule: RoutingRule, admin: User
 ) -> None:
-    """Fails if a title, text, name or handle is among the stored facts."""
+    """The facts stored with the event of a routing decision contain no text of the message.
+
+    Fails if a title, text, name or handle is among these facts.
+    """
     offline_contact = OfflineContact(
         form=uuid.uuid4(), kind="event", title="Fair", text="Skyward lost it", name="Ron",
         mail="ron@calder.example", phone="+15550100",
@@ -392,8 +403,9 @@ def test_no_word_of_the_message_is_stored_with_the_event(
 def test_a_contact_who_changed_is_tried_as_at_the_time(
     sales: Department, service: Department, admin: User
 ) -> None:
-    """Fails if a test of the rules uses the contact's present kind instead of the kind at that
-    time.
+    """A trial uses the kind that the contact had when the case was routed.
+
+    Fails if the trial uses the current kind of the contact.
     """
     rule_on("contact_kind", "press", department=sales, by=admin)
     contact = Contact.objects.create(name="Known", kind="press")
@@ -410,10 +422,10 @@ def test_a_contact_who_changed_is_tried_as_at_the_time(
 def test_without_stored_facts_they_are_built_again(
     brand: Topic, brand_rule: RoutingRule, call: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """If an event has no stored facts, they are built again.
+    """If the event has no stored facts, a trial builds them again.
 
-    Facts are missing after an erasure and in events of earlier versions. Fails if a test of the
-    rules needs stored facts.
+    Facts are missing after an erasure, and in events of earlier versions of scrm. Fails if a trial
+    needs stored facts.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL scrm.erasing = 'on'")
@@ -427,9 +439,10 @@ def test_without_stored_facts_they_are_built_again(
 def test_the_facts_of_a_conversation_that_joins_are_stored(
     service: Department, admin: User
 ) -> None:
-    """If a further conversation joins an open case, its facts are stored too.
+    """If a further conversation joins an open case, the facts of this conversation are stored too.
 
-    The routing rules decide whether it joins. Fails if facts are stored for new cases only.
+    The routing rules decide whether the conversation joins. Fails if facts are stored only for new
+    cases.
     """
     contact = Contact.objects.create(name="Known", kind="press")
     for text in ("Hello", "Hello again"):

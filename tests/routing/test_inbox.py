@@ -159,8 +159,9 @@ def test_a_row_says_who_what_and_how_late(
 def test_the_text_of_a_restricted_case_stays_with_its_department(
     as_: As, agent: User, sales: Department, case: Case
 ) -> None:
-    """A user who transferred a case to a restricted department still sees it in the list, but
-    cannot read its text.
+    """A user who transferred a case to a restricted department sees the case but not its text.
+
+    The case is still in the user's list.
     """
     Department.objects.filter(pk=sales.pk).update(is_restricted=True)
     sales.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The inbox query: which cases are found, in which order, with which filters in the URL."""
+"""The query of the inbox: which cases it finds, in which order, for each filter in the URL."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
 def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a filter or search, only the latest transferred cases are listed; with one, all are
-    found.
+    """Of the cases that a user transferred, the inbox lists only the latest.
 
-    A case that is done does not count towards the limit.
+    With a filter or a search, all of them are found. A case that is done does not count towards the
+    limit.
     """
     monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
@@ -119,7 +119,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 def test_whom_cases_can_be_given_to_does_not_only_read(
     as_: As, agent: User, admin: User, reader: User, teammate: User
 ) -> None:
-    """Read-only members are not offered as assignees, neither for one case nor for several."""
+    """Read-only members are not offered as assignees of a case or of several cases."""
     for who in (agent, admin):
         page = html(as_(who).get("/"))
         offered = page[page.index('id="bulk-person"') :]

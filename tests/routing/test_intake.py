@@ -1,6 +1,7 @@
-"""Intake: which case a new item joins, and why.
+"""Intake: which case a new item goes into, and why.
 
-An item joins the case of its conversation, another open case of the same party, or a new case.
+An item goes into the case of its conversation, into another open case of the same party, or into a
+new case.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ RuleMaker = Callable[..., RoutingRule]
 
 @pytest.fixture(autouse=True)
 def house(service: Department) -> Department:
-    """The fallback department, without which no case can be created here."""
+    """The fallback department, without which the tests in this file could not create a case."""
     return service
 
 
@@ -60,7 +61,7 @@ _keys = iter(range(10**9))
 
 
 def arrival(who: str = "anna", text: str = "hello", **facts: Any) -> Arrival:
-    """Return a recorded item that `who` wrote in a private thread."""
+    """Return a recorded item that the person `who` wrote in a private thread."""
     return arrivals((who, text), **facts)[0]
 
 
@@ -98,7 +99,7 @@ def kinds(case: Case) -> list[str]:
 
 
 def contact(*profiles: str) -> Contact:
-    """Create one contact with all these profiles."""
+    """Create one contact that is linked to all these profiles."""
     known = Contact.objects.create(name="Anna K")
     for key in profiles:
         profile, _ = Profile.objects.get_or_create(network="x", key=key)
@@ -154,7 +155,10 @@ def test_within_thirty_days_a_reply_reopens_what_was_done(days: int, agent: User
 
 
 def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
-    """Fails if a done case is reopened even after more than 30 days."""
+    """A message more than 30 days after a case was done opens a new case that names the old one.
+
+    Fails if the done case is reopened even after more than 30 days.
+    """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
     late = NOW + 30 * DAY + timedelta(seconds=1)
@@ -182,10 +186,10 @@ def current_links() -> list[tuple[int, str]]:
 
 
 def test_a_message_after_noise_is_new_work(noise: Case, sales: Department, make_rule: Any) -> None:
-    """A message in a noise case opens a new case, which names the noise case.
+    """A message in the conversation of a noise case opens a new case, which names the noise case.
 
-    The new case is routed like any other. Fails if the message stays in the noise case, where no
-    agent would see it.
+    The new case is routed like any other case. Fails if the message stays in the noise case, where
+    no agent would see it.
     """
     make_rule("buy", sales, priority="high")
     fresh = hear(text="I want to buy", now=NOW + DAY)
@@ -205,10 +209,10 @@ def test_several_messages_of_one_batch_after_noise_are_one_case(noise: Case) -> 
 
 
 def test_two_conversations_of_one_noise_case_go_on_in_one_case(agent: User) -> None:
-    """Two conversations of one noise case continue in one new case, in the same batch or a later
-    one.
+    """If two conversations of one noise case continue, both go into the same new case.
 
-    Fails if each conversation gets a new case.
+    This holds for messages in one batch and in different batches. Fails if each conversation gets a
+    new case.
     """
     old, *_same = [hear(thread=thread) for thread in ("one", "two", "three")]
     old.set_aside(by=agent)
@@ -226,16 +230,20 @@ def test_noise_again_is_new_work_again(noise: Case, agent: User) -> None:
 
 
 def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
-    """Fails if a call that is logged in a noise case stays there instead of opening a new case."""
+    """A call that is logged in a noise case opens a new case.
+
+    Fails if the call stays in the noise case.
+    """
     call = hear(thread="a call", case=noise.pk)
     assert (call.continues, call.status) == (noise, Status.NEW)
 
 
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
-    """A noise case cannot be undone or reopened while its conversation belongs to a newer case.
+    """A noise case cannot be restored by undo or reopened while a newer case has its conversation.
 
-    Otherwise the conversation would belong to two cases. Fails if undo or reopening is allowed, or
-    if only newer cases that are open count: the reopened case had no conversation.
+    Otherwise the conversation would belong to two cases. Fails if undo or reopening is allowed.
+    Fails also if only newer cases that are open count, because the reopened case then has no
+    conversation.
     """
     case = hear()
     before = snapshot(case)
@@ -289,9 +297,9 @@ class WhateverIsDoneToCases(TestCase):
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """No message is lost and no open case is empty, in whatever order these actions happen.
+        """After any sequence of actions, no message is lost and no open case is without a message.
 
-        The actions mark cases as noise, finish them, reopen them and undo this.
+        The actions mark cases as noise, finish cases, reopen cases, and undo this.
         """
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
@@ -330,7 +338,7 @@ def test_a_late_older_message_does_not_turn_the_clock_back() -> None:
 
 
 def test_a_second_exchange_joins_the_one_open_case() -> None:
-    """The director's post, mail and call are in one case.
+    """The film director's post, mail and call are in one case.
 
     Fails if a new conversation does not join the open case of the same person.
     """
@@ -358,7 +366,10 @@ def test_one_strangers_two_exchanges_are_one_case() -> None:
 
 
 def test_unless_a_rule_says_another_department(sales: Department, make_rule: RuleMaker) -> None:
-    """Fails if `_living_case` ignores the department that the rules decide."""
+    """A new conversation does not join the open case if a rule routes it to another department.
+
+    Fails if `_living_case` ignores the department that the rules decide.
+    """
     make_rule("buy", sales)
     complaint = hear(thread="one")
     order = hear(text="I want to buy", thread="two")
@@ -408,7 +419,10 @@ def test_a_human_may_say_where_it_belongs() -> None:
 
 
 def test_ten_posts_of_one_stranger_in_one_batch_are_one_case() -> None:
-    """Fails if `by_party` contains a new case only after the case is written to the database."""
+    """Ten posts of an unknown person in one batch open one case.
+
+    Fails if `by_party` contains a new case only after the case was written to the database.
+    """
     cases = place(*(arrival(thread=str(n), at=NOW - n * timedelta(minutes=1)) for n in range(10)))
     assert len(set(cases)) == 1
     assert cases[0].conversations.count() == 10
@@ -458,9 +472,9 @@ def test_a_rule_gives_department_person_priority_and_tags(
 def test_whoever_handled_this_party_last_gets_it(
     service: Department, agent: User, teammate: User, make_rule: RuleMaker
 ) -> None:
-    """A new case goes to the user who last handled any profile of the same contact.
+    """A new case goes to the user who last handled a case with any profile of the same contact.
 
-    Fails if only cases of the same profile are searched.
+    Fails if only cases with the same profile are searched.
     """
     make_rule("bag", service, assign="last")
     contact("anna-tweets", "anna-mails")
@@ -477,8 +491,7 @@ def test_who_has_left_the_house_gets_nothing(
 ) -> None:
     """An inactive user gets no new case.
 
-    Fails only if the check that the user is active is removed from both `_last_handlers` and
-    `_able`.
+    Fails only if both `_last_handlers` and `_able` no longer check that the user is active.
     """
     make_rule("bag", service, assign="last")
     case = hear()
@@ -577,8 +590,9 @@ def test_an_answer_ties_an_open_case_to_the_issue_but_never_to_another(
 def test_what_goes_to_a_restricted_department_is_read_there_only(
     legal: Department, agent: User, make_rule: RuleMaker
 ) -> None:
-    """Fails if the conversation of a case in a restricted department is not marked as
-    restricted.
+    """A message that is routed to a restricted department cannot be read by other departments.
+
+    Fails if the conversation of the case is not marked as restricted.
     """
     make_rule("sue", legal)
     hear("anna", "I will sue")
@@ -594,8 +608,9 @@ def test_a_message_never_opens_a_restricted_text(
 ) -> None:
     """A conversation stays restricted even if its new case belongs to another department.
 
-    The rule for Legal is switched off, so the new case is routed to Customer service. Fails if
-    `restrict` can remove a restriction when a message arrives.
+    The rule for Legal is switched off, so the new case is routed to Customer service, and the
+    conversation is then restricted to Customer service. Fails if `restrict` can remove a
+    restriction when a message arrives.
     """
     rule = make_rule("sue", legal)
     case = hear("anna", "I will sue")
@@ -612,7 +627,7 @@ def test_reopened_cases_cost_no_statement_each(
 ) -> None:
     """Reopening many cases takes no additional SQL statement for each case.
 
-    Fails if the notices query the profile and department of each case.
+    Fails if the notices load the profile and department of each case separately.
     """
     cases = [hear(f"person{n}", thread=f"t{n}") for n in range(8)]
     for case in cases:
@@ -639,7 +654,10 @@ def test_what_joins_a_restricted_case_is_restricted_too(
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
     service: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails without `_able`: an inactive user became the assignee."""
+    """If a rule assigns cases to a user who is inactive, a new case has no assignee.
+
+    Fails without `_able`, because the inactive user then becomes the assignee.
+    """
     make_rule("bag", service, assign="person", person=agent)
     agent.is_active = False
     agent.save()
@@ -649,7 +667,10 @@ def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
 def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     service: Department, sales: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails without `_able`: a user without access to the department became the assignee."""
+    """If the last handler has no access to the new case's department, the case has no assignee.
+
+    Fails without `_able`, because the last handler then becomes the assignee.
+    """
     old = hear(text="first")
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -659,7 +680,11 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
 
 
 def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
-    """Fails without `_able`, or if `_hear` does not call it: the inactive assignee remained."""
+    """If a message reopens a case whose assignee is inactive, the case has no assignee.
+
+    Fails without `_able`, or if `_hear` does not call `_able`, because the inactive assignee then
+    remains.
+    """
     old = hear()
     old.claim(by=agent)
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -672,8 +697,9 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """Fails if `readable_by` also counts a former case of the conversation: its department could
-    read the text.
+    """If a conversation moves to a new case elsewhere, its former department cannot read it any more.
+
+    Fails if `readable_by` also counts former cases of the conversation.
     """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -684,9 +710,10 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """If a user takes a case from an old page, the status of the case stays as it is now.
+    """If a user takes a case from an old page, the case keeps its current status.
 
-    Fails if the claim also writes the old status: a case with a new message went back to waiting.
+    Fails if the claim also writes the old status, because a case with a new message then becomes
+    “waiting” again.
     """
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)

@@ -104,9 +104,9 @@ def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> No
 
 
 def test_a_second_click_on_close_changes_nothing(as_: As, agent: User, seats: Issue) -> None:
-    """A second click on “Close” changes nothing.
+    """A second click on “Close” does not reopen the issue.
 
-    Fails if the button switches between open and closed: the second click reopened the issue.
+    Fails if the button switches between open and closed.
     """
     client = as_(agent)
     client.post(f"/issues/{seats.pk}/close/", {"close": "1"})
@@ -173,8 +173,8 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
 ) -> None:  # fmt: skip
     """All open cases of an issue are finished together.
 
-    A case that got a message after the page was loaded stays open. Closed cases and cases of other
-    departments are not changed.
+    A case that got a message after the page was loaded stays open. Closed cases and the cases of
+    other departments are not changed.
     """
     mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
     make_case(by="three", issue=seats, department=sales)

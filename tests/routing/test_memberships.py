@@ -1,4 +1,7 @@
-"""Memberships are set with the invitation of a user and later, for all departments at once."""
+"""Memberships are set when a user is invited, and can be changed later.
+
+One form sets the memberships of all departments at once.
+"""
 
 from __future__ import annotations
 

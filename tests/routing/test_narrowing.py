@@ -1,4 +1,7 @@
-"""Inbox filters that other pages link to: one assignee, or all cases that are not closed."""
+"""Inbox filters to which other pages link.
+
+One filter selects the cases of one assignee; the other selects all cases that are not closed.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,9 @@ def test_each_filter_narrows_the_list(
 def test_whoever_sees_everything_may_ask_for_anybodys_cases(
     cases: dict[str, Case], admin: User, supervisor: User, as_: Any
 ) -> None:
-    """An admin can filter by any assignee, and can be an assignee without being a member."""
+    """A user who sees all departments, such as a supervisor, can filter by any assignee.
+
+    The assignee in this test is an admin who is not a member of a department.
+    """
     Case.objects.filter(pk=cases["ann"].pk).update(assignee=admin)
     assert found(as_(supervisor), f"assignee={admin.pk}") == {"ann"}

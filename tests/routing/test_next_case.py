@@ -1,4 +1,7 @@
-"""“Next case” gives the most urgent unassigned case, and never gives one case to two users."""
+"""“Next case” gives a user the most urgent unassigned case.
+
+Two users never get the same case.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ def test_what_a_colleague_has_is_left_alone(agent: User, teammate: User, make_ca
 
 
 def test_other_departments_cases_are_left_alone(outsider: User, reader: User, case: Case) -> None:
-    """Fails if each membership counts: a read-only member got a case of the department."""
+    """“Next case” gives no case to users of other departments and to read-only members.
+
+    Fails if every membership counts, because a read-only member then gets a case.
+    """
     assert take_next(outsider) is None
     assert take_next(reader) is None
 
@@ -102,7 +108,11 @@ def test_statements_do_not_grow_with_what_waits(agent: User, make_case: Make) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_fifty_people_at_once_never_get_the_same(service: Department) -> None:
-    """Fails without the lock: two users got the same case, and the second of them got an error."""
+    """Fifty users who press “Next case” at the same moment get fifty different cases.
+
+    Fails without the lock, because two users then get the same case, and the second of them gets an
+    error.
+    """
     profiles = Profile.objects.bulk_create(
         Profile(network="sandbox.microblog", key=f"p{n}") for n in range(60)
     )

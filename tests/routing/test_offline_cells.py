@@ -1,4 +1,7 @@
-"""Cells of an imported table: dates, numbers and addresses in any script, with clear errors."""
+"""The cells of an imported table: dates, numbers and addresses, written in any script.
+
+Each invalid cell gets a clear error message.
+"""
 
 from __future__ import annotations
 

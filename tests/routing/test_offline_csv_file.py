@@ -1,4 +1,4 @@
-"""CSV files of survey answers: the encoding and delimiter are detected, and errors are reported."""
+"""CSV files of survey answers: scrm detects the encoding and the delimiter, and reports errors."""
 
 from __future__ import annotations
 
@@ -97,7 +97,11 @@ def test_lines_after_a_bad_one_are_read() -> None:
 
 @pytest.mark.parametrize("cell", ["=1+1", "+15550100", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
 def test_no_cell_is_taken_for_a_formula_and_each_comes_back_as_it_was(cell: str) -> None:
-    """Fails if `safe` does not change a cell that a spreadsheet would read as a formula."""
+    """A cell that a spreadsheet would read as a formula is written with a leading apostrophe.
+
+    When the file is read again, the cell has its original text. Fails if `safe` does not change
+    such a cell.
+    """
     raw = written([["text", "name"], [cell, "Ron"]])
     there = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")))[1][0]
     assert there.startswith("'")

@@ -1,4 +1,4 @@
-"""The person field of an offline contact: suggestions while the user types a name."""
+"""The person field of the form for offline contacts: suggestions while the user types a name."""
 
 from __future__ import annotations
 

@@ -206,10 +206,10 @@ def test_a_person_who_is_gone_is_said(as_: As, agent: User) -> None:
 
 
 def test_other_words_in_a_form_that_was_logged_are_kept_and_said(as_: As, agent: User) -> None:
-    """If a form that was already logged is submitted with another text, the text is kept and the
-    user is told.
+    """If a form that was already logged is submitted with another text, that text is not lost.
 
-    Fails if `log` always returns the case of the first submit: the changed text was lost.
+    The page shows the text again and tells the user. Fails if `log` always returns the case of the
+    first submission, because the changed text is then lost.
     """
     form = typed(name="Ron", text="First")
     as_(agent).post("/new/", form)

@@ -1,4 +1,7 @@
-"""Comment cards and events: each row becomes an interaction, but only if all rows are valid."""
+"""Comment cards and events that are typed into rows of a form.
+
+Each row becomes an interaction, but only if all rows are valid.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,10 @@ def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
 
 
 def test_one_bad_row_stores_nothing_and_loses_nothing(as_: As, agent: User) -> None:
-    """Fails if `entered` returns the valid rows of a form in which another row has an error."""
+    """If one row of the form has an error, no row is stored, and the page shows all typed values.
+
+    Fails if `entered` returns the valid rows although another row has an error.
+    """
     later = (timezone.now() + timedelta(days=2)).date().isoformat()
     form = cards(("Good", "Ann", "a@b.example"), ("", "عائشة", "call me", later), ("Also good",))
     page = as_(agent).post("/new/cards/", form)
@@ -117,8 +123,9 @@ def test_a_second_click_records_nothing_twice(as_: As, agent: User) -> None:
 
 
 def test_what_is_typed_into_an_old_form_is_recorded(as_: As, agent: User) -> None:
-    """After the Back button, the form has the same UUID, but another text is recorded as another
-    card.
+    """If a user goes back and submits the same form with another text, a second card is recorded.
+
+    Both submissions have the same UUID.
     """
     form = cards(("First",))
     as_(agent).post("/new/cards/", form)

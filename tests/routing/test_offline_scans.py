@@ -1,5 +1,6 @@
-"""Scanned files of a letter: each file is checked, and all are kept if another field has an
-error.
+"""The scanned files of a letter: each file is checked.
+
+If another field of the form has an error, all files are kept.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def test_a_letter_comes_with_its_scans(as_: As, agent: User) -> None:
 def test_what_is_no_scan_is_said_at_the_field(
     as_: As, agent: User, name: str, body: bytes, says: str
 ) -> None:
-    """A file that is not a scan gets an error at its field.
+    """For a file that is not a scan, the form shows an error at its field.
 
     Fails if `content_type` trusts the file extension.
     """

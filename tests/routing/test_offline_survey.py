@@ -1,4 +1,7 @@
-"""Import of survey answers from a file: a preview, then each answer is imported exactly once."""
+"""Import of survey answers from a file: the user first sees a preview.
+
+Then each answer is imported exactly once.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def upload(browser: Client, raw: bytes | str, name: str = "answers.csv") -> Http
 
 
 def fields(page: HttpResponse, **changed: Any) -> dict[str, Any]:
-    """Return the data that the form on this page would post."""
+    """Return the data that a browser would submit for the form on this page."""
     form = page.context["form"]
     seen = {"shape": form.shape, "seen": form.plan.mark if form.plan else ""}
     facts = {name: form[name].value() or "" for name in form.fields}
@@ -244,10 +247,10 @@ def test_two_columns_cannot_both_be_the_name(browser: Client) -> None:
 
 
 def test_what_was_not_looked_at_is_not_imported(browser: Client) -> None:
-    """Columns that the user did not see in a preview must not be imported.
+    """If a user changes the columns and presses Import without a new preview, nothing is imported.
 
-    Without JavaScript, a user can choose other columns and press Import at once. Fails if `seen`
-    (the columns in the preview) is not compared.
+    This is possible without JavaScript. Fails if `seen` (the columns in the preview) is not
+    compared with the chosen columns.
     """
     address, page = looked_at(browser, "text,name\nGood,Ron\n")
     swapped = fields(page, **{"column-0": "name", "column-1": "text"})
@@ -286,8 +289,8 @@ def test_an_import_that_broke_off_goes_on_and_records_nothing_twice(
 ) -> None:
     """If an import is interrupted and continued, no answer is recorded twice.
 
-    Fails if an offline contact gets a random UUID instead of one that is computed from the job and
-    the line.
+    Fails if an offline contact gets a random UUID. The UUID must be computed from the job and the
+    line.
     """
     job = asked_for(browser, many(450))
     owner = {"log_all": record, "progress": Job}[last]

@@ -1,5 +1,6 @@
-"""The first routing rule that matches routes a case; for each other rule, the reason is
-reported.
+"""The first routing rule that matches a case routes it.
+
+For every other rule, the reason why it was not used is reported.
 """
 
 from __future__ import annotations
