@@ -1,4 +1,4 @@
-"""A mail system that runs during all tests, with a mailbox of ours that is connected."""
+"""A mail system that runs during all tests of this folder, and our connected mailbox in it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def private_media(settings: Any, tmp_path: Any) -> None:
 
 @pytest.fixture
 def typed(mail: MailSystem, admin: User) -> Callable[..., dict[str, Any]]:
-    """Return a function that returns the form data with which an admin connects
-    care@skyward.test.
-    """
+    """Return a function that returns form data for connecting the mailbox care@skyward.test."""
 
     def form(**facts: Any) -> dict[str, Any]:
         config = mail.config()
@@ -68,7 +66,7 @@ def care(
     admin: User,
     service: Department,
 ) -> Account:
-    """Our mailbox, which an admin connected on the page; customer service may use it."""
+    """Our mailbox, which an admin has connected with the form; customer service may use it."""
     mail.empty()
     answer = as_(admin).post(reverse("crm:connect", args=["email"]), typed())
     assert answer.status_code == 302, answer.content.decode()

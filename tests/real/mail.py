@@ -1,12 +1,12 @@
-"""A complete mail system on loopback: Dovecot and Postfix in a directory of their own.
+"""A complete mail system on loopback: Dovecot and Postfix in their own directory.
 
     with MailSystem() as mail:
         mail.deliver("jo@customers.test", "care@skyward.test", "Subject: …")
         mail.box("jo@customers.test").letters()
 
-The programs come from the distribution, but none of the machine's own configuration is read. No
-mail can leave the machine, because Postfix refuses all domains except these two. At the end
-exactly the processes that were started here are ended.
+The programs come from the Linux distribution, but no configuration of this machine is read. No mail
+can leave the machine, because Postfix refuses all domains except customers.test and skyward.test.
+At the end, exactly the processes that were started here are ended.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NOBODY = 65534
 
 
 def missing() -> str:
-    """Return the reason why no mail system can run here, or ""."""
+    """Return the reason why no mail system can run here, or "" if it can run."""
     if os.geteuid() != 0:
         return "Dovecot and Postfix are started as root"
     lacking = [name for name in ("dovecot", "postfix") if not shutil.which(name)]
@@ -146,7 +146,7 @@ class MailSystem:
         subprocess.run(command, check=True, capture_output=True, timeout=30)
 
     def refuse(self, answers: dict[str, str]) -> None:
-        """Make Postfix answer mail for these addresses with the given replies."""
+        """Make Postfix refuse mail for these addresses with the given SMTP replies."""
         if answers == self.refused:
             return
         self.refused = answers
@@ -157,7 +157,7 @@ class MailSystem:
             time.sleep(0.5)
 
     def empty(self) -> None:
-        """Empty all mailboxes, and let Postfix accept mail for all addresses again."""
+        """Empty all mailboxes, and let Postfix accept mail for all its addresses again."""
         self.refuse({})
         for user in USERS:
             with Box(self, user)._open(readonly=False) as imap:
@@ -167,7 +167,7 @@ class MailSystem:
     # What people do
 
     def deliver(self, sender: str, to: str, letter: EmailMessage | bytes | str) -> None:
-        """Deliver a mail unchanged into a mailbox by LMTP."""
+        """Put a mail unchanged into a mailbox, by LMTP."""
         content = (
             letter.as_bytes(policy=policy.SMTP) if isinstance(letter, EmailMessage) else letter
         )
@@ -175,7 +175,7 @@ class MailSystem:
             lmtp.sendmail(sender, [to], content)
 
     def send(self, sender: str, to: str, letter: EmailMessage) -> None:
-        """Send a mail through Postfix, as the owner of a mailbox does."""
+        """Send a mail through Postfix, as the owner of the mailbox `sender` does."""
         with smtplib.SMTP("127.0.0.1", self.ports["smtp"]) as smtp:
             smtp.login(sender, PASSWORD)
             smtp.sendmail(sender, [to], letter.as_bytes(policy=policy.SMTP))
@@ -184,7 +184,10 @@ class MailSystem:
         return Box(self, user)
 
     def config(self, **facts: Any) -> dict[str, Any]:
-        """The settings of the account care@skyward.test, without encryption."""
+        """Return the settings of the account care@skyward.test, without encryption.
+
+        The keyword arguments replace single settings.
+        """
         return {
             "imap_host": "127.0.0.1", "imap_port": self.ports["imap"], "imap_security": "none",
             "smtp_host": "127.0.0.1", "smtp_port": self.ports["smtp"], "smtp_security": "none",
@@ -193,7 +196,7 @@ class MailSystem:
 
 
 class Box:
-    """A mailbox as its owner sees it."""
+    """A mailbox, as its owner sees it by IMAP."""
 
     def __init__(self, system: MailSystem, user: str) -> None:
         self.system, self.user = system, user
@@ -226,7 +229,10 @@ class Box:
             imap.append(folder, "", "", raw)
 
     def begin_anew(self) -> None:
-        """Keep the mails but give them new numbers, so that UIDVALIDITY changes."""
+        """Give the mails of the mailbox new UIDs, so that UIDVALIDITY changes.
+
+        The mails themselves are kept; only the index files of Dovecot are deleted.
+        """
         for name in (
             "dovecot-uidlist",
             "dovecot.index",
@@ -250,7 +256,7 @@ def _bytes(answer: Any) -> bytes:
 def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> EmailMessage:
     """Return an ordinary mail.
 
-    In the names of the keyword arguments, which are headers, _ stands for -.
+    headers: further headers; an underscore in a name stands for a hyphen.
     """
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
@@ -264,8 +270,9 @@ def letter(sender: str, to: str, subject: str, text: str, **headers: str) -> Ema
 
 
 def certify(place: Path, *, host: str = "localhost", days: int = 30) -> tuple[Path, Path]:
-    """Create a self-signed certificate that is valid for `days`. Return the paths of its two
-    files.
+    """Create a self-signed certificate that is valid for `days` days.
+
+    Returns the paths of the certificate and of its key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])

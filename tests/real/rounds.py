@@ -1,4 +1,7 @@
-"""What staff and workers do between two mails, step by step and without worker processes."""
+"""The steps that staff and workers take between two mails, called directly by the tests.
+
+No worker processes are needed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from scrm import pipeline
 
 
 def hear() -> Source:
-    """Fetch our mailbox until no mail waits, and process all mails."""
+    """Fetch our mailbox until it contains no new mail, and process all mails."""
     for _ in range(20):
         Source.objects.update(next_fetch_at=timezone.now(), lease_until=None)
         source = Source.objects.get()
@@ -29,7 +32,7 @@ def hear() -> Source:
 
 
 def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
-    """Answer a case in the composer, and return the released response."""
+    """Answer a case with the reply form, and return the released response."""
     case.refresh_from_db()
     page = browser.get(reverse("responses:composer", args=[case.pk]))
     place = page.context["form"].fields["place"].choices[0][0]
@@ -41,7 +44,7 @@ def answer(browser: Client, case: Case, text: str, **more: Any) -> Response:
 
 
 def send(response: Response) -> Delivery:
-    """Make a response due and send it."""
+    """Make the delivery of a response due, and send it."""
     delivery = response.deliveries.get()
     Delivery.objects.filter(pk=delivery.pk).update(send_after=timezone.now())
     pipeline.deliver(delivery.pk)

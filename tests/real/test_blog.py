@@ -1,4 +1,4 @@
-"""A real WordPress: a post is published once, commented on, found, corrected and taken down."""
+"""With a real WordPress: a post is published once, commented on, found, corrected and removed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ As = Callable[[User], Client]
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WordPress]:
-    """A WordPress, once with readable URLs of posts and once with `?p=5`."""
+    """A real WordPress. Each test runs twice: with readable URLs of posts, and with `?p=5`."""
     with WordPress(tmp_path_factory.mktemp("wp"), pretty=request.param == "pretty") as blog:
         yield blog
 
@@ -57,7 +57,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blog(site: WordPress, service: Department, admin: User, as_: As) -> WordPress:
-    """A blog without posts, which was connected on the page for accounts."""
+    """A blog without posts, which an admin has connected with the form."""
     site.php(
         "foreach (get_posts(['numberposts'=>-1,'post_status'=>'any,trash']) as $p)"
         "  wp_delete_post($p->ID, true);"
@@ -91,7 +91,7 @@ def listen() -> None:
 
 
 def sweep() -> None:
-    """Do the regular work on deliveries, as if the time of each delivery had come."""
+    """Do the work of the tick on deliveries, as if every delivery were due now."""
     for _ in range(4):
         now = timezone.now()
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=now - timedelta(1))
@@ -108,7 +108,7 @@ def sweep() -> None:
 def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Response]:
     """Return a function that writes a statement for the blog.
 
-    The statement is sent at once if `sent` is true.
+    If its argument `sent` is true, the statement is sent immediately.
     """
 
     def say(text: str = "He had a second seat.", *, sent: bool = True) -> Response:
@@ -125,7 +125,7 @@ def state(blog: WordPress, service: Department, agent: User) -> Callable[..., Re
 
 
 def there(blog: WordPress) -> str:
-    """Return the text of the blog's front page, as a visitor gets it."""
+    """Return the text of the blog's front page, as a visitor sees it."""
     return unescape(blog.get(""))
 
 

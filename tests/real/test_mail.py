@@ -1,4 +1,4 @@
-"""With a real Dovecot and Postfix: a mail arrives, we reply, and the customer answers again."""
+"""With a real Dovecot and Postfix: a mail arrives, we reply, and the customer writes again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 @pytest.fixture
 def complaint(mail: MailSystem, care: Account) -> Case:
-    """Jo's mail about a bag, as a case."""
+    """The case of a mail from Jo about a bag."""
     mail.send(JO, CARE, letter(f"Jo Runway <{JO}>", CARE, "My bag", "It is lost."))
     mail.box(CARE).wait(1)
     hear()
@@ -172,7 +172,7 @@ def test_a_mailbox_that_counts_anew_is_read_again_and_nothing_comes_twice(
 def test_two_letters_under_one_message_id_are_two(mail: MailSystem, care: Account) -> None:
     """Two mails with the same Message-ID are two messages, because the sender chooses the id.
 
-    Fails if the id alone identifies a mail.
+    Fails if a mail is identified by its Message-ID alone.
     """
     for text in ("My bag is lost.", "My seat is broken."):
         mail.deliver(JO, CARE, letter(JO, CARE, "Form", text, Message_ID="<form@customers.test>"))

@@ -1,6 +1,6 @@
-"""With real mail, a process is killed at each step: no mail is lost or sent twice.
+"""With real mail, a process is killed at each step, and no mail is lost or sent twice.
 
-The tests are about guarantees G1 and G3 (docs/guarantees.md).
+The tests check guarantees G1 and G3 (docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def with_file(number: int) -> Any:
 
 
 def lapse() -> None:
-    """Let the leases of dead workers lapse."""
+    """Let the leases of workers that died lapse."""
     past = timezone.now() - timedelta(seconds=1)
     Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)

@@ -1,4 +1,7 @@
-"""Connecting a mailbox: each error is shown at its field, and the typed values are kept."""
+"""The form that connects a mailbox: each error is shown at its field.
+
+The values that the user typed are kept.
+"""
 
 from __future__ import annotations
 
@@ -119,8 +122,9 @@ def test_an_encrypted_connection_by_a_trusted_certificate(
 
 @pytest.fixture
 def expired(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A mail server whose certificate expired yesterday: its port and the path of the
-    certificate.
+    """Run a mail server whose certificate expired yesterday.
+
+    Yields its port and the path of the certificate.
     """
     certificate, key = certify(tmp_path / "old", days=-1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

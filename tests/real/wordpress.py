@@ -1,4 +1,4 @@
-"""A real WordPress on loopback, from Debian's packages. It ends exactly what it started.
+"""A real WordPress on loopback, from Debian's packages.
 
     with WordPress(tmp_path) as blog:
         blog.address, blog.user, blog.password  # an editor's application password
@@ -6,8 +6,8 @@
         blog.stop(), blog.start()               # the web server alone; the database keeps running
         blog.die_at_next_publish()              # after the post is stored, before the response
 
-MariaDB has a private data directory and a free loopback port. Nothing of the system's own
-configuration is read or written.
+MariaDB has its own data directory and a free loopback port. The configuration of this machine is
+neither read nor changed. At the end, exactly the processes that were started here are ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATABASE = "blog"
 
 
 def missing() -> list[str]:
-    """Return the programs and files that are required but are missing on this machine."""
+    """Return the required programs and files that this machine does not have."""
     found = [name for name in NEEDED if shutil.which(name, path=_PATH) is None]
     return found if SOURCE.is_dir() else [*found, str(SOURCE)]
 
@@ -116,7 +116,7 @@ class WordPress:
     # What a reader or an administrator does
 
     def php(self, code: str) -> str:
-        """Run this PHP `code` inside WordPress as an administrator. Return its output."""
+        """Run PHP code inside WordPress as an administrator, and return its output."""
         head = (
             f"$_SERVER['HTTP_HOST']='127.0.0.1:{self.port}';"
             f"require '{self.root}/wp-load.php'; wp_set_current_user(1);"
@@ -129,8 +129,9 @@ class WordPress:
         return done.stdout
 
     def comment(self, post: int, name: str, text: str, *, parent: int = 0) -> None:
-        """Post a comment as a reader's browser does. WordPress keeps it back until a moderator
-        approves it.
+        """Post a comment, as a reader does in a browser.
+
+        WordPress shows the comment only after a moderator has approved it.
         """
         facts = {
             "comment_post_ID": post, "author": name, "email": f"{name.lower()}@readers.example",
@@ -139,7 +140,7 @@ class WordPress:
         self._post("wp-comments-post.php", facts)
 
     def user_password(self, login: str, role: str) -> str:
-        """Add a user who has this role. Return an application password of the user."""
+        """Add a WordPress user with this role, and return an application password of the user."""
         return self.php(
             f"$u = wp_insert_user(['user_login'=>'{login}','user_pass'=>'{self.secret}',"
             f"'user_email'=>'{login}@blog.example','role'=>'{role}']);"
@@ -148,7 +149,7 @@ class WordPress:
         )
 
     def posts(self) -> list[dict[str, Any]]:
-        """Return all public posts, newest first, as visitors of the blog see them."""
+        """Return all public posts of the blog as its visitors see them, newest first."""
         route = "wp/v2/posts&per_page=100"
         return json.loads(self.get(f"?rest_route=/{route}"))  # type: ignore[no-any-return]
 
