@@ -1,4 +1,4 @@
-"""A day with a case of each kind, created by the product's own functions."""
+"""A day with cases of every kind, which are created by functions of the product."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def _listen(*, and_route: bool = True) -> None:
 
 
 def _said_yesterday(agent: User) -> None:
-    """Find, route and answer a post yesterday; no figure of today may count any of this."""
+    """Find, route and answer a post, all of it yesterday.
+
+    The figures of today must count none of this.
+    """
     community.post(NETWORK, "old", "@SkywardAir yesterday's bag")
     _listen()
     case = Case.objects.get()
@@ -79,7 +82,7 @@ def _case_of(who: str) -> Case:
 
 
 def _they_are_of_all_sorts(sales: Department) -> None:
-    """Change three cases: one is linked to a contact, one is overdue, one is transferred."""
+    """Change three cases: link one to a contact, make one overdue, and transfer one."""
     ann = Contact.objects.create(name="Ann")
     _case_of("ann").profile.link_to(ann, by=None, evidence="Said so.")
     Case.objects.filter(profile__key="bob").update(due_at=timezone.now() - timedelta(hours=3))
@@ -94,7 +97,7 @@ def _reply(case: Case, by: User) -> Response:
 
 
 def _we_answer(agent: User, admin: User, service: Department, microblog: Account) -> None:
-    """Send a reply that gets an answer, a reply that fails, and a statement that a rule holds."""
+    """Send a reply that is answered, a reply that fails, and a statement that a rule holds."""
     sent, failed = _reply(_case_of("ann"), agent), _reply(_case_of("cleo"), agent)
     Delivery.objects.filter(response=failed).update(state="failed", error="No.")
     Delivery.objects.filter(response=sent).update(send_after=timezone.now())

@@ -1,5 +1,6 @@
-"""The checklist of first steps: only admins see it, and the state of each step is read from the
-database.
+"""The checklist for setting up a workspace.
+
+Only admins see it. Whether a step is done is read from the database.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The navigation on each page, with the numbers of items that wait for the user."""
+"""The navigation on every page, with the numbers of items that wait for the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_counts_end_where_nobody_reads_further(
 ) -> None:
     """A number in the navigation is counted only up to a limit.
 
-    Fails without the limit: all five rows were counted.
+    Fails without the limit, because all five rows are then counted.
     """
     monkeypatch.setattr(navigation, "MAX_COUNTED", 3)
     for n in range(number):

@@ -1,4 +1,4 @@
-"""The map shows present numbers, and each number links to exactly the rows that it counts."""
+"""The map shows current numbers, and each number links to the list of exactly the counted rows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def rows_behind(browser: Client, figure: Figure) -> int:
 def test_each_figure_opens_the_rows_that_it_counts(
     who: str, busy_day: None, as_: As, request: pytest.FixtureRequest
 ) -> None:
-    """Fails if a number is counted without `visible_to`, or if its link lacks a parameter."""
+    """For each figure of the map, the linked list has as many rows as the figure says.
+
+    Fails if a figure is counted without `visible_to`, or if its link lacks a parameter.
+    """
     browser = as_(request.getfixturevalue(who))
     found = shown(browser)
     assert len(found) >= 10
@@ -103,7 +106,8 @@ def test_the_oldest_is_told_in_one_unit(noon: datetime) -> None:
 def test_a_day_is_a_day_of_the_workspace(agent: User, as_: As, busy_day: None) -> None:
     """A day begins at midnight in the time zone of the workspace.
 
-    Fails without the middleware that sets the time zone: the day began at midnight UTC.
+    Fails without the middleware that activates this time zone, because the day then begins at
+    midnight UTC.
     """
     Workspace.objects.create(organisation="Skyward", zone="Pacific/Auckland")
     midnight_there = datetime(2026, 3, 4, 11, tzinfo=UTC)  # thirteen hours ahead of UTC
