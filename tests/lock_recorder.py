@@ -1,7 +1,7 @@
-"""Record which rows each transaction locks, in which order, and compare this with the lock order.
+"""Record the rows that each transaction locks, in order, and compare this with the lock order.
 
-A test that runs inside a transaction is divided by its outermost savepoints: each of these
-corresponds to a transaction of the product. The order and its reasons are in
+Many tests run inside one transaction. In such a test, each outermost savepoint corresponds to a
+transaction of the product. The lock order and its reasons are in
 `docs/decisions/0014-lock-order.md`.
 """
 
@@ -52,7 +52,10 @@ _ONE = re.compile(r"\"id\" = %s")
 
 @dataclass(frozen=True)
 class Statement:
-    """An SQL statement that locks rows. kind: its first word, or its first two words."""
+    """An SQL statement that locks rows.
+
+    kind: the first word or the first two words of the statement, for example "INSERT INTO".
+    """
 
     kind: str
     table: str
@@ -77,9 +80,10 @@ class Statement:
 
 
 def parse(sql: str) -> Statement | None:
-    """Return a Statement if this SQL locks rows of a listed table, otherwise None.
+    """Return a Statement if this SQL locks rows of a table in the lock order; otherwise None.
 
-    A RETURNING clause is added to SQL that writes, so that the written rows are known.
+    A RETURNING clause is added to a statement that writes, so that the keys of the written rows are
+    known.
     """
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
@@ -93,8 +97,10 @@ def parse(sql: str) -> Statement | None:
 
 @dataclass
 class Transaction:
-    """One transaction: the rows that it locked, in order, and the locks for which it could have
-    waited.
+    """The locks of one transaction.
+
+    held: all rows that the transaction has locked or created.
+    taken: the rows for whose locks the transaction may have waited, in order.
     """
 
     held: set[tuple[str, Any]] = field(default_factory=set)
@@ -108,7 +114,7 @@ class Transaction:
 class Recorder:
     """Finds violations of the lock order in the SQL statements of one connection.
 
-    outer: the number of savepoints that surround the test itself.
+    outer: the number of savepoints that are open around the test itself.
     """
 
     outer: int
@@ -139,7 +145,7 @@ class Recorder:
         return result
 
     def saw(self, *tables: str) -> bool:
-        """Return whether rows of each of these tables were locked."""
+        """Return whether rows of each of these tables were locked during the recording."""
         return set(tables) <= self.seen
 
     def _current(self) -> Transaction | None:
@@ -152,7 +158,7 @@ class Recorder:
     def _newest(self, table: str) -> Any:
         """Return the highest key of the table.
 
-        The query does not pass through Django's wrapper, so it is not recorded itself.
+        This query bypasses Django's execution wrapper, so that it is not recorded itself.
         """
         column = "response_id" if table == "responses_approvalrequest" else "id"
         with connection.connection.cursor() as cursor:
@@ -182,7 +188,7 @@ class Recorder:
             transaction.taken.append((table, key))
 
     def _check(self, statement: Statement) -> None:
-        """Check how a locking SELECT is written, whatever rows it finds."""
+        """Check the text of a locking SELECT. The rows that it finds are not considered."""
         if statement.kind != "SELECT":
             return
         if statement.is_plain and (statement.is_ranked or statement.table in FREE):
@@ -193,8 +199,9 @@ class Recorder:
             self._violate("Several rows are locked in no order", statement)
 
     def _why_not(self, transaction: Transaction, table: str, key: Any) -> str:
-        """Return the reason why the transaction must not wait for this row now, or "" if it may
-        wait.
+        """Return the reason why the transaction must not wait for this row now.
+
+        Returns "" if the transaction may wait for the row.
         """
         alone = (LEDGER, 0) not in transaction.held
         rank = RANKS.get(table)
@@ -220,9 +227,9 @@ class Recorder:
 
 
 def _keys(cursor: Any) -> list[Any]:
-    """Return the keys in a query's result.
+    """Return the keys in the result of a query.
 
-    The cursor is then reset, so that the caller can read the result too.
+    Then the cursor is reset, so that the caller can read the result too.
     """
     if cursor.description is None or not cursor.rowcount:
         return []
@@ -236,10 +243,10 @@ def _keys(cursor: Any) -> list[Any]:
 
 @contextmanager
 def recorded_locks(*, own_statements: bool = False) -> Iterator[Recorder]:
-    """Record the locks in this block, and fail at its end if one was taken out of order.
+    """Record the locks that are taken in this block, and fail at its end if the order is violated.
 
-    own_statements: whether to record also the SQL statements of the test itself, outside the
-    product's transactions.
+    own_statements: whether to record also the SQL statements of the test itself, which run outside
+    the transactions of the product.
     """
     assert connection.in_atomic_block, "The recorder needs a test inside a transaction."
     recorder = Recorder(len(connection.savepoint_ids), own_statements)

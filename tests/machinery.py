@@ -1,14 +1,14 @@
-"""Real workers and beat for a test, as processes on the test database.
+"""Real workers and a real Celery beat for a test, as processes on the test database.
 
     with Machine(tmp_path, env={"SCRM_TICK_SECONDS": "0.5"}) as machine:
-        machine.kill("worker")          # SIGKILL, its pool too
+        machine.kill("worker")          # SIGKILL, also for its pool
         machine.start("worker")
         machine.redis.kill()            # or stop(), freeze(), thaw()
         machine.redis.start()           # at the same address, empty
         machine.until(lambda: Case.objects.count() == 3, within=20)
 
-It has its own Redis, which the test process uses too while the machine runs. The test must commit
-what it writes: `@pytest.mark.django_db(transaction=True)`.
+The machine has its own Redis, which the test process also uses while the machine runs. The test
+must commit the rows that it writes, so mark it with `@pytest.mark.django_db(transaction=True)`.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ STOP_WITHIN = 2.0
 
 
 def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.05) -> T:
-    """Call `check` until its result is true, and return this result.
+    """Call `check` repeatedly until its result is true, and return this result.
 
-    Raises AssertionError after `within` seconds.
+    Raises AssertionError if the result is not true within `within` seconds.
     """
     deadline = time.monotonic() + within
     while not (answer := check()):
@@ -57,9 +57,10 @@ def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.0
 
 
 def slowdown(seconds: float = 0.2) -> float:
-    """Return how many times slower than on an idle machine this process runs now.
+    """Return how many times slower this process runs now than on an idle machine.
 
-    It computes for `seconds` of processor time and divides the elapsed time by this; 1 is normal.
+    The function computes for `seconds` of processor time, and divides the elapsed time by the
+    processor time. The normal value is 1.
     """
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < seconds:
@@ -68,9 +69,9 @@ def slowdown(seconds: float = 0.2) -> float:
 
 
 class Machine:
-    """The processes of `make run`, by the names used there: worker, sender, beat and web.
+    """The processes of `make run`, with the same names: worker, sender, beat and web.
 
-    The web server is started only if `run` names it, at the PORT in `env`.
+    The web server is started only if `run` contains "web". It uses the PORT in `env`.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Machine:
         }
 
     def start(self, name: str) -> None:
-        """Start a process that is new or has ended. Return before it is ready."""
+        """Start a process that is new or has ended. This returns before the process is ready."""
         with self.log(name).open("ab") as log:
             self.children[name] = processes.spawn(
                 self.commands[name], env=self.env, cwd=settings.BASE_DIR, output=log
@@ -143,9 +144,9 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait as `eventually` does, and restart each process that ends, as `make run` does.
+        """Wait as `eventually` does; meanwhile start each process again that ends.
 
-        A restart is needed because a worker gives up and ends if it loses Redis while it
+        `make run` does the same. This is needed because a worker ends if it loses Redis while it
         reconnects.
         """
         return eventually(lambda: self._revive() or check(), within=within)
@@ -156,11 +157,11 @@ class Machine:
                 self.start(name)
 
     def pids(self) -> list[int]:
-        """Return the ids of all running processes and of their pools."""
+        """Return the ids of all running processes and of their pool processes."""
         return processes.marked(self.mark)
 
     def stop(self) -> None:
-        """End all processes: first with SIGTERM, then with SIGKILL."""
+        """End all processes: send SIGTERM first, and later SIGKILL."""
         leaders = [child.pid for child in self.children.values()]
         processes.end(leaders, within=STOP_WITHIN)
         processes.end_marked(self.mark, within=0.2)
@@ -169,12 +170,12 @@ class Machine:
         self.children.clear()
 
     def wait(self, *, within: float = 30) -> None:
-        """Wait until the regular task has run that was sent after this call."""
+        """Wait until a tick (`scrm.pipeline.tick`) that was sent after this call has run."""
         since = timezone.now()
         eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
 
     def queued(self) -> int:
-        """Return the number of messages that wait in Redis."""
+        """Return the number of Celery messages that wait in Redis."""
         with redis.Redis.from_url(self.redis.url) as client:
             return sum(int(client.llen(queue)) for queue in QUEUES)
 
@@ -191,14 +192,14 @@ class Machine:
 
 
 def database_url() -> str:
-    """Return the URL of the test database, for another process."""
+    """Return the URL of the test database, so that another process can connect to it."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
 @contextmanager
 def nudging(url: str) -> Iterator[None]:
-    """Let this process send its Celery messages and live events to the given Redis."""
+    """Let this process send its Celery messages and live events to the Redis at `url`."""
     before = app.conf.broker_url
     with override_settings(REDIS_URL=url):
         _connect(url)

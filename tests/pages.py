@@ -1,4 +1,4 @@
-"""Use pages as a user does: open a page, change fields of a form, and press a button."""
+"""Use pages in a test as a user does: open a page, change fields of a form, and submit it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ Fields = dict[str, list[str]]
 
 
 def press(browser: Client, page: str, action: str, **typed: object) -> HttpResponse:
-    """Post the form of `page` that has this `action`; the arguments replace single fields."""
+    """Submit the form of `page` that has this `action`.
+
+    The keyword arguments replace the values of single fields.
+    """
     opened = browser.get(page)
     assert opened.status_code == 200, f"{page} answered {opened.status_code}"
     fields = _forms(opened.content.decode(), page)[action] | {
@@ -34,7 +37,11 @@ def _words(response: HttpResponse) -> str:
 
 
 class _Reader(HTMLParser):
-    """A parser that maps each form's action to the fields that a browser would post unchanged."""
+    """An HTML parser that collects the forms of a page.
+
+    For each form's action, it stores the fields that a browser would submit if the user changed
+    nothing.
+    """
 
     def __init__(self, page: str) -> None:
         super().__init__()

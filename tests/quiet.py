@@ -1,4 +1,7 @@
-"""A channel that never finds an item; workers that a test starts load this module with `-I`."""
+"""A channel that never finds an item.
+
+Workers that a test starts load this module with the option `-I`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web server in a thread, for tests that need raw connections."""
+"""A web server in a thread, for tests that need raw TCP connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scrm.web.http_protocol import Protocol
 
 @dataclass
 class Serving:
-    """The port of the server, the server and its open connections."""
+    """A running server, with its port and its open connections."""
 
     port: int
     server: uvicorn.Server
@@ -36,9 +36,9 @@ class Serving:
         return sock
 
     def ask(self, *pieces: bytes) -> bytes:
-        """Send these pieces of a request one after another on one connection.
+        """Send the pieces of a request one after another on one connection.
 
-        Returns all received bytes when the server closes the connection or sends nothing more.
+        Returns all bytes received until the server closes the connection or sends nothing more.
         """
         with self.connect() as sock:
             for piece in pieces:
@@ -48,7 +48,10 @@ class Serving:
 
 
 def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
-    """Read until the connection ends, or until no byte arrives for `within` seconds."""
+    """Read from the socket until the connection ends.
+
+    Reading also ends if no byte arrives for `within` seconds.
+    """
     sock.settimeout(10)
     found = b""
     try:
@@ -61,7 +64,7 @@ def everything(sock: socket.socket, *, within: float = 0.5) -> bytes:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """Return the status codes of all responses in these bytes."""
+    """Return the status codes of all HTTP responses in these bytes."""
     return [int(piece[:3]) for piece in answer.split(b"HTTP/1.1 ")[1:]]
 
 

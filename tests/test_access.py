@@ -1,8 +1,8 @@
 """Guarantee G12 (docs/guarantees.md): one table says what each role gets at each URL.
 
-Fails if `visible_to` returns all rows, if `admin_only` admits each user, if
-`LoginRequiredMiddleware` is removed, if read-only members may act on all that they may read
-(`workable_by`), and if a URL is not in the table.
+Fails in each of these cases: `visible_to` returns all rows; `admin_only` admits every user;
+`LoginRequiredMiddleware` is removed; read-only members may act on everything that they may read
+(`workable_by`); a URL is not in the table.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def test_the_table_names_every_url() -> None:
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
     """One object of each kind in customer service.
 
-    The objects are created once, because each request is rolled back.
+    The objects are created only once, because the changes of each request are rolled back.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield build()
@@ -375,8 +375,7 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
     """An agent who transferred a case can read it until it is done.
 
-    Fails if the agent cannot read the transferred case, or if the agent can still read it when it
-    is done.
+    Fails if the agent cannot read the transferred case, or can still read it when it is done.
     """
     with transaction.atomic():
         agent, admin = world.people["agent"], world.people["admin"]

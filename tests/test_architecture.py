@@ -1,6 +1,4 @@
-"""Architecture rules: imports, foreign keys, size limits, task names, and tests that check
-something.
-"""
+"""Architecture rules: imports, foreign keys, size limits, task names, and tests without asserts."""
 
 from __future__ import annotations
 
@@ -44,11 +42,10 @@ def ours(model: type[Model]) -> bool:
 
 
 def test_no_foreign_key_points_up() -> None:
-    """Fails if a model has a foreign key to an app above it, such as crm.Interaction to
-    responses.Response.
+    """No model has a foreign key to an app above its own app.
 
-    import-linter does not see a foreign key that is given as a string, so this test examines the
-    models.
+    Fails, for example, if crm.Interaction has a foreign key to responses.Response. import-linter
+    does not notice a foreign key that is given as a string, so this test examines the models.
     """
     upward = [
         f"{model._meta.label}.{field.name} → {field.related_model._meta.label}"
@@ -62,7 +59,10 @@ def test_no_foreign_key_points_up() -> None:
 
 
 def test_imports_follow_foreign_keys() -> None:
-    """Fails if a file imports an app above it, such as `import routing` in crm/ledger.py."""
+    """No file imports an app above its own app.
+
+    Fails, for example, with `import routing` in crm/ledger.py.
+    """
     done = subprocess.run(
         [ROOT / ".venv/bin/lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -70,7 +70,7 @@ def test_imports_follow_foreign_keys() -> None:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return for each module of ours which other modules of ours it imports.
+    """Return, for each of our modules, which other modules of ours it imports.
 
     Imports in blocks of `TYPE_CHECKING` are included.
     """
@@ -92,8 +92,9 @@ def imports() -> dict[str, set[str]]:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Fails if files import each other in a circle, for example with `from
-    responses.models.approval import Approval` in response.py.
+    """No files import each other in a circle.
+
+    Fails, for example, with `from responses.models.approval import Approval` in response.py.
     """
     graph = TopologicalSorter(imports())
     try:
@@ -104,7 +105,10 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() -> None:
-    """Fails if the body of a class contains `if TYPE_CHECKING:`."""
+    """No class contains declarations that only the type checker sees.
+
+    Fails if the body of a class contains `if TYPE_CHECKING:`.
+    """
     stubs = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
@@ -117,10 +121,9 @@ def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() ->
 
 
 def names_added_from_above() -> dict[str, set[str]]:
-    """Return for each app the names that other apps add to its models: reverse accessors and
-    lookups.
+    """Return, for each app, the names that apps above it add to models below them.
 
-    An app must not use such a name if only apps above it add the name.
+    These names are reverse accessors and lookups. The app itself must not use them.
     """
     relations = [
         (relation.related_model._meta.app_label, {relation.get_accessor_name(), relation.name})
@@ -136,8 +139,9 @@ def names_added_from_above() -> dict[str, set[str]]:
 
 
 def uses(path: Path) -> Iterator[tuple[int, str]]:
-    """Return line and name of each attribute and of each part of a lookup such as
-    `case__profile`.
+    """Yield the line and the name of each attribute in a file.
+
+    Each part of a lookup such as `case__profile` is included.
     """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
@@ -150,7 +154,11 @@ def uses(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_no_app_uses_a_name_that_only_a_higher_app_adds() -> None:
-    """Fails with `deliveries__response__case=case` in routing, or with `user.cases` in crm."""
+    """No app uses an attribute or lookup that only an app above it adds to a model.
+
+    Fails, for example, with `deliveries__response__case=case` in routing, or with `user.cases` in
+    crm.
+    """
     forbidden = names_added_from_above()
     assert {"cases", "deliveries"} <= forbidden["crm"]
     assert "deliveries" in forbidden["routing"]
@@ -167,8 +175,9 @@ def test_no_app_uses_a_name_that_only_a_higher_app_adds() -> None:
 
 @pytest.mark.parametrize("declared", [crm.above, listening.above, routing.above])
 def test_every_question_to_the_apps_above_has_an_answer(declared: ModuleType) -> None:
-    """Fails if a line is removed from scrm/wiring.py, where lower apps get the functions of higher
-    apps.
+    """Every function that an `above.py` declares is set by scrm/wiring.py.
+
+    Fails if a line of `connect` in scrm/wiring.py is removed.
     """
     questions = declared.__annotations__
     assert questions
@@ -176,7 +185,10 @@ def test_every_question_to_the_apps_above_has_an_answer(declared: ModuleType) ->
 
 
 def test_every_nudged_task_is_registered() -> None:
-    """Messages to workers name their task. Fails if such a name is misspelt."""
+    """Celery messages refer to their task by name, and a task of each such name exists.
+
+    Fails if a name is misspelt.
+    """
     current_app.loader.import_default_modules()
     nudged = {
         name
@@ -229,7 +241,10 @@ def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
 
 @pytest.mark.parametrize("name", ["utils", "common", "core", "helpers", "services", "managers"])
 def test_no_room_without_a_purpose(name: str) -> None:
-    """Fails if a catch-all module such as scrm/utils.py exists."""
+    """No module or folder has a name without a meaning, such as utils.
+
+    Fails, for example, if scrm/utils.py exists.
+    """
     assert [str(path) for path in sources() if path.stem == name or name in path.parts] == []
 
 
@@ -239,9 +254,10 @@ def test_the_pipeline_fits_on_one_screen() -> None:
 
 
 def test_no_function_imports_late() -> None:
-    """Fails if a function contains an import, because such an import hides an import cycle.
+    """No function contains an import statement, because such an import hides an import cycle.
 
-    Only the registry of channels may import libraries of networks in a function.
+    The registry of channels loads a channel on first use with `import_module`, which this test
+    allows.
     """
     late = [
         f"{path.relative_to(ROOT)}:{inner.lineno}"
@@ -254,9 +270,9 @@ def test_no_function_imports_late() -> None:
 
 
 def test_no_test_is_hollow() -> None:
-    """Each test asserts something, directly or with a helper function whose name says so.
+    """Every test asserts something, directly or through a helper function whose name says so.
 
-    Fails if a test only prints.
+    Fails, for example, if a test only prints.
     """
     signs = ("Assert(", "raises", "assert_", "'says'", "'expect'")
     hollow = [
@@ -269,7 +285,10 @@ def test_no_test_is_hollow() -> None:
 
 
 def test_no_line_names_a_registry() -> None:
-    """Fails if a file, for example the README, contains the address of a package registry."""
+    """No file of the repository contains the address of a package registry.
+
+    Fails, for example, if the README contains one.
+    """
     hosts = re.compile("(py" + "pi|python" + "hosted|npm" + r"js)\.[a-z]")
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -283,7 +302,7 @@ def test_no_line_names_a_registry() -> None:
 
 
 def test_every_test_that_the_guarantees_name_exists() -> None:
-    """Fails if the page of guarantees names a test that does not exist."""
+    """Every test file that docs/guarantees.md names exists."""
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs/guarantees.md").read_text()))
     assert len(named) > 10
     assert {name for name in named if not (ROOT / name).is_file()} == set()

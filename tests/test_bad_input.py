@@ -1,4 +1,4 @@
-"""Unusual values in paths, queries and form fields are refused and never cause a crash."""
+"""Unusual values in paths, queries and form fields are refused, and no page crashes."""
 
 from __future__ import annotations
 
@@ -338,8 +338,9 @@ def test_the_table_names_every_form() -> None:
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """One object of each kind. The objects are created once, because each request is rolled
-    back.
+    """One object of each kind.
+
+    The objects are created only once, because the changes of each request are rolled back.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield furnished(build())
@@ -347,8 +348,9 @@ def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 
 
 def furnished(world: World) -> World:
-    """Add rows that the forms need: an account that can send, and the values for the forms of each
-    page.
+    """Add rows that the forms need, for example an account that can send.
+
+    Values for the forms of each page are added too.
     """
     admin, ids = world.people["admin"], world.ids
     service = Department.objects.get(pk=ids["department"])
@@ -377,7 +379,7 @@ def furnished(world: World) -> World:
 
 
 class OpenSite:
-    """A fake blog that accepts each login and gives the same answer to each request."""
+    """A fake blog that accepts every login and gives the same response to every request."""
 
     host = "b.example"
 
@@ -396,7 +398,7 @@ class OpenSite:
 
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """An admin's test client that returns a status code when a page crashes.
+    """A test client of an admin. If a page crashes, it returns the response with status 500.
 
     Look-ups on the network are replaced by fixed results.
     """
@@ -411,7 +413,7 @@ def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
-    """Return the fields of a form as a percent-encoded string."""
+    """Return the valid values of a form's fields, percent-encoded."""
     typed = {field: str(value) for field, value in TYPED[name].items()}
     named = {field: ids[value[1:]] for field, value in typed.items() if value.startswith("@")}
     return {field: quote(str(value)) for field, value in (typed | named).items()}
@@ -420,8 +422,9 @@ def filled(name: str, ids: dict[str, Any]) -> dict[str, str]:
 def post(
     browser: Client, name: str, fields: dict[str, str], ids: dict[str, Any], after: str = ""
 ) -> int:
-    """Return the higher of two status codes: that of the post, and that of the page requested after
-    it.
+    """Submit a form, then request the page `after`.
+
+    Returns the higher of the two status codes.
     """
     body = "&".join(f"{field}={value}" for field, value in fields.items())
     url, _, kind = name.partition(" ")
@@ -448,8 +451,8 @@ def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
 def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
     """Each form of this test is accepted if all of its values are valid.
 
-    Otherwise the tests below would never reach the code behind the form's first error. The status
-    409 means that the work of the form was already done; this is checked last.
+    Otherwise the other tests would reach only the code that reports the form's first error. The
+    status 409 means that the work of the form was already done; the form checks this last.
     """
     assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
 
@@ -474,8 +477,9 @@ def test_an_odd_value_in_a_query(world: World, browser: Client, name: str, field
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_the_ends_of_the_calendar(world: World, browser: Client, settings: Any, zone: str) -> None:
-    """The first and last dates of the calendar: one day more, or another time zone, is out of
-    range.
+    """No page crashes on the first and last dates of the calendar.
+
+    One day more, or another time zone, makes such a date invalid.
     """
     settings.TIME_ZONE = zone
     ends = ODD | MOMENTS

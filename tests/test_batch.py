@@ -1,5 +1,6 @@
-"""A batch of mentions is matched, recorded and routed: each mention once, despite crashes and bad
-items.
+"""A batch of mentions is matched, recorded and routed.
+
+Each mention is processed exactly once, despite crashes and bad items.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def log() -> Iterator[list[Any]]:
 
 @pytest.fixture(autouse=True)
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the tasks for which messages would be sent; no message is sent."""
+    """The names of the tasks for which Celery messages would be sent. No message is sent."""
     sent: list[str] = []
     monkeypatch.setattr("scrm.bus.nudge._send", lambda task, *_: sent.append(task))
     monkeypatch.setattr("scrm.bus.live._publish", lambda _message: None)
@@ -72,7 +73,7 @@ def item(key: str, text: str = "Skyward lost my bag", by: str = "anna", **facts:
 
 
 def hear(source: Source, *items: Item) -> list[Mention]:
-    """Store items as a fetch does, and return the mentions."""
+    """Store items as a fetch does, and return their mentions."""
     fetch = source.fetches.create()
     store(fetch, source, items, now=timezone.now())
     return list(Mention.objects.filter(fetch=fetch).order_by("pk"))
@@ -83,7 +84,7 @@ def claim(now: datetime | None = None, most: int = 500) -> list[Mention]:
 
 
 def work(mentions: Sequence[Mention] | None = None) -> list[Mention]:
-    """Process all due mentions at once, as the task does, and return them."""
+    """Process all due mentions as one batch, as the task does, and return them."""
     mentions = claim() if mentions is None else mentions
     if mentions:
         process_or_halve(mentions)
@@ -100,8 +101,9 @@ def recorded() -> set[str]:
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
     talk: Source, service: Department, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """Fails if a fact is missing in the case event, or if the event contains text of the
-    message.
+    """An item that matches a topic opens a case, and the case event records the facts for this.
+
+    Fails if a fact is missing in the event, or if the event contains text of the message.
     """
     mention = hear(talk, item("1", "I flew Skyward and lost a bag", raw=b"{}"))[0]
     work()
@@ -188,7 +190,7 @@ def test_what_two_sources_saw_is_work_once_and_for_us_wins(talk: Source, ours: S
 
 @pytest.fixture
 def our_reply(ours: Source, microblog: Account, agent: User) -> Delivery:
-    """A reply to Anna that is being sent."""
+    """The delivery of our reply to Anna, which is in state "sending"."""
     hear(ours, item("q", "where is my bag?"))
     work()
     return answer(Case.objects.get(), microblog, agent, "one")
@@ -223,9 +225,9 @@ def test_our_own_post_makes_no_case(ours: Source, microblog: Account) -> None:
 
 
 def test_our_own_post_settles_the_sending_that_it_proves(our_reply: Delivery, talk: Source) -> None:
-    """If our own post is found, in whichever source, this proves that the delivery was sent.
+    """If any source finds our own post, this proves that the delivery of the post was sent.
 
-    Fails if our own posts are recorded only when a topic matched.
+    Fails if our own posts are recorded only if a topic matches.
     """
     hear(talk, own("r", in_reply_to="q"))
     work()
@@ -253,9 +255,9 @@ def test_an_answer_to_us_is_kept_though_it_shares_no_word_with_any_topic(
 def test_an_answer_in_the_same_batch_as_our_own_post_is_feedback_too(
     our_reply: Delivery, talk: Source
 ) -> None:
-    """An answer is feedback even if our own post is found in the same batch.
+    """An answer to our post is feedback, even if our post is found only in the same batch.
 
-    Fails if the answered response is searched only in the ledger.
+    Fails if the response that was answered is searched only in the ledger.
     """
     hear(talk, item("a-thanks", "cheers!", in_reply_to="r"), own("r", in_reply_to="q"))
     work()
@@ -286,7 +288,11 @@ def test_a_comment_on_our_statement_becomes_the_commenters_case(
 
 
 def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
-    """Fails if the attempt is counted only after the work: a worker that dies was not counted."""
+    """The attempt on a mention is counted when the mention is claimed.
+
+    Fails if the attempt is counted only after the work, because a worker that dies is then not
+    counted.
+    """
     hear(talk, item("1"))
     assert [mention.attempt for mention in claim()] == [1]
     assert Mention.objects.get().attempt == 1, "its worker may die now"
@@ -297,9 +303,9 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """A mention is claimed alone if the worker that processed it before died.
+    """A mention is claimed alone if workers that processed it before died.
 
-    Fails if each claim takes a whole batch.
+    Fails if every claim takes a whole batch.
     """
     mentions = hear(talk, *(item(str(n)) for n in range(5)))
     Mention.objects.filter(pk__in=[mentions[1].pk, mentions[3].pk]).update(attempt=RISKY)
@@ -308,8 +314,9 @@ def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
 
 
 def test_what_always_kills_its_worker_is_quarantined(talk: Source) -> None:
-    """Fails without HOPELESS (the largest number of attempts): the mention would be tried for
-    ever.
+    """A mention that kills every worker is quarantined after HOPELESS attempts.
+
+    Fails without HOPELESS, because the mention is then tried for ever.
     """
     hear(talk, item("killer", raw=b"\x00"), item("good"))
     now = timezone.now()
@@ -327,7 +334,10 @@ def test_what_always_kills_its_worker_is_quarantined(talk: Source) -> None:
 
 
 def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
-    """Fails without `_still_ours`: each mention was routed twice."""
+    """If a batch is processed twice, the second time changes nothing.
+
+    Fails without `_still_ours`, because each mention is then routed twice.
+    """
     hear(talk, item("1"), item("2", by="ben"))
     claimed = work()
     work(claimed)
@@ -335,8 +345,9 @@ def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
 
 
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> None:
-    """Fails if `_still_ours` does not compare the attempt: a worker whose lease had lapsed changed
-    the mention.
+    """A worker whose lease lapsed, and whose mention another worker claimed, changes nothing.
+
+    Fails if `_still_ours` does not compare the attempt.
     """
     hear(talk, item("1"))
     late = claim()
@@ -348,8 +359,10 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 
 
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
-    """Fails if `_quarantine` does not check the fence: a late worker quarantined a mention that was
-    already routed.
+    """A worker that has lost its claim does not quarantine the mention.
+
+    Fails if `_quarantine` does not check the fence, because a mention that is already routed is
+    then quarantined.
     """
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
@@ -362,7 +375,10 @@ def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> Non
 
 
 def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[str]) -> None:
-    """Fails if mentions that are already processed are still due."""
+    """If the Celery message for a batch arrives twice, the second run finds nothing to process.
+
+    Fails if mentions that are already processed are still due.
+    """
     hear(talk, item("1"))
     assert pipeline.process() == 1
     assert pipeline.process() == 0
@@ -373,9 +389,9 @@ def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[
 def test_a_batch_calls_for_another_only_while_more_waits(
     talk: Source, nudges: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch sends a message for another batch only if more mentions wait.
+    """A batch sends a Celery message for another batch only if more mentions are due.
 
-    Fails if each batch sends the message, and if no batch sends it.
+    Fails if every batch sends the message, and if no batch sends it.
     """
     monkeypatch.setattr("listening.models.mention.MAX_MENTIONS_PER_BATCH", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
@@ -390,7 +406,10 @@ def test_a_batch_calls_for_another_only_while_more_waits(
 def test_a_visit_calls_for_a_batch_only_when_something_is_new(
     ours: Source, nudges: list[str]
 ) -> None:
-    """Fails if each fetch sends a message for a batch, even if it found nothing new."""
+    """A fetch sends a Celery message for a batch only if it found a new item.
+
+    Fails if every fetch sends the message.
+    """
     community.post(NET, "anna", "@skywardair where is my bag?")
     called = []
     for _ in range(3):
@@ -402,8 +421,10 @@ def test_a_visit_calls_for_a_batch_only_when_something_is_new(
 
 @pytest.mark.django_db(transaction=True)
 def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
-    """Guarantee G8 (docs/guarantees.md). Fails without `skip_locked`, and without any lock: both
-    workers claimed the same five mentions.
+    """Guarantee G8 (docs/guarantees.md): a worker skips mentions that another is claiming.
+
+    Fails without `skip_locked`. Fails also without any lock, because both workers then claim the
+    same five mentions.
     """
     hear(talk, *(item(str(n)) for n in range(10)))
 
@@ -420,10 +441,10 @@ def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
-    """Guarantee G8 (docs/guarantees.md): two workers share the mentions, and each is routed once.
+    """Guarantee G8 (docs/guarantees.md): two workers share the mentions; each is routed once.
 
-    Fails if `due` ignores the lease: both workers claimed the same mentions, and one did the work
-    in vain.
+    Fails if `due` ignores the lease, because both workers then claim the same mentions, and one of
+    them works in vain.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 40}") for n in range(200)))
     taken: list[int] = []
@@ -444,7 +465,10 @@ def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None:
-    """Fails without `_still_ours`: two workers with the same claim recorded each mention twice."""
+    """If several workers process the same claim at the same time, each mention is recorded once.
+
+    Fails without `_still_ours`, because each mention is then recorded more than once.
+    """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 7}") for n in range(100)))
     claimed = claim()
     at_once(*(lambda: process_or_halve(claimed) for _ in range(3)))
@@ -459,8 +483,10 @@ def test_the_same_claim_in_two_workers_at_once_counts_once(talk: Source) -> None
 def test_poison_in_a_batch_is_found_and_quarantined(
     talk: Source, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
-    """Fails if batches are not halved after an error: all hundred mentions were quarantined, or
-    none was routed.
+    """If recording some mentions raises an error, only these mentions are quarantined.
+
+    Fails if batches are not halved after an error, because then all hundred mentions are
+    quarantined, or none is routed.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n}", raw=b"raw %d" % n) for n in range(100)))
     names = {f"{n:03}" for n in bad}
@@ -487,7 +513,7 @@ def test_what_was_quarantined_can_be_replayed(
 ) -> None:
     """A quarantined mention can be processed again.
 
-    Fails without the batch's transaction, and if the attempts are not reset.
+    Fails if the batch does not run in a transaction, or if the number of attempts is not reset.
     """
 
     def broken(*_: object, **__: object) -> None:
@@ -506,7 +532,10 @@ def test_what_was_quarantined_can_be_replayed(
 
 
 def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
-    """Fails if batches are not halved after an error that PostgreSQL raises."""
+    """If the database refuses a mention, only this mention is quarantined.
+
+    Fails if batches are not halved after an error that PostgreSQL raises.
+    """
     vast = Author("n" * 61, "k")
     hear(
         talk,
@@ -523,7 +552,10 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
 def test_a_deadlock_is_tried_again(
     talk: Source, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """Fails without `again`, which repeats a transaction after a deadlock."""
+    """After a deadlock, the batch is processed again, and no mention is quarantined.
+
+    Fails without `again`, which repeats a transaction after a deadlock.
+    """
     troubles = [OperationalError("deadlock detected")] * times
     record = batch.record
 
@@ -542,8 +574,10 @@ def test_a_deadlock_is_tried_again(
 def test_what_matching_cannot_read_is_quarantined_alone(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if topics are matched before the batch is halved: because of one bad item, none of the
-    three was routed.
+    """If matching a mention with the topics raises an error, only this mention is quarantined.
+
+    Fails if topics are matched before the batch is halved, because none of the three mentions is
+    then routed.
     """
     match = batch.find_matches
 
@@ -562,8 +596,9 @@ def test_what_matching_cannot_read_is_quarantined_alone(
 def test_the_databases_own_trouble_sets_nothing_apart(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails if an OperationalError of the database is treated as an error of the item: the mention
-    was quarantined.
+    """If the database is shutting down, no mention is quarantined, and the batch becomes due again.
+
+    Fails if an OperationalError of the database is treated as an error of the mention.
     """
 
     def down(*_: object, **__: object) -> None:
@@ -582,8 +617,9 @@ def test_the_databases_own_trouble_sets_nothing_apart(
 def test_a_backend_terminated_in_the_middle_loses_nothing(
     talk: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guarantee G7 (docs/guarantees.md). Fails without `again`: the work was continued only after
-    the lease had lapsed.
+    """Guarantee G7 (docs/guarantees.md): a batch is completed although its connection was cut.
+
+    Fails without `again`, because the work then continues only after the lease lapsed.
     """
     kills = [True]
     take_in = batch.take_in
@@ -622,7 +658,7 @@ def terminate(backend: int) -> None:
 def test_statements_do_not_depend_on_the_size_of_the_batch(talk: Source) -> None:
     """The number of SQL statements does not depend on the size of the batch.
 
-    Fails if each mention is looked up separately.
+    Fails if rows are looked up separately for each mention.
     """
     counts = []
     for size in (10, 100, 500):

@@ -1,7 +1,7 @@
 """The sample story from end to end, with real workers, beat, PostgreSQL and Redis.
 
-Staff use the pages, and the public uses the networks of the sandbox. Only the workers and beat
-connect the pages with the networks.
+The staff use the pages, and the public uses the networks of the sandbox. The two are connected only
+by the workers and beat.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CROWD = {
 
 @pytest.fixture
 def skyward(transactional_db: None, settings: Any) -> Workspace:
-    """Skyward Air on its first day: all sources are due now, and the sandbox has no posts."""
+    """Skyward Air on its first day: all sources are due, and the sandbox has no posts."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.UNDO_SECONDS = 0
     community.reset()
@@ -55,7 +55,7 @@ def skyward(transactional_db: None, settings: Any) -> Workspace:
 
 @dataclass
 class Story:
-    """The steps of the story; each step waits for its result."""
+    """The steps of the story. Each step waits until its result is in the database."""
 
     skyward: Workspace
     as_: Callable[[User], Client]
@@ -64,9 +64,9 @@ class Story:
         return self.as_(self.skyward.people[name])
 
     def his_case(self) -> Case:
-        """Return the case of the film director, the customer of this story.
+        """Return the case with the film director, the customer of this story.
 
-        It is the only one, whatever channels he used.
+        There is only one case with him, whatever channels he used.
         """
         link = ProfileLink.objects.get(profile__key=DIRECTOR)
         return Case.objects.get(profile__links__contact=link.contact_id)
@@ -93,7 +93,10 @@ class Story:
         press(self.browser("ben"), page, new, kind="call", text=words.CALL, profile=phone.pk)
 
     def reply(self, name: str, place: str, text: str, **confirmed: str) -> Response:
-        """Send a reply from the composer. place: the value of the field that chooses the place."""
+        """Send a reply with the reply form of a case.
+
+        place: the value of the form field that chooses the place.
+        """
         composer, action = self._answering("reply")
         press(self.browser(name), composer, action, place=place, text=text, **confirmed)
         return self._sent(text)
@@ -132,7 +135,7 @@ class Story:
         return issue
 
     def state(self, name: str, issue: Issue, text: str, **typed: object) -> Response:
-        """Publish a statement on the blog in the name of Marketing."""
+        """Publish a statement on the blog for the department Marketing."""
         action = reverse("responses:issue_statement", args=[issue.pk])
         page = f"{action}?department={self.skyward.departments[MARKETING].pk}"
         blog = self.skyward.accounts["blog"].pk
@@ -145,7 +148,10 @@ class Story:
         self._sent(response.text)
 
     def answer(self, response: Response, who: str, text: str) -> Feedback:
-        """Post an answer to a response as the public, and wait until it is recorded as feedback."""
+        """Post an answer to a response as the simulated person `who`.
+
+        Waits until the answer is recorded as feedback, and returns the feedback.
+        """
         sent = response.deliveries.get()
         key = community.post(sent.scope, who, text, in_reply_to=sent.sent_key)
         eventually(lambda: Feedback.objects.filter(interaction__key=key))
@@ -212,7 +218,10 @@ def three_micro_responses_answer_it(story: Story) -> Response:
 
 
 def his_answer_reopens_it(story: Story, tweeted: Response) -> Feedback:
-    """His answer to our reply is recorded although it matches no topic, and reopens the case."""
+    """The film director's answer to our reply is recorded and reopens the case.
+
+    It is recorded although it matches no topic.
+    """
     feedback = story.answer(tweeted, DIRECTOR, words.HIS_ANSWER)
     assert not feedback.interaction.mention.matches.exists()
     assert feedback.response == tweeted

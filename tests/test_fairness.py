@@ -26,9 +26,10 @@ out of order."""
 
 
 def make(count: int, owner: User) -> list[Source]:
-    """Create due sources. Each became due a moment later than the source before.
+    """Create `count` due sources, each of which became due a second later than the one before.
 
-    Their names have the opposite order. Each source is due again one second after its fetch.
+    The alphabetical order of their names is the opposite order. After a fetch, a source is due
+    again one second later.
     """
     first = timezone.now() - timedelta(hours=2)
     return Source.objects.bulk_create(
@@ -47,17 +48,17 @@ def make(count: int, owner: User) -> list[Source]:
 
 
 def quiet_machine(place: Path, *run: str) -> Machine:
-    """Processes whose worker has a channel that never finds an item."""
+    """Return a machine whose worker loads a channel that never finds an item."""
     machine = Machine(place, run=("worker", *run))
     machine.commands["worker"] += ("-I", quiet.__name__)
     return machine
 
 
 def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, admin: User) -> None:
-    """The source that has been due longest is fetched first, and none twice before all others.
+    """The source that has been due longest is fetched first.
 
-    Fails if each run of the regular task sends the first 500 sources by name: some sources were
-    never fetched.
+    No source is fetched twice before all others were fetched. Fails if each tick sends messages for
+    the first 500 sources by name, because some sources are then never fetched.
     """
     sources = make(SOURCES, admin)
     machine = quiet_machine(tmp_path, "sender", "beat")
@@ -78,9 +79,9 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 
 
 def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, admin: User) -> None:
-    """If no worker takes messages, the queue stays short.
+    """If no worker takes messages from the queue, the queue stays short.
 
-    Messages that have expired still count. Fails if the length of the queue is not checked.
+    Messages that have expired count too. Fails if the tick does not check the length of the queue.
     """
     make(SOURCES, admin)
     ticks = 8
@@ -91,7 +92,7 @@ def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, a
 
 
 def others() -> set[int]:
-    """Return the database connections of other processes."""
+    """Return the process ids of all other connections to this database."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -111,11 +112,11 @@ def visit_all(sources: list[Source]) -> None:
 
 
 def test_tasks_share_a_connection_and_get_over_its_loss(tmp_path: Path, admin: User) -> None:
-    """Guarantee G7 (docs/guarantees.md). Fails without CELERY_DB_REUSE_MAX: each task closed the
-    connection.
+    """Guarantee G7 (docs/guarantees.md): tasks share a database connection and replace it if lost.
 
-    Fails also if the connection is not checked before each task: after a lost connection, each task
-    failed.
+    Fails without CELERY_DB_REUSE_MAX, because each task then closes the connection. Fails also if
+    the connection is not checked before each task, because each task then fails after the
+    connection was lost.
     """
     sources = make(10, admin)
     with quiet_machine(tmp_path):

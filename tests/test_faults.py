@@ -1,6 +1,6 @@
-"""A thousand items are each routed exactly once, whatever process dies meanwhile.
+"""A thousand items are each routed exactly once, whichever processes die meanwhile.
 
-The tests are about guarantees G6, G7 and G8 (docs/guarantees.md).
+The tests check guarantees G6, G7 and G8 (docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def machine(tmp_path: Path, mentions: Source, settings: Any) -> Iterator[Machine
 
 
 def post(first: int = 0, last: int = ITEMS) -> None:
-    """Post one message to us from each person whose number is in this range."""
+    """Post one message to us from each person with a number from `first` to `last`."""
     Post.objects.bulk_create(
         Post(
             network=MICROBLOG,
@@ -85,9 +85,9 @@ def post(first: int = 0, last: int = ITEMS) -> None:
 
 @contextmanager
 def all_stand_at(lock: str) -> Iterator[int]:
-    """Hold a lock in this block, so that each worker that needs it stops in the middle of its work.
+    """Hold a lock in this block: every worker that needs it stops in the middle of its work.
 
-    Yields the id of the database connection that holds the lock.
+    Yields the process id of the database connection that holds the lock.
     """
     holder = connection.copy()
     holder.set_autocommit(False)
@@ -101,7 +101,7 @@ def all_stand_at(lock: str) -> Iterator[int]:
 
 
 def at_work() -> bool:
-    """Return whether some batch is claimed and not yet finished."""
+    """Return whether a worker has claimed a batch that is not yet finished."""
     return Mention.objects.unprocessed().exclude(lease_until=None).exists()
 
 
@@ -120,9 +120,10 @@ def all_in() -> bool:
 
 
 def assert_routed_once() -> None:
-    """Check that each item was routed once.
+    """Wait until all items are processed, and check that each item was routed exactly once.
 
-    Items that were interrupted twice are processed one by one, which is slow on a busy machine.
+    Items whose processing was interrupted twice are processed one by one. This is slow on a busy
+    machine, so the function waits for up to 180 seconds.
     """
     eventually(all_in, within=180)
     assert not Quarantined.objects.exists()
@@ -141,8 +142,9 @@ def assert_answered(count: int) -> None:
 
 
 def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
-    """Fails if the regular task does not search for due sources. Due mentions are the subject of
-    the next test.
+    """All items are routed although the messages in Redis are deleted again and again.
+
+    Fails if the tick does not search for due sources. The next test covers due mentions.
     """
     post()
     with redis.Redis.from_url(machine.redis.url) as client:
@@ -151,10 +153,10 @@ def test_redis_is_flushed_again_and_again(machine: Machine) -> None:
 
 
 def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentions: Source) -> None:
-    """If the message for a stored mention is lost, the regular task finds the mention.
+    """If the Celery message for a stored mention is lost, the tick finds the mention.
 
-    No other fetch sends the message again. Fails if the regular task does not search for due
-    mentions.
+    The source is switched off, so no other fetch sends the message. Fails if the tick does not
+    search for due mentions.
     """
 
     def visit_all() -> bool:
@@ -175,10 +177,11 @@ def test_what_is_stored_when_its_nudge_is_lost_is_found(machine: Machine, mentio
 def test_redis_stops_and_pages_go_on(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails if an error of `live` or `nudge` is raised in the page.
+    """While Redis is stopped, pages work; afterwards everything is routed and sent.
 
-    Without robust commit hooks, no agent could then claim a case or reply. Fails also if the
-    regular task does not search for due deliveries.
+    Fails if `live` or `nudge` raises an error in the page. Fails without robust commit hooks,
+    because no agent can then claim a case or reply. Fails also if the tick does not search for due
+    deliveries.
     """
     post()
     browser = as_(agent)
@@ -195,8 +198,10 @@ def test_redis_stops_and_pages_go_on(
 def test_redis_freezes_and_nobody_waits_for_it(
     machine: Machine, as_: Callable[[User], Client], agent: User
 ) -> None:
-    """Fails without the time-outs of live events and messages to workers, and without either
-    `Patience` (the circuit breakers).
+    """While Redis is frozen, pages work almost without waiting.
+
+    Fails without the time-outs of live events and Celery messages. Fails also without either of the
+    two `Patience` objects (the circuit breakers).
     """
     post()
     browser = as_(agent)
@@ -216,8 +221,9 @@ def test_redis_freezes_and_nobody_waits_for_it(
 def assert_pages_answer(browser: Client) -> None:
     """Claim and answer twenty cases and open the inbox, without errors and almost without waiting.
 
-    A request during which Redis gives no answer waits for the time-outs: half a second for a live
-    event, two seconds for a message to a worker. After that, Redis is skipped for some seconds.
+    The first request during which Redis gives no answer waits for the time-outs: half a second for
+    a live event, and two seconds for a Celery message. After that, Redis is skipped for some
+    seconds.
     """
     begin = time.monotonic()
     with capture_logs() as log:
@@ -230,7 +236,10 @@ def assert_pages_answer(browser: Client) -> None:
 
 
 def _use(browser: Client) -> Iterator[float]:
-    """Make three requests for each of twenty cases. Yields the seconds that each request took."""
+    """Make three requests for each of twenty cases.
+
+    Yields the number of seconds that each request took.
+    """
     for case in Case.objects.order_by("pk")[:20]:
         place = places_for(case)[0]
         words = {
@@ -252,9 +261,9 @@ def _use(browser: Client) -> Iterator[float]:
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
     """Each worker and beat are killed with SIGKILL during a fetch, a batch and a delivery.
 
-    Fails if leases of sources and mentions never lapse, or if the regular task does not search for
-    due deliveries. If only `give_up_on_the_dead` is removed, the test passes, because each delivery
-    is also confirmed when our own post is found; it fails if both are removed.
+    Fails if the leases of sources and mentions never lapse, or if the tick does not search for due
+    deliveries. If only `give_up_on_the_dead` is removed, the test still passes, because a delivery
+    is also confirmed when our own post is found. The test fails if both are removed.
     """
 
     def kill_all() -> None:
@@ -292,7 +301,7 @@ def waiting() -> int:
 
 
 def cut(*spared: int) -> None:
-    """End all connections to the database, except those of this process and the given ones."""
+    """End all connections to the database, except those of this process and those in `spared`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -302,8 +311,9 @@ def cut(*spared: int) -> None:
 
 
 def test_the_databases_connections_are_cut(machine: Machine) -> None:
-    """Fails only if `again` is removed and leases never lapse, because each of them repairs the
-    loss.
+    """All items are routed although the database connections are cut repeatedly.
+
+    Fails only if `again` is removed and leases never lapse, because each of the two is enough.
     """
     post(0, 500)
     trouble(cut, times=5, every=0.5)
@@ -316,7 +326,10 @@ def test_the_databases_connections_are_cut(machine: Machine) -> None:
 
 
 def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], agent: User) -> None:
-    """Fails without `conn_health_checks`: the page used a connection that was lost."""
+    """A page works although the database connection of the previous request was cut.
+
+    Fails without `conn_health_checks`, because the page then uses the lost connection.
+    """
     browser = as_(agent)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -330,10 +343,11 @@ def test_a_page_after_the_cut_notices_nothing(as_: Callable[[User], Client], age
 
 
 def test_two_of_everything_change_nothing(machine: Machine) -> None:
-    """Four processes get many messages about the same items and wait for the same lock.
+    """With two processes of each kind, nothing is done twice.
 
-    Fails if the claim ignores the lease: mentions that were claimed too often were quarantined. If
-    the fence of the batch is removed as well, each mention was recorded twice.
+    The processes get many messages about the same items and wait for the same lock. Fails if the
+    claim ignores the lease, because mentions that are claimed too often are then quarantined. If
+    the fence of the batch is removed as well, each mention is recorded twice.
     """
     for name in ("worker", "sender", "beat"):
         machine.commands[f"second {name}"] = machine.commands[name]

@@ -1,5 +1,6 @@
-"""“Start for real” keeps the rows that a newcomer added, with their results, and removes the
-sample.
+"""“Start for real” removes the sample and keeps the rows that a newcomer added.
+
+Rows that result from these rows are kept too.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 
 
 def hear(source: Source, *said: Item) -> None:
-    """Store these items as a fetch of the source does, and route them."""
+    """Store these items as a fetch of the source does, and process them."""
     source.fetch_now()
     fetch = source.start_fetch(now=timezone.now())
     assert fetch
@@ -83,7 +84,10 @@ def sample(
     agent: User, lead: User, service: Department, microblog: Account, brand_rule: RoutingRule,
     make_source: Callable[..., Source],
 ) -> Sample:  # fmt: skip
-    """A small sample workspace, because the one that `load_sample` creates is large."""
+    """A small sample workspace.
+
+    The workspace that `load_sample` creates would be too large for these tests.
+    """
     chatter = make_source(
         kind="sandbox", address="mentions", account=microblog, stance="for us", owner=agent
     )
@@ -107,7 +111,7 @@ def begin(admin: User, session: str = "") -> None:
 
 @pytest.fixture
 def own(make_source: Callable[..., Source], agent: User) -> Source:
-    """A feed that the newcomer connected while using the sample workspace as the agent."""
+    """A feed that the newcomer connected while using the sample as the agent."""
     return make_source(stance="for us", owner=agent, cases_since=timezone.now())
 
 
@@ -166,9 +170,10 @@ def log_in(email: str, password: str) -> bool:
 def test_what_an_own_source_heard_stays_with_all_that_came_of_it(
     sample: Sample, own: Source, admin: User, agent: User, service: Department, brand: Topic
 ) -> None:
-    """A case from the newcomer's own source stays, with all rows that belong to it.
+    """A case from the newcomer's own source is kept, with all rows that belong to the case.
 
-    A rule of the sample had routed the case to an agent of the sample, in an issue of the sample.
+    A rule of the sample had routed the case to an agent of the sample, and the case was in an issue
+    of the sample.
     """
     hear(own, item("feed:blog.example", "reader", "Is skyward any good?"))
     case = case_of("reader")
@@ -202,7 +207,10 @@ def check_record() -> str:
 def test_what_the_sandbox_said_since_goes_too(
     sample: Sample, own: Source, admin: User, agent: User
 ) -> None:
-    """Fails if items from the sandbox's networks are kept: a case from the sandbox stayed."""
+    """Items of the sandbox are removed, even if they arrived after the sample was loaded.
+
+    Fails if items from the networks of the sandbox are kept.
+    """
     hear(sample.chatter, item("sandbox.microblog", "late", "@skywardair and again"))
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "More", profile=case_of("late").profile
@@ -257,7 +265,11 @@ def test_own_contacts_stay_and_those_made_of_the_sandboxs_people_go(
 def test_an_own_rule_keeps_what_it_asks_for_and_whom_it_names(
     sample: Sample, admin: User, agent: User, service: Department, brand: Topic
 ) -> None:
-    """Fails if topics that the newcomer's own rules name are not kept."""
+    """A rule of the newcomer is kept, with the topics that it refers to and with its department.
+
+    A user of the sample who is named in the rule is replaced by the admin. Fails if topics that the
+    newcomer's own rules refer to are not kept.
+    """
     rule = RoutingRule.objects.create(name="Own", owner=agent)
     asks = {"field": "topics", "op": "has any", "value": ["Brand"]}
     rule.revise(
@@ -323,7 +335,10 @@ def test_the_ledger_is_as_closed_afterwards_as_before(
 
 
 def test_writing_it_back_is_no_change_of_it(sample: Sample, own: Source, admin: User) -> None:
-    """Fails without `pgtrigger.ignore`: each kept row was recorded as a change of configuration."""
+    """Writing kept rows back is not recorded as a change of the configuration.
+
+    Fails without `pgtrigger.ignore`.
+    """
     before = _changes(own)
     assert before
     begin(admin)

@@ -1,6 +1,6 @@
-"""A fetch or batch that is killed at any step loses nothing and duplicates nothing.
+"""A fetch or batch that is killed at any step loses no item and stores no item twice.
 
-The tests are about guarantees G3 and G8 (docs/guarantees.md).
+The tests check guarantees G3 and G8 (docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 
 def lapse() -> None:
-    """Let the leases of dead workers lapse."""
+    """Let the leases of workers that died lapse."""
     past = timezone.now()
     Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)
@@ -68,7 +68,11 @@ def assert_all_once() -> None:
 
 @pytest.mark.parametrize(("where", "when"), VISIT)
 def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -> None:
-    """Fails if `_keep` does not run in a transaction: items counted as seen but were not stored."""
+    """After a fetch was killed at any step, the next fetch stores each item once.
+
+    Fails if `_keep` does not run in a transaction, because items then count as seen although they
+    were not stored.
+    """
     assert killed_at(where, when, lambda: fetch_source(mentions)) == signal.SIGKILL
     found = Mention.objects.count()
     assert found in {0, ITEMS}
@@ -83,8 +87,10 @@ def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -
 
 @pytest.mark.parametrize(("where", "when"), BATCH)
 def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
-    """Fails only if neither the batch nor `take_in` runs in a transaction: cases had no event about
-    their routing.
+    """After a batch was killed at any step, the mentions are processed again, each once.
+
+    Fails only if neither the batch nor `take_in` runs in a transaction, because cases then have no
+    event about their routing.
     """
     fetch_source(mentions)
     assert killed_at(where, when, pipeline.process) == signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Mail through the whole product; a list of mails replaces the mail server."""
+"""Mail through the whole product. A list of mails replaces the mail server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CARE, JO = "care@skyward.example", "jo@customers.example"
 
 
 class Post:
-    """The mails in our mailbox, and the mails that we sent."""
+    """A fake mail server with the mails in our mailbox and the mails that we sent."""
 
     def __init__(self) -> None:
         self.box: list[bytes] = []
@@ -133,7 +133,7 @@ def answer(browser: Client, case: Case, **facts: Any) -> Delivery:
 
 
 def bounce(post: Post, delivery: Delivery) -> None:
-    """Return a bounce without a delivery report, as older mail servers send it."""
+    """Let a bounce of our mail arrive, without a delivery report, as older mail servers send it."""
     own = identity(delivery.account.credentials, delivery.outgoing)[0]
     post.write(
         f"550 5.1.1 No such user\n\nMessage-ID: <{own}>",
@@ -153,7 +153,10 @@ def test_a_new_mailbox_is_listened_to_by_itself_and_once(care: Account, admin: U
 
 
 def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: Any) -> None:
-    """Fails if the regular task decrypts secrets: one lost key stopped all other work."""
+    """The tick works even if no key can decrypt the password of an account.
+
+    Fails if the tick decrypts secrets, because one lost key then stops all other work.
+    """
     Account.objects.create(
         kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
         secrets={"password": "x"}, sources_to_open={"INBOX": "Email"},
@@ -251,8 +254,10 @@ def test_a_letter_that_is_late_says_so_and_is_no_failure(
 def test_two_delay_notices_that_are_applied_again_change_nothing(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """Fails if a notice is compared only with the last error: the two notices replaced each other
-    again and again.
+    """If notices that a mail is delayed are processed again, this changes nothing.
+
+    Fails if a notice is compared only with the last error, because the two notices then replace
+    each other again and again.
     """
     delivery = answer(as_(agent), case)
     for hours in ("4 hours", "24 hours"):

@@ -1,4 +1,4 @@
-"""The identity of a mail's sender, from the bytes that arrive to the bytes of our reply."""
+"""The identity of a mail's sender, from the bytes of the mail to the bytes of our reply."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 
 def came(post: Post, name: str) -> Case:
-    """Receive a mail that is stored in a file, and return its case."""
+    """Receive the mail that is stored in the file `name`, and return its case."""
     post.box.append((LETTERS / f"{name}.eml").read_bytes())
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")

@@ -1,4 +1,7 @@
-"""Migrations that have landed are never changed: `tests/migrations.sha256` lists their hashes."""
+"""Migrations on the main branch are never changed.
+
+The file `tests/migrations.sha256` (the manifest) lists their hashes.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ MANIFEST = "tests/migrations.sha256"
 
 
 def listed() -> dict[str, str]:
-    """Return the hash of each path, as the manifest lists it."""
+    """Return the hash of each migration, by its path, as the manifest lists it."""
     lines = (ROOT / MANIFEST).read_text().splitlines()
     return {path: digest for digest, path in (line.split("  ") for line in lines)}
 
 
 def test_every_migration_is_as_the_manifest_lists_it() -> None:
-    """Fails if a migration is changed, or if a new migration is not listed.
+    """Every migration is listed with its current hash.
 
-    After adding a migration: sha256sum <file> >> tests/migrations.sha256
+    Fails if a migration is changed, or if a new migration is not listed. After adding a migration,
+    run: sha256sum <file> >> tests/migrations.sha256
     """
     found = {
         str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -34,7 +38,10 @@ def test_every_migration_is_as_the_manifest_lists_it() -> None:
 
 
 def test_no_line_of_the_manifest_was_ever_changed() -> None:
-    """Fails if one commit changes both a landed migration and its hash."""
+    """No commit has removed or changed a line of the manifest.
+
+    Fails if one commit changes both a migration and its hash.
+    """
     history = subprocess.run(
         ["git", "log", "-p", "--format=", "--", MANIFEST],
         cwd=ROOT, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""A feed of our own blog, in a source that has no account."""
+"""A source without an account that reads the feed of our own blog."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def hear(source: Source, key: str, **facts: str) -> None:
 
 
 def test_a_post_there_is_ours_whoever_wrote_it(feed: Source) -> None:
-    """Fails if only the author of a post is compared, not the place: our own statement became a
-    case.
+    """A post on our own blog counts as ours, whoever its author is.
+
+    Fails if only the author of a post is compared and not the blog, because our own statement then
+    opens a case.
     """
     Source.objects.update(last_ok_at=timezone.now())
     feed.refresh_from_db()

@@ -1,8 +1,8 @@
-"""Guarantees G18 and G26: after a database is restored, the started product sends nothing.
+"""Guarantees G18 and G26 (docs/guarantees.md): after a database was restored, nothing is sent.
 
-The database is restored from a dump or from older data files. The dumps, the files and the workers
-are real, and a user allows sending again on the page. The page itself is tested in
-`tests/responses/test_restored_database.py`.
+The database is restored from a dump or from a copy of older data files. The dumps, the files and
+the workers are real. Sending continues only after a user allows it on a page. That page is tested
+in `tests/responses/test_restored_database.py`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ MICROBLOG = "sandbox.microblog"
 
 @pytest.fixture(autouse=True)
 def witness(settings: Any, tmp_path: Path) -> Path:
-    """A directory for the witness, which this process and the workers share."""
+    """The directory that stores the high-water mark of send attempts.
+
+    This process and the workers share the directory.
+    """
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
     return tmp_path / "witness"
@@ -53,7 +56,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """In this block, let Django in this process use the given database."""
+    """Let Django use the given database in this process and this block."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -70,7 +73,7 @@ def program(name: str, *arguments: str) -> None:
 
 
 def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Delivery]:
-    """Create this many replies that wait to be sent and were never tried."""
+    """Create `number` replies that wait to be sent and were never tried."""
     rows = []
     for _ in range(number):
         key = community.post(MICROBLOG, f"p-{uuid.uuid4().hex[:8]}", "@SkywardAir and me")
@@ -82,7 +85,7 @@ def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Deliver
 
 
 def left() -> dict[str, int]:
-    """Return our posts on the network: for each nonce, the number of copies."""
+    """Return the number of copies of our posts on the network, by the nonce of the post."""
     nonces = Post.objects.exclude(nonce="").values_list("nonce", flat=True)
     return {nonce: list(nonces).count(nonce) for nonce in nonces}
 
@@ -143,7 +146,7 @@ def test_a_restored_dump_sends_nothing_until_a_human_releases_it(
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Postgres]:
-    """A PostgreSQL server for this test alone, whose files can be copied."""
+    """A PostgreSQL server of this test, whose data files can be copied."""
     server = Postgres(tmp_path / "postgres")
     server.start()
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -210,7 +213,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
 def people() -> tuple[Callable[..., Case], User, User]:
     """Create users in a new database.
 
-    Returns a function that records posts, an agent and a supervisor.
+    Returns a function that records posts, and two users: an agent and a supervisor.
     """
     boss = User.objects.create_user("sue@scrm.example", name="Sue", role="supervisor")
     agent = User.objects.create_user("anna@scrm.example", name="Anna")
@@ -238,7 +241,9 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_of_another_version_is_refused_in_words(cluster: Postgres) -> None:
-    """Fails without the check of the version: Django assumes that the first migration is already
+    """If another version of scrm created the database, `migrate` stops with a clear error message.
+
+    Fails without the check of the version, because Django then takes the first migration for
     applied.
     """
     env = {**os.environ, "DATABASE_URL": cluster.url}

@@ -1,4 +1,4 @@
-"""The sample workspace: in a few seconds, the product's own functions create the whole story."""
+"""The sample workspace: functions of the product create the whole story in a few seconds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def run(command: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
-    """Only one sample is loaded for all of these checks, because loading takes seconds."""
+    """The sample contains each part of the story.
+
+    All these checks share one sample, because loading it takes seconds.
+    """
     run("load_sample")
     everything_was_taken_in()
     nothing_happens_in_the_future()
@@ -155,7 +158,7 @@ def it_can_be_told_from_a_real_workspace() -> None:
 
 
 def it_can_be_left_for_good() -> None:
-    """Check that the sample can be removed completely, because no real data was added."""
+    """Check that the sample can be removed completely, because the user has added no rows."""
     ada = User.objects.get(role="admin")
     goes = ending.preview(ada)
     assert [label for label, _n in goes.stays] == ["user", "account"]

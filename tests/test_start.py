@@ -1,4 +1,4 @@
-"""“Start for real” removes the whole sample or nothing, and the user stays logged in."""
+"""“Start for real” removes either the whole sample or nothing, and the user stays logged in."""
 
 from __future__ import annotations
 
@@ -65,9 +65,7 @@ def somewhere(settings: Any, tmp_path: Path) -> None:
 def sample(
     agent: User, service: Department, microblog: Account, make_source: Callable[..., Source]
 ) -> Case:
-    """A small sample workspace: a case with a scanned file, a sandbox account, a source and
-    users.
-    """
+    """A small sample: a case with a scanned file, an account of the sandbox, a source and users."""
     offline_contact = record.OfflineContact(
         uuid.uuid4(), "letter", "Dear airline", name="Mr Ferreira"
     )
@@ -101,7 +99,7 @@ def begin(by: User | None) -> None:
 
 
 def rows() -> dict[str, int]:
-    """Return for each table its number of rows; Django's own tables are left out."""
+    """Return the number of rows of each table that “Start for real” empties."""
     with connection.cursor() as cursor:
         counts = {}
         for table in ending._tables():
@@ -162,8 +160,10 @@ def log_in(email: str, password: str) -> bool:
 
 
 def test_the_login_knows_no_earlier_address(browser: Client, admin: User) -> None:
-    """Fails without `forget_old_addresses`: the login address that was printed for the sample could
-    still log in.
+    """After “Start for real”, the admin cannot log in with the old address.
+
+    Fails without `forget_old_addresses`, because the address that was printed for the sample can
+    then still be used to log in.
     """
     EmailAddress.objects.create(user=admin, email=admin.email, verified=True, primary=True)
     start(browser)
@@ -189,7 +189,9 @@ def test_files_and_printed_logins_of_the_sample_go(browser: Client, tmp_path: Pa
 
 
 def test_no_old_link_leads_to_a_new_row(browser: Client, sample: Case, admin: User) -> None:
-    """Fails if the numbering of rows begins anew (RESTART IDENTITY): an old link opened a new
+    """The ids of new rows are higher than those of removed rows, so an old link leads to no page.
+
+    Fails if the numbering begins again (RESTART IDENTITY), because an old link then opens a new
     row.
     """
     start(browser)
@@ -237,7 +239,7 @@ def test_what_is_wrong_about_the_admin_is_said_at_its_field(
 ) -> None:
     """Errors about the new admin are shown at their fields.
 
-    The old password is refused too, because it was printed. Fails if one of the checks is removed.
+    The old password is also refused, because it was printed. Fails if one of the checks is removed.
     """
     before = rows()
     again = {"password_again": typed} if field == "password" else {}
@@ -258,8 +260,10 @@ def test_a_second_click_is_refused_in_words(browser: Client) -> None:
 
 
 def test_two_clicks_at_once_start_once(browser: Client) -> None:
-    """Fails if the mark of the sample workspace is read without a lock: the second request removed
-    the new workspace.
+    """If “Start for real” is clicked twice at the same moment, it runs only once.
+
+    Fails if the marker of the sample is read without a lock, because the second request then
+    removes the new workspace.
     """
 
     def click(_: int) -> int:
@@ -276,7 +280,10 @@ def test_two_clicks_at_once_start_once(browser: Client) -> None:
 
 
 def test_a_workspace_that_was_no_sample_is_never_emptied(browser: Client, sample: Case) -> None:
-    """Fails if the mark of the sample workspace is not checked: a real workspace was removed."""
+    """If the database has no marker of the sample, “Start for real” changes nothing.
+
+    Fails if the marker is not checked, because a real workspace is then removed.
+    """
     marker.rows().delete()
     before = rows()
     assert "There is no sample data" in browser.get("/start/").content.decode()
@@ -314,7 +321,7 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 ) -> None:  # fmt: skip
     """“Start for real” waits for work that is in progress.
 
-    Fails without `_is_busy`, and if `_is_busy` ignores mentions.
+    Fails without `_is_busy`. Fails also if `_is_busy` ignores mentions.
     """
     soon, past = (timezone.now() + timedelta(minutes=each) for each in (1, -1))
     if what == "sending":
@@ -341,9 +348,10 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 
 
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
-    """A fetch that is running does not create rows of the sample again.
+    """A fetch that is running during “Start for real” does not create rows of the sample again.
 
-    Fails if `Fetch.end` runs inside the fence: it tried to write the removed row again.
+    Fails if `Fetch.fence` calls `Fetch.end`, because its `save` then tries to write the removed row
+    again.
     """
     source = Source.objects.get()
     fetch = source.start_fetch(now=timezone.now())
@@ -385,7 +393,10 @@ def test_a_batch_under_way_brings_nothing_back(browser: Client) -> None:
 def test_a_process_that_dies_in_the_middle_changes_nothing(
     where: str, when: str, browser: Client, admin: User
 ) -> None:
-    """Fails if `_replace` does not run in a transaction."""
+    """If the process dies during “Start for real”, nothing is changed.
+
+    Fails if `_replace` does not run in a transaction.
+    """
     before = rows()
 
     def work() -> None:
@@ -398,13 +409,13 @@ def test_a_process_that_dies_in_the_middle_changes_nothing(
 
 
 def test_every_table_has_a_fate() -> None:
-    """Each table is listed as kept or emptied. Fails if a new table is not listed."""
+    """TABLE_RULES has a rule for each table. Fails if a new table has no rule."""
     managed = [m for m in apps.get_models(include_auto_created=True) if m._meta.managed]
     assert {m._meta.label for m in managed if not m._meta.proxy} == set(keeping.TABLE_RULES)
 
 
 def test_what_merely_is_emptied_may_be_empty() -> None:
-    """Each field that is listed as emptied exists and accepts an empty value."""
+    """Each foreign key in `_LOOSE` exists and accepts NULL."""
     for name in keeping._LOOSE:
         label, _dot, field = name.rpartition(".")
         assert apps.get_model(label)._meta.get_field(field).null

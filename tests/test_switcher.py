@@ -1,4 +1,4 @@
-"""“View as another user” works only in the sample workspace, and only on this machine."""
+"""“View as another user” works only in the sample, and only on this machine."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def sample(cast: dict[str, User], settings: Any) -> None:
 
 
 def look(browser: Client, person: User, **headers: str) -> Any:
-    """Switch the view to a user; the request comes from this machine unless the headers say
-    otherwise.
+    """Request to switch to another user.
+
+    Unless the headers say otherwise, the request comes from this machine.
     """
     here = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1"}
     return browser.post("/sample/as/", {"user": person.pk}, **here | headers)
@@ -63,7 +64,10 @@ def test_an_admin_looks_as_a_team_lead_and_comes_back(
 def test_there_is_no_such_page_where_there_is_no_sample(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Fails if the mark of the sample workspace is not checked."""
+    """Without the sample, a request to switch to another user gets 404.
+
+    Fails if the marker of the sample is not checked.
+    """
     marker.rows().delete()
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -73,7 +77,10 @@ def test_there_is_no_such_page_where_there_is_no_sample(
 def test_nor_where_it_is_switched_off(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """Fails if the setting that switches the page off is not checked."""
+    """If SAMPLE_SWITCHER is off, a request to switch to another user gets 404.
+
+    Fails if this setting is not checked.
+    """
     settings.SAMPLE_SWITCHER = False
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"]).status_code == 404
@@ -100,7 +107,10 @@ def test_nobody_is_viewed_as_who_is_not_of_the_sample(
 def test_who_is_not_of_the_sample_views_it_as_nobody(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """Fails if the code checks only the user who is viewed, and not the user who views."""
+    """A user who does not belong to the sample cannot switch to a user of the sample.
+
+    Fails if the code checks only the user to switch to, and not the user who made the request.
+    """
     real = User.objects.create_user("nina@acme.example", name="Nina", role="admin")
     assert look(as_(real), cast["ben"]).status_code == 404
     assert offered(real).strip() == ""
@@ -109,10 +119,11 @@ def test_who_is_not_of_the_sample_views_it_as_nobody(
 def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
     sample: None, cast: dict[str, User], as_: As
 ) -> None:
-    """A real user gets no access by having an address of the sample.
+    """Nobody can switch to a real user, even if this user has the email address of a sample user.
 
-    A user of the sample whose address was changed counts as a real user too. Fails if the user's id
-    is not compared with the ids that the mark of the sample lists.
+    A user of the sample whose address was changed counts as a real user: others cannot switch to
+    this user, and this user cannot switch. Fails if the id of the user is not compared with the
+    highest id that the marker of the sample stores.
     """
     User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
     real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")
@@ -141,7 +152,10 @@ def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
 def test_it_works_at_this_machine_alone(
     sample: None, cast: dict[str, User], as_: As, headers: dict[str, str]
 ) -> None:
-    """Fails if the address of the client, the host or the forwarded headers are not checked."""
+    """A request from another machine, to another host name, or through a proxy gets 404.
+
+    Fails if the address of the client, the host or the headers of proxies are not checked.
+    """
     browser = as_(cast["ben"])
     assert look(browser, cast["ada"], **headers).status_code == 404
     assert who(browser) == "Ben Osei"
@@ -160,7 +174,7 @@ def test_by_each_name_of_this_machine(
 def test_not_where_the_pages_have_a_public_address(
     sample: None, cast: dict[str, User], as_: As, settings: Any
 ) -> None:
-    """The page is switched off if the settings contain a public URL.
+    """If the settings contain a public URL, nobody can switch to another user.
 
     Such a URL means that there is a proxy, even if the headers do not show it.
     """
