@@ -114,7 +114,10 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         return {name: self.cleaned_data.get(name, []) for name in LISTS}
 
     def keep(self, *, by: User) -> Topic:
-        """Save the topic. A new revision is created only if the words of the topic changed."""
+        """Save the topic.
+
+        A new revision is created only if the words of the topic changed.
+        """
         topic: Topic = self.save()
         if self.words != words_of(topic):
             words = self.words
@@ -253,8 +256,8 @@ class SourceForm(SettingsForm):
         if since in ages:
             return now - ages[since]
         shown = [item.occurred_at for item in self.items[self.cleaned_data["found"]]]
-        # If an item has no date, no date includes all items that were shown, so every item may open
-        # a case.
+        # A date cannot be the limit for an item without a date. If there is such an item, every
+        # item may open a case.
         dated = [moment for moment in shown if moment]
         return min(dated) if dated and len(dated) == len(shown) else EVERYTHING
 

@@ -57,7 +57,7 @@ class TopicQuery:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The position of a hit in the original title or text. Positions are in code points.
+    """The position of a hit in the original title or text, in code points.
 
     end: the position after the last code point of the hit.
     """
@@ -69,9 +69,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A topic that matched.
+    """The result for one topic that matched.
 
-    spans: all places where terms of any_of and all_of occur, sorted and without overlaps.
+    key: the key of the topic's TopicQuery.
+    spans: all places where terms of `any_of` and `all_of` occur, sorted and without overlaps.
     """
 
     key: int

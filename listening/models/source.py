@@ -74,8 +74,8 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
                     "created_at": now,
                 },
             )
-        # Only if the field is unchanged: an account connected again may ask for other sources by
-        # now.
+        # Empty the field only if it is unchanged. If the account was connected again meanwhile, it
+        # may ask for other sources now.
         unchanged = Account.objects.filter(pk=account.pk, sources_to_open=account.sources_to_open)
         unchanged.update(sources_to_open={})
 

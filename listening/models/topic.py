@@ -59,7 +59,7 @@ class Topic(models.Model):
 
     class Meta:
         ordering = ["name"]
-        # A trigger, so that SQL outside Django changes the stamp too.
+        # This is a trigger, so that SQL outside Django changes the stamp too.
         triggers = [
             pgtrigger.Trigger(
                 name="stamp",
