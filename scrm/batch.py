@@ -87,14 +87,17 @@ def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now
     """
     fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
     fresh = [mention for mention in fresh if not mention.backlog]
-    # Before mentions are recorded: a bounce changes its delivery, and must not become a message.
+    # Process bounces before mentions are recorded: a bounce changes its delivery and must not be
+    # recorded as a message.
     back = [_item(mention) for mention in mentions if mention.kind in (BOUNCE, NOTICE)]
     bounces.come_back(back, now=now)
-    # Before record(): only a post that is not yet in the ledger proves that its delivery was sent.
+    # Call this before record(), because only a post that is not yet in the ledger proves that its
+    # delivery was sent.
     spoken = ((mention, speakers.speaker(mention)) for mention in fresh)
     own = [(_item(mention), account) for mention, account in spoken if account]
     outbox.heard_ourselves(own, now=now)
-    # Before feedback is linked: an answer can only be linked to a delivery whose state is sent.
+    # Call this before feedback is linked, because an answer can only be linked to a delivery whose
+    # state is sent.
     outbox.prove([_item(mention) for mention in fresh], now=now)
 
 
@@ -106,7 +109,7 @@ def _record_and_route(
 
     Recording also finds or creates the profiles of the authors.
     """
-    # Before any row is locked: otherwise two batches could deadlock with each other.
+    # Take this lock before any row is locked: otherwise two batches could deadlock with each other.
     lock_workspace()
     # This checks the fence: another worker may have claimed these mentions after our lease lapsed.
     mentions = _still_ours(claimed)
@@ -115,7 +118,8 @@ def _record_and_route(
     kept = [mention for mention in mentions if context.keeps(mention)]
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
-    # After record(): a match refers to the interaction that was recorded for its mention.
+    # Call this after record(), because a match refers to the interaction that was recorded for its
+    # mention.
     keep_matches(hits, ledger)
     inbound = {
         mention.pk: (mention, row)
@@ -130,8 +134,8 @@ def _record_and_route(
     take_in([context.arrival(*pair, answers) for pair in messages], now=now)
     _update_pages([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
-    # Last, and in the same transaction: if the worker dies before the commit, the whole batch is
-    # due again.
+    # Call this last and in the same transaction, so that the whole batch is due again if the worker
+    # dies before the commit.
     _finish(mentions, ledger, now)
 
 

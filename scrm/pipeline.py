@@ -1,8 +1,7 @@
 """The Celery tasks that process due work: usually in the order tick, poll, process, deliver.
 
-The rows of the database determine what is due. `process` matches mentions without a transaction.
-Then, in one transaction, it finds the authors of the mentions, records and routes the mentions, and
-links feedback.
+Database rows determine what is due. `process` matches mentions without a transaction. A single
+transaction then finds the authors of the mentions, records and routes them, and links feedback.
 """
 
 from __future__ import annotations
@@ -72,10 +71,7 @@ def poll(source: int | None = None) -> None:
 
 @shared_task(name="scrm.pipeline.process")
 def process() -> int:
-    """Process up to 500 mentions and return how many.
-
-    If more mentions are due, this sends another Celery message for this task.
-    """
+    """Process up to 500 mentions; return their number. If more are due, nudge this task again."""
     lease = timedelta(seconds=settings.PROCESS_LEASE_SECONDS)
     # The claim is committed: if the worker dies after this line, an attempt is used up.
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)

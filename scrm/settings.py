@@ -29,7 +29,8 @@ SAMPLE_SWITCHER = env.bool("SCRM_SAMPLE_SWITCHER", False)
 
 REDIS_URL = env.str("REDIS_URL")
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=600, conn_health_checks=True)}
-# Data in use is in memory or on flash, and compiling a query takes longer than it saves.
+# Random reads are cheap, because the data in use is in memory or on flash. The JIT compilation of a
+# query takes longer than it saves.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options", "-c random_page_cost=1.1 -c jit=off"
 )

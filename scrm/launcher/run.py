@@ -203,16 +203,16 @@ def supervise(plan: Plan) -> None:
     with only_one(plan), ExitStack() as stack:
         stack.callback(ignore_signals)
         end_leftovers(plan)
-        # After end_leftovers: processes of a killed run may still use the port.
+        # Check the port after end_leftovers(), because processes of a killed run may still use it.
         refuse_taken_port(plan)
-        # Before the first child: if we are killed, children are found by the mark even without
-        # their pids.
+        # Store the mark before the first child starts: if this process is killed, the next start
+        # finds the children by the mark, even without their process ids.
         write_state(plan, mark, ())
         here = stack.enter_context(services(plan.var))
         env |= here.env
-        # Before the servers stop, because no process may still use them.
+        # This runs before the servers stop, because then no process may use the servers any more.
         stack.callback(processes.end_marked, mark, within=0.05)
-        # Before the processes start, because they need the tables of this version.
+        # Migrate before the processes start, because they need the tables of this version.
         once(plan.migrate, env)
         if plan.sample is not None and empty(here.database_url):
             once(plan.sample, env)

@@ -132,14 +132,15 @@ def _replace(
     if not marker.rows().select_for_update().exists():
         raise NotSample
     _let_nobody_in()
-    # After the tables are locked, because from here on no work can begin.
+    # Check this after the tables are locked, because from here on no work can begin.
     if _is_busy(now):
         raise Busy
     admin = User.objects.active().get(pk=by.pk, role=User.Role.ADMIN)
-    # Before TRUNCATE, because afterwards no row contains the names of the sample's files.
+    # Read the names before TRUNCATE, because afterwards no row contains the names of the sample's
+    # files.
     before = set(_files())
     keeping.set_aside(admin)
-    # TRUNCATE, because the triggers of append-only tables refuse DELETE.
+    # Use TRUNCATE, because the triggers of append-only tables refuse DELETE.
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(_tables())}")
     keeping.put_back()
@@ -152,7 +153,7 @@ def _replace(
     workspace.save(force_insert=True)
     marker.rows().delete()
     Session.objects.exclude(session_key=session).delete()
-    # After the commit, because the deletion of files cannot be rolled back.
+    # Delete the files after the commit, because the deletion of files cannot be rolled back.
     transaction.on_commit(lambda: _tidy(before - set(_files())), robust=True)
     return admin
 

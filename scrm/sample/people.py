@@ -74,7 +74,7 @@ def hire() -> tuple[dict[str, User], list[Login]]:
     The passwords are random, so each workspace has different ones.
     """
     logins = [Login(person.title, person.email, new_password()) for person in STAFF]
-    # computing a hash occupies a processor core for a third of a second
+    # Computing a hash occupies a processor core for a third of a second.
     with ThreadPoolExecutor() as pool:
         hashes = pool.map(make_password, [login.password for login in logins])
     people = {

@@ -48,10 +48,10 @@ def load() -> list[Login]:
     for moment, act in sorted(_script(now), key=lambda line: line[0]):
         with at(moment):
             act(stage)
-    # At the present time, because only now have all deadlines of the story passed.
+    # Call this at the present time, because only now have all deadlines of the story passed.
     fall_silent(now=now)
     date_our_posts()
-    # Last, because every row that exists now belongs to the sample.
+    # Call this last, because every row that exists now then belongs to the sample.
     marker.set_now(now=timezone.now())
     return stage.workspace.logins
 
