@@ -59,7 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def record_the_place(sender: Any, **_: object) -> None:
     """Create the row that identifies this database again.
 
-    The row is missing because the end of a transactional test empties all tables.
+    The row is missing because the end of a transactional test empties all tables. After that,
+    Django sends the signal post_migrate, which calls this function.
     """
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})

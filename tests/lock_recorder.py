@@ -63,7 +63,7 @@ class Statement:
 
     @property
     def is_ranked(self) -> bool:
-        """Return whether the rows of this table must be locked in the order of their keys."""
+        """Return whether rows of this table must be locked in the order of their primary keys."""
         return RANKS.get(self.table, DELIVERY + 1) <= DELIVERY
 
     @property

@@ -38,7 +38,7 @@ Hear = Callable[..., list[Mention]]
 
 @pytest.fixture(autouse=True)
 def house(service: Department, brand: Topic, brand_rule: RoutingRule) -> None:
-    """A workspace with a department, a topic and a routing rule."""
+    """Create the workspace that the tests need: a department, a topic and a routing rule."""
 
 
 @pytest.fixture(autouse=True)

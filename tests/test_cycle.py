@@ -55,7 +55,7 @@ def skyward(transactional_db: None, settings: Any) -> Workspace:
 
 @dataclass
 class Story:
-    """The steps of the story. Each step waits until its result is in the database."""
+    """The steps of the story. Each step waits until the workers have produced its result."""
 
     skyward: Workspace
     as_: Callable[[User], Client]
@@ -200,7 +200,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 def three_micro_responses_answer_it(story: Story) -> Response:
     publicly = story.way("microblog", DIRECTOR, "public")
-    # He also wrote a mail and called, so a public reply to him must be confirmed.
+    # The director also wrote a mail and called, so a public reply to him must be confirmed.
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
     story.reply("ben", story.way("mail", HIS_MAIL, "private"), words.REPLY_BY_MAIL)

@@ -200,8 +200,8 @@ def test_redis_freezes_and_nobody_waits_for_it(
 ) -> None:
     """While Redis is frozen, pages work almost without waiting.
 
-    Fails without the time-outs of live events and Celery messages. Fails also without either of the
-    two `Patience` objects (the circuit breakers).
+    Fails without the time-outs of live events and Celery messages. Fails also if one of the two
+    `Patience` objects (the circuit breakers) is removed.
     """
     post()
     browser = as_(agent)

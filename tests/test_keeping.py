@@ -1,6 +1,6 @@
 """“Start for real” removes the sample and keeps the rows that a newcomer added.
 
-Rows that result from these rows are kept too.
+It also keeps the rows that resulted from these rows, for example cases from an own source.
 """
 
 from __future__ import annotations

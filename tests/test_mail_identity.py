@@ -44,8 +44,9 @@ def words(other: str, sender: str) -> str:
     return f"The sender's name contains another address ({other}). This message came from {sender}."
 
 
-# Fails without the parser: the reply was sent to ceo@skyward.test. Fails also without `joins=not
-# mention.other_address`: Jo's second mail was added to the case of the first mail.
+# Fails without the parser, because the reply is then sent to ceo@skyward.test. Fails also without
+# `joins=not mention.other_address`, because Jo's second mail is then added to the case of the first
+# mail.
 def test_an_answer_goes_to_the_address_and_not_to_the_name(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -63,7 +64,8 @@ def test_an_answer_goes_to_the_address_and_not_to_the_name(
     assert Case.objects.count() == 2
 
 
-# Fails without the parser: a mail of another sender was in Kim's case as if Kim had sent it.
+# Fails without the parser, because a mail of another sender is then in Kim's case as if Kim had
+# sent it.
 def test_a_stranger_in_her_name_is_not_in_her_case(
     post: Post, care: Account, browser: Client
 ) -> None:
@@ -81,8 +83,8 @@ def test_a_stranger_in_her_name_is_not_in_her_case(
     assert went_to(post) == MAX
 
 
-# Fails without `_alone`: the stranger's mail was added to the customer's conversation, counted as
-# feedback to our reply and reopened the customer's case.
+# Fails without `_alone`. The stranger's mail is then added to the customer's conversation, counts
+# as feedback to our reply, and reopens the customer's case.
 def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     delivery = answer(browser, hers)
@@ -98,8 +100,8 @@ def test_by_our_own_message_id_neither(post: Post, care: Account, browser: Clien
     assert not Feedback.objects.exists()
 
 
-# Fails if the code calls only `find_ours`: the first mail was recorded as our own message in Kim's
-# conversation.
+# Fails if the code calls only `find_ours`, because the first mail is then recorded as our own
+# message in Kim's conversation.
 def test_no_recipient_puts_words_into_our_mouth(post: Post, care: Account, browser: Client) -> None:
     hers = came(post, "kim-herself")
     ours = answer(browser, hers).sent_key

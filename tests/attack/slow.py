@@ -33,7 +33,8 @@ BODY = (
     b"POST /account/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32 + b"\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nlogin="
 )
-# The kernel buffers some hundred KB for a client that does not read, so this request asks for more.
+# The kernel buffers some hundred KB for a client that does not read, so this request asks for a
+# larger response.
 FILE = b"/static/fonts/inter-latin-ext-wght-normal.woff2"
 READER = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % FILE * 40
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -87,7 +88,7 @@ class Attack:
             await asyncio.sleep(0.05)
 
     async def _drip(self, sock: socket.socket, reads: bool, until: float) -> None:
-        """Send or read one byte at a time, with pauses.
+        """Send or read one byte at a time, with pauses, until the attack ends.
 
         Raises OSError when the server has closed the connection.
         """

@@ -118,7 +118,7 @@ def test_a_blog_names_a_post_in_few_words() -> None:
     assert time.process_time() - began < 1
 
 
-# The results are the same as with the earlier code
+# The results are the same as those of the earlier code
 
 OLD_TOLD = re.compile(
     r"(?i:\b(?:booking|reservation|confirmation|ticket|pnr|order|customer)\b"

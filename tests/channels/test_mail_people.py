@@ -51,8 +51,8 @@ def letter(name: str) -> Item:
     return heard((LETTERS / f"{name}.eml").read_bytes())
 
 
-# Fails with `email.utils.getaddresses`, which takes the first part that looks like an address: the
-# second, third and forged headers were read as another person.
+# Fails with `email.utils.getaddresses`, which takes the first part that looks like an address. The
+# second, third and forged headers are then read as another person.
 @pytest.mark.parametrize(
     ("header", "address", "name", "other"),
     [
@@ -178,7 +178,8 @@ def test_whatever_a_name_decodes_to_the_identity_stays(name: str) -> None:
 HIDDEN = st.text("\u034f\ufe0f\u0301\u20dd\u200b\u202e\u115f\u1160\u3164\uffa0", max_size=300)
 
 
-# Fails if the code searches for a well-formed address: characters like those of HIDDEN hid it.
+# Fails if the code searches for a well-formed address, because characters like those of HIDDEN can
+# hide it.
 @given(
     NAMES,
     st.sampled_from([KIM, KIM.upper(), "kim@straße.test", "kim@xn--strae-oqa.test"]),
@@ -204,8 +205,8 @@ PARTS = st.text(
 )
 
 
-# Fails if only the typed text is checked: full-width characters in the domain became ASCII after
-# the check.
+# Fails if only the typed text is checked, because full-width characters in the domain become ASCII
+# only after the check.
 @given(PARTS, PARTS)
 @example("max", "evil.example，kim＠customers.example")
 @example("max", "evil.example＞＜")
@@ -247,7 +248,7 @@ def test_what_could_be_read_as_two_addresses_is_none(text: str) -> None:
         sendable(text)
 
 
-# Fails without `_HOST` in `domain_to_ascii`: the mail was addressed to a@a/c.test.
+# Fails without `_HOST` in `domain_to_ascii`, because the mail is then addressed to a@a/c.test.
 def test_a_domain_that_maps_to_other_signs_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="not a valid domain name"):
         sendable("a@℀.test")
@@ -276,7 +277,8 @@ def test_a_hostile_name_costs_little(noise: str) -> None:
     assert time.process_time() - began < 2
 
 
-# Fails without `_LONGEST_ADDRESS`: the work grew with the square of the number of quotes.
+# Fails without `_LONGEST_ADDRESS`, because the time then grows with the square of the number of
+# quotes.
 def test_an_address_beyond_all_measure_is_none_at_once() -> None:
     began = time.process_time()
     assert mail_address("'" * 2_000_000) == ""
@@ -303,7 +305,7 @@ def test_the_letters_that_were_answered_to_somebody_else() -> None:
     assert (don.author.key, don.author.name, don.other_address) == ("don@customers.test", "", "")
 
 
-# Fails without `_alone`: the forged mail was added to the thread of our own mail.
+# Fails without `_alone`, because the forged mail is then added to the thread of our own mail.
 def test_a_name_with_another_address_joins_no_thread() -> None:
     own = ids.our_id("0" * 8 + "-0000-0000-0000-" + "0" * 12, ids.token("kim"), "skyward.test")
     head = f"From: {KIM} <{MAX}>\r\nReferences: <first@customers.test> <{own}>\r\n"
@@ -348,7 +350,7 @@ def test_behind_a_group_of_ours_people_stay_two() -> None:
     assert (found.author.key, found.author.name, found.other_address) == (KIM, "", "")
 
 
-# Fails if `_is_group` does not compare the domains: another person was taken for Kim.
+# Fails if `_is_group` does not compare the domains, because another person is then taken for Kim.
 def test_a_strangers_group_speaks_for_nobody() -> None:
     raw = (LETTERS / "group-rewrote-from.eml").read_bytes()
     strange = raw.replace(b"care-group@skyward", b"care-group@max").replace(
@@ -363,7 +365,8 @@ def test_what_came_by_a_list_is_a_persons_word() -> None:
     assert letter("group-rewrote-from").kind != AUTOMATIC
 
 
-# Fails with Python's own codec: the first address became strasse.test, a domain of another owner.
+# Fails with Python's own codec, because the first address then becomes strasse.test, a domain of
+# another owner.
 @pytest.mark.parametrize(
     ("name", "key", "shown"),
     [

@@ -40,7 +40,7 @@ def test_our_own_ids_are_known_again_and_no_others() -> None:
     assert ids.find_ours(f"{own}. It came back") == found
 
 
-# Fails if the signature does not cover the domain: the second id was accepted as ours.
+# Fails if the signature does not cover the domain, because the second id is then accepted as ours.
 def test_only_a_whole_id_of_this_domain_is_our_own() -> None:
     own = identity(US, outgoing())[0]
     assert ids.own_id(own, "skyward.example") == ids.own_id(own.upper(), "skyward.example")

@@ -49,7 +49,7 @@ def send(sink: Any, to: str, us: str = "care@skyward.test") -> None:
     MailSpeaker().send(credentials, Outgoing(nonce=NONCE, text="Found.", destination=to))
 
 
-# Fails with `encode("idna")`: the first mail was sent to eva@strasse.test.
+# Fails with `encode("idna")`, because the first mail is then sent to eva@strasse.test.
 @pytest.mark.parametrize(
     ("to", "told"),
     [

@@ -181,7 +181,7 @@ def test_a_restricted_conversation_shows_as_one_with_its_department_and_nothing_
 def test_asking_for_kinds_tells_nothing_about_a_restricted_conversation(
     agent: User, sales: Department, as_: Any, director: Contact, say: Any
 ) -> None:
-    """Filters of the timeline by kind or text find no messages that the user may not read.
+    """The filters of the timeline find no messages that the user may not read.
 
     Fails if the filter by kind also searches interactions that the user may not read.
     """

@@ -103,8 +103,8 @@ def test_a_server_that_does_not_answer_tells_a_stranger_nothing(
     assert admin.email not in str(log)
 
 
-# Fails without `mail_to` and the override of `send_mail`: Django encoded the domain with IDNA 2003
-# and sent a link for a new password to strasse.test.
+# Fails without `mail_to` and the override of `send_mail`. Django then encodes the domain with IDNA
+# 2003 and sends a link for a new password to strasse.test.
 def test_mail_to_staff_leaves_for_their_own_domain(
     admin: User, as_: Callable[[User], Client]
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_mailbox_is_kept_by_its_domain_on_the_wire(
 def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
     admin: User, as_: Callable[[User], Client]
 ) -> None:
-    """scrm logs in to a mailbox only if the login was changed, or if the user presses “Test”.
+    """scrm logs in to a mailbox only if its login was changed, or if the user asks for a test.
 
     The server address of this test is one to which scrm never connects, so each login attempt
     fails.

@@ -81,7 +81,7 @@ def source() -> Source:
 
 
 def listen() -> None:
-    """Fetch the blog once, and process the new items."""
+    """Fetch the blog once and process the new items."""
     Source.objects.update(lease_until=None)
     Mention.objects.update(lease_until=None)
     each = source()

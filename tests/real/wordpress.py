@@ -52,8 +52,8 @@ if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
 require_once ABSPATH . 'wp-settings.php';
 """
 
-# No mail is sent. If a certain file exists, the web server is killed after the post is stored and
-# before the response is sent.
+# This WordPress sends no mail. If a certain file exists, the web server is killed after the post is
+# stored and before the response is sent.
 _PLUGIN = """<?php
 add_filter('pre_wp_mail', '__return_true');
 add_filter('comment_flood_filter', '__return_false', 99);

@@ -648,7 +648,7 @@ def test_what_joins_a_restricted_case_is_restricted_too(
     assert set(Conversation.objects.values_list("restricted_to", flat=True)) == {legal.pk}
 
 
-# No assignee rather than an assignee who cannot act
+# A case gets no assignee if the proposed assignee cannot work on it
 
 
 def test_a_rule_that_names_somebody_who_left_gives_it_to_nobody(
@@ -697,9 +697,10 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """If a conversation moves to a new case elsewhere, its former department cannot read it any more.
+    """If another department gets a conversation in a new case, the former one cannot read on.
 
-    Fails if `readable_by` also counts former cases of the conversation.
+    New messages in the conversation are hidden from the former department. Fails if `readable_by`
+    also counts former cases of the conversation.
     """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
