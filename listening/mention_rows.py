@@ -1,4 +1,7 @@
-"""The rows of a list of mentions: each has its topics, its case, and the text if readable."""
+"""The rows of a list of mentions. Each row has the topics and the case of its mention.
+
+A row also has the text of the mention, but only if the user may read it.
+"""
 
 from __future__ import annotations
 

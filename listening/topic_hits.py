@@ -28,7 +28,7 @@ _compiled: dict[uuid.UUID, Matcher] = {}
 def current_matcher() -> Matcher:
     """Return the matcher of all active topics.
 
-    If no topic changed since the last call in this process, this costs one small SQL query.
+    If no topic was changed since the last call in this process, this takes one small SQL query.
     """
     stamp = TopicStamp.objects.values_list("stamp", flat=True).first()
     matcher = _compiled.get(stamp) if stamp else None

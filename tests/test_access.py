@@ -1,8 +1,12 @@
 """Guarantee G12 (docs/guarantees.md): one table says what each role gets at each URL.
 
-Fails in each of these cases: `visible_to` returns all rows; `admin_only` admits every user;
-`LoginRequiredMiddleware` is removed; read-only members may act on everything that they may read
-(`workable_by`); a URL is not in the table.
+The tests fail in each of these cases:
+
+- `visible_to` returns all rows.
+- `admin_only` admits every user.
+- `LoginRequiredMiddleware` is removed.
+- Read-only members may act on everything that they may read (`workable_by`).
+- A URL is not in the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Architecture rules: imports, foreign keys, size limits, task names, and tests without asserts."""
+"""Check the architecture rules with tests.
+
+The rules concern imports, foreign keys, size limits, names of tasks, and tests that assert nothing.
+"""
 
 from __future__ import annotations
 

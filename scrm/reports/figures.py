@@ -46,7 +46,10 @@ class Figure:
 
     @property
     def is_shown(self) -> bool:
-        """Return whether the figure is shown: figures of today always, others only above zero."""
+        """Return whether the figure is shown.
+
+        A figure of today is always shown. Other figures are shown only if the number is not 0.
+        """
         return self.tone == "today" or self.n > 0
 
 

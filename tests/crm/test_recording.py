@@ -1,6 +1,7 @@
-"""Recording in the ledger creates one profile, one conversation and one row.
+"""Recording items in the ledger.
 
-The order in which items arrive makes no difference.
+In whatever order the items arrive, each person gets one profile, each exchange one conversation,
+and each item one row.
 """
 
 from __future__ import annotations

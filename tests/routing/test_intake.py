@@ -297,9 +297,9 @@ class WhateverIsDoneToCases(TestCase):
     def test_no_message_vanishes_and_no_open_case_is_empty(
         self, steps: list[tuple[str, Any]]
     ) -> None:
-        """After any sequence of actions, no message is lost and no open case is without a message.
+        """After any sequence of actions, no message is lost and every open case has a message.
 
-        The actions mark cases as noise, finish cases, reopen cases, and undo this.
+        The actions mark cases as noise, finish cases, reopen cases, and undo these actions.
         """
         agent = User.objects.create_user("agent@scrm.example", role="admin")
         deeds: list[tuple[Case, dict[str, Any], dict[str, Any]]] = []
