@@ -20,9 +20,11 @@ from responses import release
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
+from responses.reply_permission import ALLOWED, permission
 from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
+from scrm.channels.reply_rule import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,14 @@ class Place:
 
     If `profile` is None, the text is published for everybody. `conversation` is the conversation
     that the text continues, and has the same visibility. If `conversation` is None, the text starts
-    a new conversation.
+    a new conversation. `permission` is whether the network lets us reply there.
     """
 
     account: Account
     profile: Profile | None = None
     conversation: Conversation | None = None
     visibility: str = Response.Visibility.PUBLIC
+    permission: Permission = field(default=ALLOWED, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Words:
 
     `form` is the UUID of the form. `seen` is the id of the last inbound interaction that the form
     showed. `versions` maps the id of an account to a different text for that account. The text is
-    not sent before `send_at`.
+    not sent before `send_at`. With `as_thread`, a text that is too long for a network is sent as
+    several posts.
     """
 
     form: uuid.UUID
@@ -56,6 +60,7 @@ class Words:
     seen: int | None = None
     versions: Mapping[int, str] = field(default_factory=dict)
     send_at: datetime | None = None
+    as_thread: bool = False
 
 
 def places_for(case: Case) -> list[Place]:
@@ -66,21 +71,30 @@ def places_for(case: Case) -> list[Place]:
     link = case.profile.link
     profiles = list(Profile.objects.of_contact(link.contact)) if link else [case.profile]
     last = {
-        (interaction.profile_id, interaction.visibility): interaction.conversation
+        (interaction.profile_id, interaction.visibility): interaction
         for interaction in Interaction.objects.filter(
             conversation__in=case.conversations, profile__in=profiles, direction="in"
         )
-        .select_related("conversation")
+        .select_related("conversation", "mention")
         .order_by("pk")
     }
     return [
-        Place(account, profile, last.get((profile.pk, visibility)), visibility)
+        _place(account, profile, last.get((profile.pk, visibility)), visibility)
         for account in speaking_accounts(case.department)
         for profile in profiles
         for visibility in sorted(visibilities(account), reverse=True)
         if profile.network == account.network
         and (visibility == "private" or (profile.pk, visibility) in last)
     ]
+
+
+def _place(
+    account: Account, profile: Profile, message: Interaction | None, visibility: str
+) -> Place:
+    """Return the place of a reply to this message, or of a new conversation if it is None."""
+    conversation = message.conversation if message else None
+    allowed = permission(account, message, visibility)
+    return Place(account, profile, conversation, visibility, allowed)
 
 
 def default_place(
@@ -91,12 +105,13 @@ def default_place(
     `party` is the profile of the case. It is preferred to other profiles of the same contact.
     `private_in` is the conversation of the party's last private message in the case, or None. If it
     is given, private places come first, and the place that continues this conversation is the first
-    of them.
+    of them. Places where the network does not let us reply come last.
     """
 
-    def rank(place: Place) -> tuple[bool, bool, bool]:
+    def rank(place: Place) -> tuple[bool, bool, bool, bool]:
         private = private_in is not None and place.visibility == Response.Visibility.PRIVATE
         return (
+            not place.permission.allowed,
             not private,
             not (private and place.conversation == private_in),
             place.profile != party,
@@ -111,12 +126,6 @@ def visibilities(account: Account) -> tuple[str, ...]:
     The configuration of the account overrides the visibilities of its channel.
     """
     return tuple(account.config.get("visibilities", account.channel.visibilities))
-
-
-def max_length(account: Account) -> int | None:
-    """The maximum number of characters in a text from this account; None for no limit."""
-    limit: int | None = account.config.get("max_length", account.channel.text.max_length)
-    return limit
 
 
 def titled(account: Account) -> bool:
@@ -268,6 +277,7 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
         text=words.text,
         versions={str(account): text for account, text in words.versions.items()},
         send_at=words.send_at,
+        as_thread=words.as_thread,
         **(defaults | facts),
     )
 

@@ -16,7 +16,6 @@ from crm.models import Account, Department, User
 from crm.offline_kinds import OFFLINE_KINDS
 from responses.compose import (
     Words,
-    max_length,
     places_for,
     public_accounts,
     titled,
@@ -25,6 +24,7 @@ from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
 from responses.models import Response
+from responses.text_limits import Measure, measure, rules_of
 from routing.models import Case, Decision, Issue
 from scrm.web.params import number
 
@@ -51,6 +51,7 @@ class Composing(forms.Form):
             seen=typed["seen"],
             versions=typed.get("versions", {}),
             send_at=typed.get("send_at"),
+            as_thread=typed.get("as_thread", False),
         )
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
@@ -75,7 +76,8 @@ class Composing(forms.Form):
         versions = self.cleaned_data.get("versions", {})
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
-            if why := too_long(text, account):
+            as_thread = self.cleaned_data.get("as_thread", False)
+            if why := measure(text, account).why_not(as_thread=as_thread):
                 own = account.pk in versions
                 self.add_error(version_name(account) if own else "text", why)
 
@@ -100,14 +102,29 @@ class Later(forms.Form):
         return moment
 
 
-class ReplyForm(Composing, PlaceFields, FileFields, Later):
+class ThreadField(forms.Form):
+    """A form field that allows a text to be sent as a thread of several posts."""
+
+    as_thread = forms.BooleanField(
+        label=_("If the text is too long for one post, send it as a thread"), required=False
+    )
+
+    def offer_thread(self, accounts: Iterable[Account]) -> None:
+        """Remove the field if no account can send a thread."""
+        if not any(rules_of(account).threads for account in accounts):
+            del self.fields["as_thread"]
+
+
+class ReplyForm(Composing, PlaceFields, FileFields, ThreadField, Later):
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
 
     def __init__(self, case: Case, user: User, data: Any = None, files: Any = None) -> None:
         super().__init__(data, files, initial={"seen": case.last_inbound_id})
         self.offer_places(case, places_for(case))
-        self.offer_files(user, [place.account for place in self.places.values()])
+        accounts = [place.account for place in self.places.values()]
+        self.offer_files(user, accounts)
+        self.offer_thread(accounts)
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("place"):
@@ -131,25 +148,17 @@ class ReplyForm(Composing, PlaceFields, FileFields, Later):
 class Preview:
     """How a text will look when it is published by one account.
 
-    `limit` is the maximum number of characters, or None if there is no limit.
+    posts: the posts of the thread, if the text is sent as a thread; otherwise the text alone.
     """
 
     account: Account
     title: str
-    text: str
-    limit: int | None
-
-    @property
-    def length(self) -> int:
-        return len(self.text)
+    posts: tuple[str, ...]
+    measure: Measure
 
     @property
     def colour(self) -> int:
         return self.account.pk % 8
-
-    @property
-    def over(self) -> int:
-        return max(self.length - self.limit, 0) if self.limit else 0
 
 
 class StatementChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -158,7 +167,7 @@ class StatementChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
         return f"{timezone.localtime(obj.created_at):%Y-%m-%d} · {words}"
 
 
-class StatementForm(Composing, Later):
+class StatementForm(Composing, ThreadField, Later):
     accounts = forms.ModelMultipleChoiceField(
         Account.objects.none(),
         label=_("Channels"),
@@ -199,6 +208,7 @@ class StatementForm(Composing, Later):
             issue=issue, audience="many", state="released", issue__isnull=False
         ).order_by("-pk")
         self.has_accounts = bool(public)
+        self.offer_thread(self.places)
         for account in self.places:
             self.fields[version_name(account)] = forms.CharField(
                 label=account.name,
@@ -243,15 +253,16 @@ class StatementForm(Composing, Later):
         chosen = {number(str(value)) for value in self["accounts"].value() or ()}
         title, text = str(self["subject"].value() or ""), str(self["text"].value() or "")
         return [
-            Preview(
-                account,
-                title if titled(account) else "",
-                str(self[version_name(account)].value() or text),
-                max_length(account),
-            )
+            self._preview(account, title, str(self[version_name(account)].value() or text))
             for account in self.places
             if account.pk in chosen
         ]
+
+    def _preview(self, account: Account, title: str, text: str) -> Preview:
+        as_thread = "as_thread" in self.fields and bool(self["as_thread"].value())
+        posts = rules_of(account).split(text) if as_thread else ()
+        shown = title if titled(account) else ""
+        return Preview(account, shown, posts or (text,), measure(text, account))
 
 
 class ByHandForm(Composing):
@@ -295,15 +306,6 @@ class NothingForm(Composing):
         super().__init__(data, initial={"seen": case.last_inbound_id})
         last = Decision.objects.filter(by=user, outcome=Decision.Outcome.NONE).order_by("-pk")
         self.initial["why"] = last.values_list("why", flat=True).first() or ""
-
-
-def too_long(text: str, account: Account) -> str:
-    """Return an error message if the text is too long for the account, otherwise ""."""
-    limit = max_length(account)
-    if not limit or len(text) <= limit:
-        return ""
-    message = _("%(n)d characters are too many: the limit of %(account)s is %(limit)d.")
-    return message % {"n": len(text), "account": account, "limit": limit}
 
 
 def version_name(account: Account) -> str:

@@ -10,10 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Account, User
 from responses.compose import Place, places_for, public_accounts
 from responses.forms.attached_files import FileFields
-from responses.forms.composing import Later, too_long, version_name
+from responses.forms.composing import Later, version_name
 from responses.forms.places import PlaceFields, place_name
 from responses.models import Delivery, Response
 from responses.signing import Rewritten
+from responses.text_limits import measure
 
 
 class EditForm(PlaceFields, FileFields, Later):
@@ -87,7 +88,9 @@ class EditForm(PlaceFields, FileFields, Later):
             del fields["place"], fields["publicly"]
 
     def clean_place(self) -> str:
-        return str(self.cleaned_data["place"] or self.initial["place"])
+        if not self.cleaned_data["place"]:
+            return str(self.initial["place"])
+        return super().clean_place()
 
     @property
     def places_chosen(self) -> list[Place]:
@@ -100,7 +103,8 @@ class EditForm(PlaceFields, FileFields, Later):
         typed, accounts = self.cleaned_data, [place.account for place in self.places_chosen]
         for account in accounts:
             name = version_name(account) if version_name(account) in self.fields else "text"
-            if why := too_long(typed.get(name, ""), account):
+            measured = measure(typed.get(name, ""), account)
+            if why := measured.why_not(as_thread=self.response.as_thread):
                 self.add_error(name, why)
         self.check_files(accounts)
         if self.data.get("then") == "send":

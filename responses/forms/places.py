@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from responses.compose import Place, default_place
@@ -47,6 +48,23 @@ class PlaceFields(forms.Form):
     def chosen(self) -> Place:
         return self.places[self.cleaned_data["place"]]
 
+    @property
+    def refusals(self) -> list[str]:
+        """Why the networks do not let us reply, each reason once."""
+        reasons = (
+            place.permission.reason
+            for place in self.places.values()
+            if not place.permission.allowed
+        )
+        return list(dict.fromkeys(reasons))
+
+    def clean_place(self) -> str:
+        name: str = self.cleaned_data["place"]
+        place = self.places.get(name)
+        if place and not place.permission.allowed:
+            raise forms.ValidationError(place.permission.reason)
+        return name
+
     def check_publicly(self) -> None:
         """Add a form error for a public answer to a person who wrote privately.
 
@@ -78,6 +96,12 @@ def _place_label(place: Place) -> str:
     else:
         words = _("Message privately as %(account)s to %(whom)s")
     label = words % {"account": place.account, "whom": whom}
+    if not place.permission.allowed:
+        return _("%(said)s (the network does not allow it)") % {"said": label}
+    if place.permission.until:
+        until = timezone.localtime(place.permission.until)
+        closes = _("%(said)s (possible until %(until)s)")
+        return closes % {"said": label, "until": f"{until:%-d %b %H:%M}"}
     if profile and profile.unreachable_since:
         return _("%(said)s (our last message there bounced)") % {"said": label}
     return label

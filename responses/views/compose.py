@@ -20,7 +20,6 @@ from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
 from responses import compose, upload_field
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
-from responses.compose import max_length, speaking_accounts
 from responses.forms import (
     ByHandForm,
     Composing,
@@ -310,7 +309,6 @@ def _composer(
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
         "kept": _stored_files(request, case, tab, form),
-        "limits": {str(a.pk): max_length(a) for a in speaking_accounts(case.department)},
         **more,
     }
     template = "_composer" if request.htmx else "composer"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from django.views.decorators.http import require_POST
 from crm.access import StaffRequest
 from crm.models import Account
 from responses import upload_field
-from responses.compose import max_length, places_for, speaking_accounts
+from responses.compose import places_for, speaking_accounts
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
 from responses.rule_findings import Spoken, spoken
+from responses.text_limits import measure
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
 from scrm.text.clean import storable
@@ -38,11 +40,11 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
         return HttpResponse(status=204)
     draft, kept = _keep(request, kind, case=case)
     reasons: list[Spoken] = []
-    over: list[tuple[Account, int, int]] = []
+    over: list[str] = []
     if kept and kind in {"reply", "statement"} and draft.text.strip():
         response, accounts = _as_response(request, kind, draft.text, case)
         reasons = spoken(response, accounts)
-        over = [excess for account in accounts if (excess := _excess(response, account))]
+        over = _too_long(request, response, accounts)
     shown = {"draft": draft, "kept": kept, "reasons": reasons, "over": over, "case": case}
     return render(request, "responses/_kept.html", shown, status=200 if kept else 409)
 
@@ -70,14 +72,11 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
 
 
-def _excess(response: Response, account: Account) -> tuple[Account, int, int] | None:
-    """Return (account, number of excess characters, limit) if the text is too long for the account.
-
-    Otherwise the result is None.
-    """
-    limit = max_length(account)
-    excess = len(response.words_on(account)) - limit if limit else 0
-    return (account, excess, limit) if limit and excess > 0 else None
+def _too_long(request: StaffRequest, response: Response, accounts: Iterable[Account]) -> list[str]:
+    """Return an error message for each account for which the text is too long."""
+    as_thread = bool(request.POST.get("as_thread"))
+    measured = [measure(response.words_on(account), account) for account in accounts]
+    return [why for row in measured if (why := row.why_not(as_thread=as_thread))]
 
 
 def _was_sent(request: StaffRequest) -> bool:

@@ -170,7 +170,7 @@ def test_too_long_is_said_before_one_sends(
     Account.objects.filter(pk=microblog.pk).update(config={"max_length": 20})
     place = f"{microblog.pk}:{complaint.profile_id}:public"
     page = keep(as_(agent), complaint, "x" * 25, place=place).content.decode()
-    assert "5 characters too many: the limit of @SkywardAir is 20." in page
+    assert "5 characters are too many: the limit of @SkywardAir is 20." in page
 
 
 def test_nobody_keeps_a_draft_where_they_may_not_write(

@@ -1,0 +1,38 @@
+"""Whether the network of an account lets us reply to a message; shown before anyone types."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from crm.models import Account, Interaction
+from scrm.channels.base import Visibility
+from scrm.channels.reply_rule import Permission, Received
+
+ALLOWED = Permission()
+
+
+def permission(account: Account, message: Interaction | None, visibility: str) -> Permission:
+    """Return whether a reply of this visibility to the message is allowed.
+
+    message: the message that is answered; None if the reply starts a new conversation.
+    """
+    rule = account.channel.reply_rule
+    if rule is None or message is None:
+        return ALLOWED
+    return rule(account.credentials, _received(message), cast(Visibility, visibility))
+
+
+def _received(message: Interaction) -> Received:
+    mention = getattr(message, "mention", None)  # an offline message has none
+    return Received(
+        visibility=cast(Visibility, message.visibility),
+        occurred_at=message.occurred_at,
+        mentions=tuple(mention.mentioned) if mention else (),
+        quotes_us=bool(mention) and _is_ours(message.scope, mention.quotes),
+        replies_to_us=bool(mention) and _is_ours(message.scope, mention.in_reply_to),
+    )
+
+
+def _is_ours(scope: str, key: str) -> bool:
+    """Return whether the item with this key is a text of ours."""
+    return bool(key) and Interaction.objects.filter(scope=scope, key=key, direction="out").exists()

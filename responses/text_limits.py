@@ -1,0 +1,61 @@
+"""Whether a text fits the network of an account, and how it is split into a thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.models import Account
+from scrm.channels.text_rules import TextRules
+
+
+def rules_of(account: Account) -> TextRules:
+    """Return the limits of texts from an account.
+
+    The configuration of the account overrides the longest text of its channel.
+    """
+    rules = account.channel.text
+    return replace(rules, max_length=account.config.get("max_length", rules.max_length))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How long a text is on the network of an account.
+
+    length, limit: in the units that the network counts; limit is None if there is none.
+    posts: how many posts the text becomes as a thread; 1 if it fits; 0 if it cannot be split.
+    """
+
+    account: Account
+    length: int
+    limit: int | None
+    posts: int
+
+    @property
+    def excess(self) -> int:
+        return max(0, self.length - self.limit) if self.limit else 0
+
+    def why_not(self, *, as_thread: bool) -> str:
+        """Return why the text cannot be sent, or "" if it can.
+
+        as_thread: whether a text that is too long is sent as several posts.
+        """
+        if not self.excess or (as_thread and self.posts):
+            return ""
+        facts = {"n": self.excess, "account": self.account, "limit": self.limit}
+        message = ngettext(
+            "%(n)d character is too many: the limit of %(account)s is %(limit)d.",
+            "%(n)d characters are too many: the limit of %(account)s is %(limit)d.",
+            self.excess,
+        )
+        if not self.posts:
+            return message % facts
+        offer = _("Shorten the text, or send it as a thread of %(posts)d posts.")
+        return f"{message % facts} {offer % {'posts': self.posts}}"
+
+
+def measure(text: str, account: Account) -> Measure:
+    rules = rules_of(account)
+    return Measure(account, rules.count(text), rules.max_length, len(rules.split(text)))

@@ -1,0 +1,170 @@
+"""What a network allows is known before anyone types: length, threads, and who may be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from crm.models import Account, Interaction, User
+from listening.models import Fetch, Mention, Source
+from responses import outbox
+from responses.models import Delivery, Response
+from routing.models import Case
+from scrm.channels.base import Credentials, Idempotence, Lookup, Outgoing, Receipt
+from scrm.channels.channel import Channel
+from scrm.channels.reply_rule import Permission, Received
+from scrm.channels.sandbox.channel import CHANNEL
+from scrm.channels.text_rules import TextRules
+from tests.responses.test_composer import form, url
+
+As = Callable[[User], Client]
+REASON = "This network lets us answer only people who mentioned us."
+
+
+class Telegraph:
+    """A made-up network: posts of 40 characters, and only people who mentioned us are answered."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+
+    def idempotence(self, credentials: Credentials) -> Idempotence:
+        return "lookup"
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        self.sent.append(outgoing)
+        return Receipt(credentials.network, f"t{len(self.sent)}")
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Lookup:
+        return Lookup.CANNOT_TELL
+
+    def rule(self, credentials: Credentials, received: Received, visibility: str) -> Permission:
+        known = credentials.self_key in received.mentions or received.replies_to_us
+        if visibility == "private":
+            return Permission(until=datetime(2026, 12, 1, 9, tzinfo=UTC))
+        return Permission() if known or received.quotes_us else Permission(False, REASON)
+
+
+@pytest.fixture
+def telegraph(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Telegraph:
+    settings.UNDO_SECONDS = 0
+    telegraph = Telegraph()
+    channel: Channel = replace(
+        CHANNEL,
+        speaker=telegraph,
+        text=TextRules(max_length=40, threads=True),
+        reply_rule=telegraph.rule,
+    )
+    monkeypatch.setattr("crm.models.account.channel", lambda _kind: channel)
+    return telegraph
+
+
+@pytest.fixture
+def found(
+    complaint: Case, make_source: Callable[..., Source], telegraph: Telegraph
+) -> Callable[..., Case]:
+    """Return a function that gives the complaint the mention with which it was found."""
+
+    def mention(**facts: Any) -> Case:
+        message = complaint.last_inbound
+        fetch = Fetch.objects.create(source=make_source())
+        Mention.objects.create(
+            scope=message.scope, key=message.key, fetch=fetch, author_network=message.scope,
+            author_key="@roncalder", kind="post", visibility="public", interaction=message, **facts,
+        )  # fmt: skip
+        return complaint
+
+    return mention
+
+
+LONG = "We found your bag in Leeds. It is on its way. The courier calls before noon."
+
+
+def send(agent: User, as_: As, case: Case, **typed: Any) -> Any:
+    return as_(agent).post(url("reply", case), form(case, **typed))
+
+
+def test_a_text_that_is_too_long_offers_a_thread(
+    found: Callable[..., Case], microblog: Account, agent: User, as_: As
+) -> None:
+    case = found(mentioned=[microblog.self_key])
+    page = send(agent, as_, case, text=LONG)
+    assert page.status_code == 422
+    assert "36 characters are too many: the limit of @SkywardAir is 40." in page.content.decode()
+    assert "send it as a thread of 3 posts" in page.content.decode()
+    assert not Response.objects.exists()
+
+
+def test_a_thread_is_one_delivery_with_all_its_posts(
+    found: Callable[..., Case], telegraph: Telegraph, microblog: Account, agent: User, as_: As
+) -> None:
+    case = found(mentioned=[microblog.self_key])
+    assert send(agent, as_, case, text=LONG, as_thread="on").status_code == 302
+    outbox.deliver(Delivery.objects.get())
+    assert [outgoing.parts for outgoing in telegraph.sent] == [
+        (
+            "We found your bag in Leeds. 1/3",
+            "It is on its way. 2/3",
+            "The courier calls before noon. 3/3",
+        )
+    ]
+    assert Delivery.objects.get().state == "sent"
+
+
+def test_a_text_that_fits_is_no_thread_even_if_threads_are_allowed(
+    found: Callable[..., Case], telegraph: Telegraph, microblog: Account, agent: User, as_: As
+) -> None:
+    case = found(mentioned=[microblog.self_key])
+    send(agent, as_, case, text="On its way.", as_thread="on")
+    outbox.deliver(Delivery.objects.get())
+    assert [(outgoing.text, outgoing.parts) for outgoing in telegraph.sent] == [("On its way.", ())]
+
+
+def test_the_composer_says_before_anyone_types_that_the_author_cannot_be_answered(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    page = as_(agent).get(url("composer", found())).content.decode()
+    assert REASON in page
+    assert "Log a response given elsewhere" in page
+    assert "(the network does not allow it)" in page
+
+
+def test_a_reply_that_the_network_does_not_allow_is_refused_at_the_place(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    page = send(agent, as_, found(), text="Sorry.")
+    assert page.status_code == 422
+    assert page.context["form"].errors["place"] == [REASON]
+    assert not Response.objects.exists()
+
+
+def test_a_place_that_is_not_allowed_is_not_selected(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    page = as_(agent).get(url("composer", found()))
+    assert page.context["form"].initial["place"].endswith(":private")
+
+
+def test_the_label_says_until_when_a_private_reply_is_possible(
+    found: Callable[..., Case], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    hear("this is between us", visibility="private", thread_key="dm")
+    page = as_(agent).get(url("composer", found())).content.decode()
+    assert "(possible until 1 Dec" in page
+
+
+@pytest.mark.parametrize("fact", ["in_reply_to", "quotes"])
+def test_a_person_who_answered_or_quoted_us_can_be_answered(
+    found: Callable[..., Case], complaint: Case, microblog: Account, agent: User, as_: As, fact: str
+) -> None:
+    Interaction.objects.create(
+        scope=microblog.network, key="our-post", direction="out", channel="sandbox",
+        conversation=complaint.last_inbound.conversation, kind="statement", visibility="public",
+    )  # fmt: skip
+    page = as_(agent).get(url("composer", found(**{fact: "our-post"}))).content.decode()
+    assert REASON not in page
+    assert "Reply publicly as @SkywardAir to @roncalder" in page
