@@ -1,4 +1,4 @@
-"""What happened at its network to the item that a response answers."""
+"""Find out whether the item that a response answers was deleted on its network."""
 
 from __future__ import annotations
 

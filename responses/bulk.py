@@ -71,9 +71,9 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
 
 
 def _run(job: Job, case: Case, last_inbound: int | None, assignee: int | None) -> None:
-    """Run the job's action on one case, with the values that the job stores.
+    """Run the job's action on one case, with the form values that the job stores.
 
-    Raises Stale if the case has changed, or if the values are not valid for this case.
+    Raises Stale if the case has changed, or if the form values are not valid for this case.
     """
     verb, bulk = _verb_of(job)
     form = verb.form_for(case, {**bulk.values, **job.data["values"]})

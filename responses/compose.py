@@ -32,8 +32,9 @@ class Place:
     """Where a text is sent: from which account, and to which profile.
 
     If `profile` is None, the text is published for everybody. `conversation` is the conversation
-    that the text continues, and has the same visibility. If `conversation` is None, the text starts
-    a new conversation. `permission` is whether the network lets us reply there.
+    that the text continues. This conversation has the same visibility as the text. If
+    `conversation` is None, the text starts a new conversation. `permission` says whether the
+    network lets us reply there.
     """
 
     account: Account
@@ -257,7 +258,8 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
     """Store the decision and the response.
 
-    The response is a private reply, unless `facts` has other values for its fields.
+    The response is a private reply to one person. `facts` can contain other values for these and
+    other fields of the response.
     """
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)

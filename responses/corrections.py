@@ -71,8 +71,9 @@ def stands(response: Response) -> bool:
 def current(response: Response, *, sent: bool = False) -> Response:
     """Return the version of the post that is online or will be online next.
 
-    This is the last correction that was sent, is being sent or is queued, or else the post itself.
-    With `sent=True`, only corrections that were sent count.
+    This is the last released correction with a delivery that is queued, being sent or sent. With
+    `sent=True`, the delivery must be sent. If there is no such correction, the post itself is
+    returned.
     """
     states = (
         [DeliveryState.SENT]
@@ -131,9 +132,10 @@ def correct(response: Response, words: Words, *, over: int | None, by: User) -> 
 
 @transaction.atomic
 def take_down(response: Response, *, why: str, over: int | None, by: User) -> None:
-    """Remove the published texts of a post at once. The texts stay in the record.
+    """Queue the removal of the published texts of a post. The texts stay in the record.
 
-    Raises Stale in the same cases as `correct`.
+    The removal is due immediately. Deliveries and corrections of the post that are still queued are
+    cancelled. Raises Stale in the same cases as `correct`.
     """
     now = timezone.now()
     posts = _posts_to_change(response, over)
@@ -237,8 +239,9 @@ def undo(response: Response, *, by: User) -> list[Response]:
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
     """Return the latest correction of `post` that was cancelled because of the correction `by`.
 
-    The result is None if there is no such correction, or if a later change of the same delivery is
-    still held, queued or sent.
+    The result is None if there is no such correction. It is also None if a correction that was
+    written after the cancelled one is held, or has a delivery of `post` that is neither cancelled
+    nor bounced.
     """
     alive = post.changes.filter(
         state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]

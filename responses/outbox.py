@@ -166,8 +166,8 @@ def settle(delivery: Delivery) -> None:
 def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
     """Queue the delivery again, unless sending is stopped in a restored database (`held`).
 
-    If sending is stopped, the delivery stays unknown and the network is asked again later. When a
-    user allows sending, the network is asked at once.
+    If sending is stopped, the delivery stays unknown, and `settle` is called again later. As soon
+    as a user allows sending, `settle` is due immediately.
     """
     if held:
         unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)

@@ -125,8 +125,8 @@ def _quoted(words: str) -> str:
 def _seems_english(text: str) -> bool:
     """Whether the text seems to be English.
 
-    More than 90 % of its words must be ASCII. In addition, it must contain no word from the list of
-    foreign words, or more words from the list of English words than from the list of foreign words.
+    More than 90 % of its words must be ASCII. If it contains words from `_FOREIGN_WORDS`, it must
+    also contain a larger number of words from `_ENGLISH_WORDS`.
     """
     words = [fold(word) for word in _WORD.findall(text)]
     plain = sum(word.isascii() for word in words)

@@ -1,4 +1,4 @@
-"""Find the recipients of responses who get several replies at once or who wrote privately."""
+"""Find replies to the same person, and public replies to people who also wrote privately."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def check(*, now: datetime) -> None:
 def is_set_back(*, now: datetime) -> bool:
     """Whether an older copy replaced this database; if so, stop all sending.
 
-    An older copy has recorded fewer attempts to send than the high-water mark outside the database.
+    Attempts to send are counted in the database. The highest number is also stored outside the
+    database, as the high-water mark. An older copy contains a lower number.
     """
     if not Instance.objects.is_set_back():
         return False

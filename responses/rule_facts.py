@@ -1,6 +1,7 @@
 """Collect the facts about a response that the business rules evaluate.
 
-One of these facts is the personal data in the text that belongs to people in the response's cases.
+The facts include personal data in the text about people in the response's case or in the cases of
+its issue.
 """
 
 from __future__ import annotations
@@ -104,9 +105,10 @@ def _known(response: Response, networks: Collection[str]) -> Known:
 
 
 def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[str]) -> set[str]:
-    """Return the names under which people wrote publicly on every network of the response.
+    """Return the names that are public on every network to which the response is sent.
 
-    `_known` does not count these names as personal data.
+    A name is public on a network if a profile with this name wrote publicly there. `_known` does
+    not count these names as personal data.
     """
     messages = Interaction.objects.filter(
         profile__in=[pk for pk, *_rest in rows], direction="in", visibility="public"

@@ -56,9 +56,9 @@ def may_edit(response: Response, user: User) -> bool:
 def editable(responses: Collection[Response], user: User) -> set[int]:
     """Return the ids of those responses that `user` may edit.
 
-    Users who can approve a response may edit it. The author may edit it while the author may work
-    on its case. If the response has no case, the author may edit it while the author may work in
-    its department. This takes at most three queries for any number of responses.
+    Users who can approve a response may edit it. The author may edit it if the author may work on
+    its case. If the response has no case, the author may edit it if the author may work in its
+    department. This takes at most three queries for any number of responses.
     """
     if user.sees_everything:
         return {response.pk for response in responses}
@@ -142,8 +142,9 @@ def rewrite_and_send(
     """Edit a response and send it; return the edited response.
 
     If the original was already released, the edited response is a copy. If the rules hold the
-    edited response, the edit counts as an approval by the user, provided that the user is not the
-    author and can approve it. Raises Stale or Refused, and then nothing was changed.
+    edited response, the edit also counts as an approval by the user. This applies only if the user
+    is not the author and can give the next approval. If Stale or Refused is raised, nothing was
+    changed.
     """
     _check_shown(response, shown)
     if response.case:

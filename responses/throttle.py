@@ -19,9 +19,9 @@ UNLIMITED = 1_000_000
 def has_turn(delivery: Delivery, now: datetime) -> bool:
     """Whether the limits of its account allow this delivery to be sent now.
 
-    Earlier deliveries of the account are sent first and count too. Call this function in a
-    transaction. It locks an account that has limits, so that two workers cannot both send the last
-    delivery that the limits allow.
+    The limits are first used up by the account's due deliveries that come earlier in the order. A
+    removal is always allowed. Call this function in a transaction. It locks an account that has
+    limits, so that two workers cannot both send the last delivery that the limits allow.
     """
     account = Account.objects.get(pk=delivery.account_id)
     # A removal is never delayed, and an account without limits is not locked.

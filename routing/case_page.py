@@ -89,9 +89,10 @@ class Why:
 def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     """Return the interactions and the events of a case, oldest first.
 
-    If `everything` is false, only the newest `MAX_MESSAGES` interactions are returned, and no
-    events that are older than the oldest of these. A note of a restricted department is returned
-    only to its author, to members of the department, and to users who see all departments.
+    If `everything` is false, only the newest `MAX_MESSAGES` interactions are returned. If older
+    interactions are therefore left out, events before the first returned interaction are left out
+    too. A note of a restricted department is returned only to its author, to members of the
+    department, and to users who see all departments.
     """
     messages = (
         interactions_of(case)
@@ -149,8 +150,8 @@ def _may_fold(one: Entry, other: Entry) -> bool:
 def interactions_of(case: Case) -> InteractionQuerySet:
     """Return the case's interactions: its conversations, and our posts about the case or its issue.
 
-    If a conversation has moved to another case, only those of its interactions are included that
-    were recorded before the move.
+    A conversation may have moved to another case. Then only its interactions that were recorded
+    before the move are included.
     """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
@@ -187,7 +188,10 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
 
 
 def _changes(interaction: Interaction) -> tuple[MentionChange, ...]:
-    """Return the changes of an interaction that was found online; an offline one has none."""
+    """Return the edits and deletions of an interaction at its network.
+
+    Only an interaction that has a mention can have changes.
+    """
     mention = getattr(interaction, "mention", None)
     return tuple(mention.changes.all()) if mention else ()
 
@@ -248,7 +252,8 @@ MAX_IN_THREAD = 300
 def public_thread(case: Case, user: User) -> list[Interaction]:
     """Return the first `MAX_IN_THREAD` interactions of the case's public threads, oldest first.
 
-    A public thread includes the conversations of other people in the same thread.
+    Other people can write in the same thread. Their conversations are included. Interactions that
+    the user may not read are left out.
     """
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])

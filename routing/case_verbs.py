@@ -59,7 +59,8 @@ class Bulk:
 
     message: the confirmation; it contains %s for the number of cases.
     form: the form with the fields that the bulk bar shows.
-    values: constant values, which are submitted to the form that the action has for one case.
+    values: constant values for fields of `CaseVerb.form`. For each case, this form gets these
+      values and the values that the user entered in the bulk bar.
     on_bar: True if the bar shows a button, False if the action is in the menu of the bar. It may
       be True only for actions without fields.
     """

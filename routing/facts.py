@@ -37,8 +37,8 @@ class Message(Protocol):
 class Origin:
     """The network, the author and the source of an interaction.
 
-    stance: whether the source is addressed to us or about us, or that the interaction is offline;
-      one of `routing.rules.STANCES`.
+    stance: one of `routing.rules.STANCES`. It says whether the source is addressed to us or about
+      us; for an offline contact, it is “offline”.
     reach: the number of the author's followers or readers.
     """
 

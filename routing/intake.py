@@ -57,7 +57,7 @@ class Arrival:
     said_at: aware time of the message.
     topics: the topics that matched, with the places of the matching words.
     hint: set if the message answers a response of ours.
-    case, by: id of the case that a user chose; id of the user who logged an offline contact.
+    case: id of the case that a user chose. by: id of the user who logged an offline contact.
     joins: whether the message may join the living case of its party.
     """
 
@@ -191,7 +191,7 @@ class _Batch:
         return self._join(newer[-1], arrival)
 
     def _living_case(self, arrival: Arrival, verdict: Verdict) -> Case | None:
-        """Return the party's recent living case, if it is the only one and the rules allow it."""
+        """Return the party's only recent living case, unless the rules name another department."""
         if not arrival.joins:
             return None
         recent = [
@@ -318,7 +318,7 @@ class _Batch:
                 publish(f"department:{department}", "case", case)
 
     def _restrict_texts(self) -> None:
-        """Restrict the linked conversations of restricted departments. Never lift a restriction."""
+        """Restrict newly linked conversations of restricted departments. Lift no restriction."""
         linked = {link.conversation_id: link.case.department_id for link in self.links}
         restricted = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
         wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False)
@@ -361,7 +361,7 @@ def _lock_cases(
 
 
 def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
-    """Return {profile id: assignee of the party's newest case}, without cases of inactive users."""
+    """Return {profile id: assignee of the party's newest case that has an active assignee}."""
     handled = (
         Case.objects.filter(profile__in=list(parties), assignee__is_active=True)
         .order_by("pk")
@@ -372,7 +372,7 @@ def _last_handlers(parties: dict[int, tuple[str, int]]) -> dict[int, int]:
 
 
 def _update(cases: Iterable[Case]) -> None:
-    """Write the columns that routing changes of these cases, with one SQL statement."""
+    """Write all columns of these cases that routing can change, with one SQL statement."""
     rows = list(cases)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -83,7 +83,7 @@ class Composing(forms.Form):
 
 
 class Later(forms.Form):
-    """A form field for the time of sending. If it is empty, the text is sent at once."""
+    """A form field for the time of sending. If it is empty, no time is planned."""
 
     send_at = forms.DateTimeField(
         label=_("Send at"),
@@ -244,7 +244,7 @@ class StatementForm(Composing, ThreadField, Later):
 
     @property
     def planned(self) -> str:
-        """The time of sending as the user typed it, or "" if the text is sent at once."""
+        """The time of sending as the user typed it, or "" if the user typed no time."""
         return str(self["send_at"].value() or "").replace("T", " ")
 
     @property

@@ -71,7 +71,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ExampleForm(forms.Form):
-    """A form for an example text, and for whether the rule must apply to the example.
+    """A form for an example of a rule: a text, and whether the rule must apply to the text.
 
     An example without a text is ignored.
     """

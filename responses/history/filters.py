@@ -114,9 +114,10 @@ def query_of(address: QueryDict) -> str:
 
 
 def before(found: ResponseQuerySet, mark: str) -> ResponseQuerySet:
-    """Return the responses on the pages after the page whose last row `mark` identifies.
+    """Return the responses that follow the row `mark`. The newest response is the first row.
 
-    If `mark` is invalid, all responses are returned.
+    `mark` identifies the last row of the previous page; it is a result of `mark_of`. If `mark` is
+    invalid, all responses are returned.
     """
     last = place(mark)
     if last is None:
@@ -155,9 +156,12 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
 
 
 def _with_outcome(found: ResponseQuerySet, outcome: str, user: User) -> ResponseQuerySet:
-    """Return the responses that have an answer with this outcome that the user may read.
+    """Return the responses that have an answer with this outcome.
 
-    The page counts the same answers for each response.
+    Answers that the user may not read are ignored. They are also left out of the outcomes that the
+    page counts for each response. For ANSWERED, any answer is sufficient. For SILENT, the
+    responses that were not answered in time are returned. For other values, all responses are
+    returned.
     """
     if outcome == SILENT:
         return silent(found)

@@ -80,8 +80,8 @@ class ApprovalRequest(models.Model):
     def signatures(self) -> list[Approval]:
         """The valid approvals of the response.
 
-        An approval is valid if the text has not changed since, and if no later user has sent the
-        response back.
+        An approval is valid if nobody has sent the response back after the approval. In addition,
+        the present text, recipients and files must be the approved ones.
         """
         signed: list[Approval] = []
         for approval in sorted(self.response.approvals.all(), key=lambda approval: approval.pk):

@@ -122,10 +122,10 @@ class Delivery(models.Model):
     """One response on its way from one account to one recipient or place: a row of the outbox.
 
     `uuid` is the idempotency key, which is stored before the first attempt. A delivery leaves the
-    state `queued` only by compare-and-set. A new text returns to `queued` only if it was certainly
-    not sent. `amends` is the delivery whose published text this delivery corrects or removes; it is
-    None for a new text. If this delivery removes a text, `by` and `why` are the user who removed it
-    and the reason.
+    state `queued` only by compare-and-set. The delivery of a new text returns to `queued` only if
+    the text was certainly not sent. `amends` is the delivery whose published text this delivery
+    corrects or removes. It is None for a new text. If this delivery removes a text, `by` is the
+    user who removed the text, and `why` is the reason.
 
     scrm waits for an answer until `answer_due_at`. `silent_at` is the time at which scrm found that
     no answer had arrived by then. If an answer arrives later, `silent_at` is set to None again.
@@ -239,7 +239,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """The message for the network without references and files, equal in all attempts."""
+        """The message without references and files. It is the same in all attempts to send it."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -378,8 +378,8 @@ class Delivery(models.Model):
     def come_back(self, why: str) -> bool:
         """Mark the delivery as bounced, and notify the author.
 
-        Returns False and changes nothing if the state is not `sent`, for example because the bounce
-        arrived before.
+        Returns False and changes nothing if the state is not `sent`, for example because this
+        bounce was already stored.
         """
         # Compare-and-set: if the same bounce arrives twice, only the first call changes the
         # delivery.

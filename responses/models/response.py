@@ -61,7 +61,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         ).distinct()
 
     def alive(self) -> ResponseQuerySet:
-        """Return the held or released responses with a delivery that was or may still be sent."""
+        """Return the held or released responses that were sent or may still be sent.
+
+        At least one of their deliveries is neither cancelled nor bounced.
+        """
         possibly_sent = Q(deliveries__state__in=["queued", "sending", "unknown", "sent", "failed"])
         return self.filter(possibly_sent, state__in=[State.HELD, State.RELEASED]).distinct()
 

@@ -63,8 +63,9 @@ NEIGHBOURS = ("response", "case", "delivery", "interaction", "profile")
 def _is_gap(row: dict[str, Any]) -> bool:
     """Whether a row of the query is a gap.
 
-    For most checks, every row is a gap. The check of approvals is finished here, because only
-    Python code can compute the hash that an approval must have.
+    For most checks, every row is a gap. The query about approvals returns every response that was
+    held and then released. Such a row is a gap if approvals with the right hash are missing. This
+    is tested here, because only Python code can compute the hash.
     """
     if "signed" not in row:
         return True

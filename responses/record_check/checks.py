@@ -1,15 +1,15 @@
 """The checks of the record check, one for each link from a mention to decisions and feedback.
 
-Each check is one SQL query that returns the rows where a link is broken. It reads each table once,
-along indexes. Only one check reports a missing row: the check of its nearest neighbour. The column
-`subject` identifies the row that lacks something, or the missing row itself. The other columns are
-neighbouring rows, or NULL.
+Each check is one SQL query that returns the rows where a link is broken. Most joins use columns
+that have an index. If a row is missing, several other rows can refer to it, but only one check
+reports the gap. The column `subject` identifies the row that lacks something, or the missing row
+itself. The other columns are neighbouring rows, or NULL.
 
-The checks do not find the following gaps:
+The checks do not notice if one of the following rows is missing:
 
-- missing deliveries of a draft or a held response
-- one of several deliveries, if it was neither sent nor approved
-- an approval that was followed by a refusal
+- a delivery of a draft or of a held response
+- one of several deliveries of a response, if that delivery was neither sent nor approved
+- an approval of a response that was sent back later
 - a match
 
 A text that was erased on request is not a gap.

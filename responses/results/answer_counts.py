@@ -62,7 +62,7 @@ class Tally:
         return [(f"{PROPOSED}{outcome}", str(labels[outcome]), n) for outcome, n in counts if n]
 
     def count(self, asked: str) -> int:
-        """Return the number of answers that one value of `ASKED` selects, or 0 for other values."""
+        """Return the number of answers with the outcome `asked`, one of `ASKED`."""
         if asked.startswith(PROPOSED):
             return self.proposed.get(asked.removeprefix(PROPOSED), 0)
         return self.outcomes.get("" if asked == NOT_JUDGED else asked, 0)
@@ -77,7 +77,7 @@ class Tally:
 
 
 def outcome_is(asked: str) -> Q:
-    """Return a condition for the answers that one value of `ASKED` selects."""
+    """Return a condition for the answers with the outcome `asked`, one of `ASKED`."""
     if asked.startswith(PROPOSED):
         return Q(outcome="", proposed=asked.removeprefix(PROPOSED))
     return Q(outcome="" if asked == NOT_JUDGED else asked)

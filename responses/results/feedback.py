@@ -61,9 +61,9 @@ def answered(heard: Iterable[Heard]) -> dict[int, Answered]:
     """Return interaction id → the delivery that the interaction answers.
 
     The interaction may contain the key of the message to which it replies. The delivery of that
-    message is then the result. Without such a delivery, a private interaction answers the last text
-    that we sent in its conversation before it. Interactions that answer nothing are left out. This
-    takes one query.
+    message is then the result. If there is no such delivery and the interaction is private, the
+    result is our last delivery in the same conversation that was sent before the interaction.
+    Interactions that answer nothing are left out. This takes one query.
     """
     heard = list(heard)
     keys = {message.in_reply_to for message in heard} - {""}

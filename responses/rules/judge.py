@@ -38,12 +38,13 @@ class Facts:
     """The facts about a response on which rules are evaluated. None and "" mean “unknown”.
 
     `text` includes the title. `length` is the number of code points of the text without the title.
-    `links` is the number of links in the text. `personal` is the personal data of the case's people
-    in the text; it is empty for a private reply to one person. `taken` says whether the case is
-    assigned to another user. `issue` says whether the response is about an issue. `reach` is the
-    reach of the case's profile. `readers` is the number of readers of all accounts together in 30
-    days. `hour` (0 to 23) and `weekday` (one of WEEKDAYS) are the time of the release in the
-    workspace's time zone.
+    `links` is the number of links in the text. `personal` lists the places in the text that contain
+    personal data of people in the case or in the cases of the issue. It is empty for a private
+    reply to one person. `taken` says whether the case is assigned to another user. `issue` says
+    whether the response is about an issue. `reach` is the number of followers or readers of the
+    case's profile. `readers` is the number of readers of all accounts together in 30 days.
+    `hour` (0 to 23) and `weekday` (one of WEEKDAYS) are the time of the release in the workspace's
+    time zone.
     """
 
     audience: str = ""
@@ -110,10 +111,11 @@ SCHEMA: Schema = {
 class ResponseRule:
     """One business rule, independent of the database.
 
-    `reason` is the message that the rule's owner wrote for authors. The other fields belong to
-    single verdicts. For “move”, `move_to` is the channel to use instead. For “require”, `wording`
-    contains the words that the text must contain. For “hold”, `steps` are the roles that must
-    approve, and `within` is the number of hours until a held response is escalated; 0 means never.
+    `reason` is the message that the rule's owner wrote for authors. Each of the following fields is
+    used only by rules with one kind of verdict. If the verdict is “move”, `move_to` is the channel
+    to use instead. If it is “require”, `wording` contains the words that the text must contain. If
+    it is “hold”, `steps` are the roles that must approve, and `within` is the number of hours until
+    a held response is escalated; 0 means never.
     """
 
     pk: int

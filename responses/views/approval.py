@@ -256,7 +256,7 @@ def _act_on_queue(
 def _approval_message(response: Response) -> str:
     """Return a message that says what happens after an approval.
 
-    Either another approval is missing, or the message says when the text is sent.
+    If another approval is missing, the message says so. Otherwise it says when the text is sent.
     """
     if response.state == State.HELD:
         return _("Approved. It now waits for approval by a supervisor.")

@@ -105,7 +105,10 @@ def _keep(
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
 ) -> tuple[Response, list[Account]]:
-    """Return an unsaved response and its accounts, to which the rules can be applied."""
+    """Return an unsaved response for the typed text, and the accounts that would send it.
+
+    The business rules can be applied to this response while its author types.
+    """
     if kind == "reply":
         places = {place_name(place): place for place in places_for(case)}
         place = places.get(request.POST.get("place", ""))

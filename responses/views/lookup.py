@@ -83,8 +83,8 @@ def private_notes(responses: Iterable[Response]) -> dict[str, set[int]]:
     """Return the template context for warnings about public replies.
 
     `wrote_privately` has the ids of the unsent public replies to people who also wrote privately in
-    the case. `wrote_privately_since` has the ids of those of them that were written before the
-    private message.
+    the case. `wrote_privately_since` has only some of these ids: the person wrote privately after
+    the reply was written.
     """
     since = wrote_privately([response for response in responses if is_unsent(response)])
     return {
@@ -120,7 +120,7 @@ def answers(request: StaffRequest, keys: list[int]) -> dict[str, Any]:
     """Return the template context for the answers to these responses.
 
     It contains the number of answers by outcome, and the newest answers. If the URL parameter
-    `outcome` has a value of `ASKED`, only answers that this value selects are listed.
+    `outcome` is one of `ASKED`, only answers with this outcome are listed.
     """
     user, outcome = request.user, request.GET.get("outcome", "")
     found = Feedback.objects.filter(response__in=keys)

@@ -93,8 +93,8 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
     """Return all matching cases that the user may see, unordered.
 
     If the user may see a case only because the user transferred it, the case appears only in the
-    view “all”, because the user no longer works on the case. All such cases are returned, but the
-    pages that `page` returns for the view “all” may leave out some of them.
+    view “all”, because the user no longer works on the case. This function returns all such cases.
+    The function `page` can leave out some of them if the user has made many transfers.
     """
     cases = Case.objects.all()
     everything = asked.view == "all"
@@ -105,9 +105,11 @@ def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
 def page(asked: Asked, user: User, mark: str = "") -> QuerySet[Case]:
     """Return one page of cases after the cursor `mark`.
 
-    If another page follows, one more case is returned. In the view “all”, the cases of the
-    `MAX_HANDED` latest transfers of the user are included; with a filter or a search, those of all
-    transfers. See also `_parts_visible_to`.
+    If another page follows, one more case is returned.
+
+    The view “all” includes cases that the user transferred to other departments. Without a filter
+    or a search, these are only the cases of the user's `MAX_HANDED` latest transfers. With a filter
+    or a search, the cases of all the user's transfers are included. See also `_parts_visible_to`.
 
     Each department has its own subquery, which reads an index. Otherwise PostgreSQL might search
     for the few cases of a small department among all cases.
@@ -281,9 +283,11 @@ def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> li
     No case is in two of the querysets, and each queryset uses one index. If the user is in more
     than `MAX_PARTS` departments, only one queryset is returned.
 
-    handed: which of the cases that the user transferred are included. A number includes the cases
-      of that many latest transfers. A collection of ids includes the cases with these ids. None
-      includes all of the cases. With only one queryset, any value except 0 has the effect of None.
+    handed: which of the cases that the user transferred to other departments are included. If it is
+      a number n, the cases of the user's n latest transfers are included. If it is a collection of
+      ids, the cases with these ids are included. If it is None, all these cases are included.
+      Closed cases are always left out. If only one queryset is returned because of `MAX_PARTS`,
+      every value except 0 has the same effect as None.
     """
     if user.sees_everything:
         return [Case.objects.all()]

@@ -1,4 +1,4 @@
-"""Build the rows of the inbox, a whole page at once.
+"""Build the rows of the inbox. One call builds the rows of a whole page.
 
 The number of SQL queries does not depend on the number of rows: there are four, or five if the
 page has restricted conversations.

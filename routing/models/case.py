@@ -35,7 +35,7 @@ Kind = CaseEvent.Kind
 
 class CaseQuerySet(models.QuerySet["Case"]):
     def visible_to(self, user: User) -> CaseQuerySet:
-        """Return the cases of the user's departments, and living cases the user transferred."""
+        """Return cases of the user's departments, and unclosed cases that the user transferred."""
         if user.sees_everything:
             return self
         handed = CaseEvent.transfers(by=user).filter(case=OuterRef("pk"))
@@ -386,10 +386,10 @@ class CaseConversation(models.Model):
 def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
     """Set the field `restricted_to` of these conversations. No other code writes this field.
 
-    If the department of the conversation's current case is restricted, the field is set to that
-    department, else to None. may_open: whether a restriction may be lifted. If it is False, for
-    example when a message arrives, a restricted conversation stays restricted: its field is set
-    to the department of its current case.
+    If the department of a conversation's current case is restricted, the field is set to that
+    department. Otherwise it is set to None. If `may_open` is False, for example when a message
+    arrives, no restriction is lifted: if the field had a value, it is set to the department of the
+    current case, even if that department is not restricted.
     """
     closed = Q(case__department__is_restricted=True)
     if not may_open:

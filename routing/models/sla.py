@@ -39,7 +39,7 @@ class SlaPolicy(models.Model):
 
     @staticmethod
     def due(start: datetime, hours: float | None) -> datetime | None:
-        """Return the time by which a message from the time `start` should be answered.
+        """Return the time at which an answer is due: `hours` hours after `start`.
 
         Returns None if `hours` is None.
         """

@@ -231,7 +231,11 @@ def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int
 
 
 def _ascii(cell: str) -> str:
-    """Replace digits and hyphens of any script and full-width characters by their ASCII forms."""
+    """Replace digits, hyphens and full-width characters by their ASCII forms.
+
+    The digits can belong to any writing system. Direction marks, and spaces at both ends, are
+    removed.
+    """
     typed = normalize("NFKC", cell)
     return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
 

@@ -36,9 +36,12 @@ _LOOK_AT = 50
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row contains the names of the columns.
 
-    It does if one of its cells has a known word, ends with a question mark, or is a text above
-    cells that are all numbers or addresses. It does not if one of its cells is a number or an
-    address.
+    If one of its cells is a number, a date or a mail address, the result is False. Otherwise the
+    result is True if the first row has a cell of one of these kinds:
+
+    - The cell contains a known word.
+    - The cell ends with a question mark.
+    - The cell is not empty, and all cells below it are numbers, dates or mail addresses.
     """
     if any("@" in cell or _is_figure(cell) for cell in first):
         return False

@@ -189,7 +189,7 @@ def guess_delimiter(text: str) -> str:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    """Yield the rows without blank lines. An unreadable line becomes a row with an error."""
+    """Yield the rows, but skip blank rows. An unreadable line becomes a row with an error."""
     # With strict=True an unclosed quotation mark is an error, not a cell with all further lines.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:

@@ -198,7 +198,7 @@ def _author(offline_contact: OfflineContact) -> Author:
 def _text(offline_contact: OfflineContact) -> str:
     """Return the text, followed by the name, phone number and mail address.
 
-    Facts that are already part of the author are left out.
+    The name, number or address is left out if the author's profile already contains it.
     """
     author = _author(offline_contact)
     known = {author.key, author.name, author.handle}

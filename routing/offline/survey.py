@@ -125,8 +125,8 @@ def _check_row(
 def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
     """Return a dict from kind of content to the cell of the row.
 
-    If there are several text columns, their cells are combined into one text, in which the heading
-    of its column precedes each cell. The scores are added at the end of the text.
+    If there are several text columns, their cells are combined into one text. In this text, each
+    cell follows the heading of its column. The scores are added at the end of the text.
     """
     cells: dict[str, str] = {}
     texts: list[str] = []
@@ -178,9 +178,9 @@ def imported(upload: Attachment) -> Job | None:
 
 
 def twin(raw: bytes) -> Job | None:
-    """Return a job that imports a file with the same content and has not failed, or None.
+    """Return a job that imports a file with the same content, or None.
 
-    The job may belong to any user.
+    Failed jobs are ignored. The job may belong to any user.
     """
     jobs = Job.objects.filter(kind=IMPORT, data__digest=sha256(raw).hexdigest())
     return jobs.select_related("owner").exclude(state=Job.State.FAILED).first()

@@ -75,9 +75,9 @@ def member(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _unassign_cases(department: Department, user: User, *, by: User) -> str:
-    """Unassign the department's cases that the user may no longer work on.
+    """Unassign the user's cases in the department if the user may no longer work on them.
 
-    Returns a message with the number of cases; "" if there are none.
+    Closed cases are not changed. Returns a message with the number of cases; "" if there are none.
     """
     workable = Case.objects.workable_by(user).values("pk")
     count = give_back(

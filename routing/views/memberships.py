@@ -64,9 +64,10 @@ def memberships(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _save_memberships(person: User, form: MembershipsForm, *, by: User) -> int:
-    """Save the roles, and unassign the cases that the user may no longer work on.
+    """Save the roles of a user, and unassign the user's cases if necessary.
 
-    Returns the number of unassigned cases.
+    A case is unassigned if the user may no longer work on it. Closed cases are not changed. Returns
+    the number of unassigned cases.
     """
     changes = list(form.changes)
     for department, role in changes:
