@@ -39,8 +39,8 @@ class StaffOnly(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail. If sending fails, log the error and do not raise it.
 
-        The visitor sees the same page in both cases. An error page would reveal that the typed
-        address belongs to a user.
+        The visitor sees the same page, whether the mail was sent or not. An error page would reveal
+        that the typed address belongs to a user.
         """
         try:
             super().send_mail(template_prefix, mail_address(email) or email, context)

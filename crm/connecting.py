@@ -16,8 +16,9 @@ from scrm.channels.connector import Connected, ConnectError, Connector
 def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -> Connected:
     """Test the login with the typed values. Nothing is saved.
 
-    Raises ConnectError if the login fails. Raises it also if the account is already stored in
-    another row, or if `account` is stored but the login belongs to a different account.
+    Raises ConnectError in three cases: the login fails; another row already stores the account to
+    which the login belongs; or a stored account is connected again with the login of a different
+    account.
     account: a stored account that is connected again, or a new account that is not saved yet.
     """
     known = account.credentials if account.pk else None

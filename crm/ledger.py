@@ -72,9 +72,9 @@ class Recorded:
 def tellable(moment: datetime | None) -> datetime | None:
     """Return `moment` in UTC, limited to a range that can be shown in every time zone.
 
-    The range begins two days after the first and ends two days before the last `datetime` of
-    Python. A moment outside the range becomes the nearest moment in the range. The result is in
-    UTC, because PostgreSQL refuses UTC offsets of 16 hours or more.
+    The range begins two days after `datetime.min` and ends two days before `datetime.max`. A moment
+    before the range becomes the start of the range, and a moment after the range becomes its end.
+    The result is in UTC, because PostgreSQL refuses UTC offsets of 16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 
@@ -230,7 +230,8 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
 def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
     """Return the outside party of an item, or None if it has none.
 
-    The entry is used if it has an author, otherwise the ledger row.
+    This is the author of the entry. If the entry has no author, it is the profile of the ledger
+    row.
     """
     if entry and entry.author:
         return entry.author

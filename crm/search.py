@@ -1,9 +1,9 @@
 """Find contacts and profiles by typed words.
 
 A typed word also finds stored words that begin with it. Each word is searched in two ways. It is
-searched as one lexeme, because `ron@calder` is the beginning of a mail address. It is also searched
-in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters in a typed text
-never act as operators of the PostgreSQL query.
+searched as one lexeme, so that `ron@calder` finds a mail address that begins with it. It is also
+searched in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters in a
+typed text never act as operators of the PostgreSQL query.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Lexemes(SearchQuery):
 
 
 def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
-    """Return a query that finds texts with words that begin with the typed words.
+    """Return a query that finds the texts that match all typed words.
 
     For each typed word, a text must contain a word that begins with it. The order of the words does
     not matter. The search vector must use the PostgreSQL configuration `simple`. Only the first

@@ -16,7 +16,7 @@ Person = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Facts about the parent of an item. The parent is the item that another item answers.
+    """Facts about the parent of an item. If an item answers another item, that is its parent.
 
     conversation: the key of the conversation of the parent.
     addressed: whether we wrote the parent to one person.

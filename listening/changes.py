@@ -43,7 +43,11 @@ def _mentions(changes: list[Change]) -> dict[tuple[str, str], Mention]:
 
 
 def _state(mention: Mention) -> str:
-    """Return the hash of what the network shows now of a mention, as far as we know."""
+    """Return the hash of the mention's content after the newest stored change.
+
+    If the mention was deleted, the result is "deleted". If no change is stored, the result is the
+    hash of the content that was found first.
+    """
     last = list(mention.changes.all())[-1:]
     return last[0].content_hash if last else _content_hash(mention.title, mention.text)
 

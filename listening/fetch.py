@@ -248,8 +248,9 @@ def _about(author: Author) -> dict[str, Any]:
 def _is_backlog(source: Source, item: Item) -> bool:
     """Return whether an item is older than the date from which its source opens cases.
 
-    An item without a date counts as older until the source has been fetched successfully once,
-    except if all items of the source may open cases.
+    An item without a date counts as older if the source was never fetched successfully before.
+    If all items of the source may open cases (see EVERYTHING), an item without a date never counts
+    as older.
     """
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING

@@ -4,8 +4,8 @@ A term is split into words and the gaps between the words: "AT&T" becomes `at` `
 becomes `@` `acme`. A term matches where its words occur as whole words, in the same order and with
 the same gaps. Any sequence of white space counts as one space.
 
-In scripts without spaces between words, for example Chinese, each character counts as a word. So a
-term in such a script also matches in the middle of a longer text. If a term begins or ends with a
+In writing systems without spaces between words, for example Chinese, each character counts as a
+word. So a Chinese term also matches in the middle of a longer text. If a term begins or ends with a
 sign, the text must contain that sign too: "#acme" matches only #acme, while "acme" matches #acme,
 @acme and acme.
 """
@@ -135,9 +135,12 @@ class _Term:
 
 
 def _is_free(sign: str, gap: str, beyond: str) -> bool:
-    """Return whether no other word directly touches the sign at the beginning or end of a term.
+    """Return False if another word touches the sign at the beginning or end of a term.
 
-    For example, "@acme" does not match in joe@acme, because "joe" touches the sign.
+    For example, "@acme" does not match in joe@acme, because "joe" touches the sign. A character of
+    a writing system without spaces may touch the sign.
+    gap: the gap of the text in which the sign was found.
+    beyond: the word on the other side of the gap; "" if there is none.
     """
     return not sign or len(gap) > len(sign) or not beyond or bool(_LONE.match(beyond))
 
@@ -158,7 +161,7 @@ def _term(text: str) -> _Term:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A title or a text, which is split into words and gaps once for all terms.
+    """A title or a text. It is split into words and gaps only once, and all terms use the result.
 
     The positions in the original text are computed only if there is a hit.
     """

@@ -91,8 +91,8 @@ class LinkForm(EvidenceForm):
 class ProfileChoiceForm(EvidenceForm):
     """The form on a contact's page that links a profile to the contact.
 
-    move: usually empty. If the profile is linked to another contact, the user must confirm that
-    this link is ended; then `move` is the id of that link.
+    move: usually "". If the profile is already linked to another contact, the user must confirm
+    that scrm may end that link. After the confirmation, `move` is the id of the link to end.
     """
 
     profile = forms.ModelChoiceField(

@@ -17,9 +17,9 @@ class CurrentFingerprint(Func):
     """An SQL expression for the fingerprint of this database.
 
     The fingerprint consists of the identifier of the PostgreSQL cluster, the oid of the database,
-    the timeline of the cluster and the oid of this table. After a dump is restored, at least one of
-    the cluster, the database oid and the table oid is different. Point-in-time recovery and the
-    promotion of a standby change the timeline. A crash changes none of the four values. Every
+    the timeline of the cluster and the oid of this table. If a dump is restored, the identifier of
+    the cluster, the oid of the database or the oid of the table changes. Point-in-time recovery and
+    the promotion of a standby change the timeline. A crash changes none of the four values. Every
     database role may read the four values.
     """
 
@@ -42,8 +42,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def is_set_back(self) -> bool:
         """Return whether this database was set back to an earlier state.
 
-        In that case, the database counts fewer attempts to send than the high-water mark, which is
-        stored outside the database.
+        The database stores the number of attempts to send. The high-water mark, which is stored
+        outside the database, is the highest number that the database ever had. If the database has
+        a lower number than the mark, it was set back.
         """
         mine = self.filter(pk=ONLY).first()
         if mine is None:
@@ -60,8 +61,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
         Call this method last in the transaction. It locks the row until the commit, so the numbers
         are committed in ascending order. Raises DoesNotExist if the row is missing. The method does
-        not create a missing row, because then this database could send although no admin has
-        released it.
+        not create a missing row: with a new row, this database could send although no admin has
+        allowed it.
         """
         with connection.cursor() as cursor:
             cursor.execute(
@@ -92,7 +93,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 class Instance(models.Model):
     """The identity of the database that may send. The table has one row.
 
-    A restored copy contains the same row, but the fingerprint of the copy itself is different.
+    A restored copy of the database contains the same row. But `CurrentFingerprint` has another
+    value in the copy than the stored `fingerprint`.
     uuid: the name of the database in `scrm.db.high_water_mark`.
     attempts: the number of attempts to send.
     """

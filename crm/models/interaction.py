@@ -31,11 +31,13 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
     def on_timeline_of(
         self, *, profiles: models.QuerySet[Profile], most: int
     ) -> InteractionQuerySet:
-        """Return the newest `most` interactions with these profiles and posts about their cases.
+        """Return the newest `most` interactions for the timeline of these profiles.
 
-        Apply filters and the start of the page to the queryset before this call, and not to its
-        result. The call reads at most `most` rows of each profile from an index, so a long history
-        takes no longer than a short one.
+        These are the interactions with the profiles, and our posts about the cases with them.
+        Filter the queryset before this call: the result is already cut to `most` rows. Select a
+        later page before this call too, with `before`.
+        The call reads at most `most` rows of each profile from an index, so a long history takes no
+        longer than a short one.
         """
         # A list and not a subquery: with the ids, PostgreSQL knows which profiles have a long
         # history.
@@ -57,7 +59,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
-        """Return the interactions that follow `row` in a list with the newest first."""
+        """Return the interactions that come after `row` if the newest is listed first."""
         # The condition sort_at__lte excludes no further rows, but it lets PostgreSQL start at the
         # right place of the index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)

@@ -44,9 +44,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(read_at=None)
 
     def to_mail(self, now: datetime) -> NoticeQuerySet:
-        """Return unread notices that should be mailed by now, for example because a nudge was lost.
+        """Return the unread notices whose mail is late, for example because a nudge was lost.
 
-        The result contains notices of active users who want mail. The notices are older than a
+        The result contains only notices of active users who want mail. The notices are older than a
         minute and younger than a day.
         """
         since, until = now - MAIL_WITHIN, now - MAIL_AFTER

@@ -10,9 +10,10 @@ class Spending(models.Model):
 
     purpose: the address of the source that fetched, or "send".
     day: the day in UTC, because networks count by UTC.
-    uses: how often the operation was used, including uses that are reserved for a fetch or a
-    delivery in progress.
-    cost: the price of all uses in millionths of a US dollar, each at the price of its time.
+    uses: how often the operation was used. Uses that are reserved for a running fetch or a running
+    delivery count too.
+    cost: the sum of the prices of all uses, in millionths of a US dollar. Each use counts with the
+    price at the time of that use.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="spendings")

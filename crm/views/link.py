@@ -27,8 +27,8 @@ from scrm.db.locks import locked
 def contact_link(request: StaffRequest, pk: int) -> HttpResponse:
     """Link a profile to this contact.
 
-    If the profile is linked to another contact, the answer is 409 unless the form confirms that
-    this link is ended.
+    If the profile is linked to another contact, the user must confirm in the form that this link
+    may be ended. Without the confirmation, the answer is 409.
     """
     row = get_object_or_404(Contact.objects.select_related("owner"), pk=pk)
     form = ProfileChoiceForm(request.POST)

@@ -56,8 +56,8 @@ def load_timeline(request: StaffRequest, profiles: QuerySet[Profile], *, here: s
 def _day_of(key: str) -> date | None:
     """Return the day of the activity with this key; None if there is no such activity.
 
-    The activity is the last one on the page, and the heading of its day is already shown. Older
-    activities are added below it.
+    The user's page ends with this activity and already shows the heading of its day. htmx adds
+    older activities below it. If they are of the same day, the heading is not repeated.
     """
     row = Interaction.objects.filter(pk=number(key) or 0).first()
     return timezone.localdate(row.sort_at) if row else None

@@ -67,9 +67,10 @@ class Mention(LeasedRow):
     """One item found online, exactly as it was found; only the state of its processing changes.
 
     scope, key: see `scrm.channels.base.Item`.
-    backlog: whether the item is older than `cases_since` of its source, or had no date in the first
-    fetch. An item of the backlog is stored and matched but opens no case.
-    author_about: the other facts about the author: verified, bio, place, language.
+    backlog: whether the item belongs to the backlog of its source: it is older than `cases_since`
+    of the source, or it has no date and the first successful fetch found it. An item of the backlog
+    is stored and matched but opens no case.
+    author_about: the facts about the author that have no column: verified, bio, place, language.
     mentioned: the keys of the profiles that the item mentions.
     processed_at, attempt, lease_until: the state of the processing.
     interaction: the ledger row of the item; None if the item is not recorded in the ledger.

@@ -11,8 +11,8 @@ from scrm.db.append_only import append_only
 class MentionChange(models.Model):
     """An edit or a deletion of a mention by its author, as the network reported it.
 
-    The mention keeps the text as it was found first. The newest change with the kind "edited" has
-    the text that the network shows now.
+    The mention keeps the text with which scrm found it first. The newest change tells what the
+    network shows now: the text of an edit, or nothing after a deletion.
 
     occurred_at: the time that the network states, or None. recorded_at: when scrm stored the
     change.

@@ -14,8 +14,8 @@ class SeenManager(models.Manager["Seen"]):
         """Mark items as seen and return the items that were not seen before.
 
         This uses at most two SQL statements for any number of items. The rows are inserted in
-        sorted order, also across the chunks of one fetch. Therefore two fetches with the same items
-        wait for each other and do not deadlock.
+        sorted order, and each fetch claims its chunks in sorted order too. Therefore two fetches
+        with the same items do not deadlock: one of them waits until the other has committed.
         """
         by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
         # Read before writing: most items of a feed were already there at the last fetch.

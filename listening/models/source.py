@@ -88,8 +88,8 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
 class Source(LeasedRow):
     """A place that is fetched regularly: a feed, a mailbox, a search.
 
-    stance: whether the items are addressed to us, so that every item opens or updates a case, or
-    about us, so that only items that match a topic open or update a case.
+    stance: FOR_US if the items are addressed to us; then every item opens or updates a case.
+    ABOUT_US if the items are about us; then only items that match a topic open or update a case.
     rhythm: the number of seconds between fetches.
     cursor: the position at which the last fetch ended, in the format of the channel.
     cases_since: items older than this open no cases.
@@ -179,10 +179,11 @@ class Source(LeasedRow):
     def interval(self, asked: float | None, *, now: datetime) -> float:
         """Return the number of seconds until the next fetch.
 
-        This is the interval of the source (during the first day at most FIRST_DAY_INTERVAL), or the
-        time for which the network asked, if that is longer.
-        asked: the number of seconds that the listener returned. 0 means that more items are waiting
-        and that the next fetch should start immediately.
+        This is the interval of the source; on the source's first day it is at most
+        FIRST_DAY_INTERVAL. If the network asked for a longer time, that time is used.
+        asked: the number of seconds that the listener returned; None if the network did not say. If
+        it is 0, more items are waiting: then the result is 0, and the next fetch starts
+        immediately.
         """
         if asked == 0:
             return 0.0
@@ -201,9 +202,10 @@ class Source(LeasedRow):
     def pause_after_failure(self, error: ChannelError) -> float:
         """Return the number of seconds until the retry after a failed fetch.
 
-        If the network asked for a time, that time is used, but at least the interval of the source
-        and at most 24 hours. Otherwise a permanent error waits 6 hours. After other errors, the
-        interval of the source is doubled for each failure in succession, up to 6 hours.
+        If the network asked us to wait, the result is the time that it asked for, but not less than
+        the interval of the source and not more than 24 hours. Otherwise, the result after a
+        permanent error is 6 hours. After other errors, the result begins with twice the interval of
+        the source and doubles with each further failure, up to 6 hours.
         """
         longest = MAX_PAUSE.total_seconds()
         if error.retry_after is not None:

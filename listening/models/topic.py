@@ -137,9 +137,9 @@ class TopicStamp(models.Model):
     """A single row with a stamp, which changes with every SQL statement that changes topics.
 
     While the stamp is unchanged, a process can use the topics that it compiled before and need not
-    read them again. The stamp is a random UUID and not a counter: after a rollback, a counter would
-    give the same number to different topics. A transaction that changes a topic locks this row
-    until its commit, so two changes never overlap.
+    read them again. The stamp is a random UUID and not a counter. A rollback would set a counter
+    back, and the next change would get a number that a process may already have read. A transaction
+    that changes a topic locks this row until its commit, so two changes never overlap.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)

@@ -45,7 +45,7 @@ def _filtered(names: list[str]) -> QuerySet[Mention]:
 
 
 def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
-    """Return one page of mentions and one mention more.
+    """Return the mentions of one page and, if there is a next page, its first mention.
 
     The mention that was found last comes first.
     few: whether the filters select only few mentions. If so, PostgreSQL sorts the selected

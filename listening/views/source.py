@@ -150,8 +150,8 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
     """Return the template context of the list of items.
 
     refresh: the number of seconds until the page polls again. It is 2 until the first fetch has
-    ended, and 10 afterwards. It is 0 on all pages after the first and if the source is paused; then
-    the page does not poll.
+    ended, and 10 afterwards. If it is 0, the page does not poll. It is 0 if the source is paused,
+    and on every page after the first page.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
