@@ -66,10 +66,10 @@ def process_or_halve(mentions: Sequence[Mention]) -> None:
 
 
 def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> None:
-    """Update the deliveries that the mentions confirm or bounce.
+    """Update the deliveries to which the mentions refer, then record and route the mentions.
 
-    Then record and route the mentions. The number of SQL statements does not depend on the size of
-    the batch.
+    For example, a bounce or an answer refers to a delivery. The number of SQL statements does not
+    depend on the size of the batch.
     """
     # Loaded once for both functions: if an account is connected between the two calls, they must
     # still agree on who wrote a mention.
@@ -79,11 +79,12 @@ def process_batch(claimed: Sequence[Mention], hits: Hits, *, now: datetime) -> N
 
 
 def _confirm_deliveries(mentions: Sequence[Mention], speakers: _Speakers, *, now: datetime) -> None:
-    """Update the state of deliveries by bounces, by our own posts and by answers in the batch.
+    """Update the state of the deliveries to which the mentions of the batch refer.
 
-    Each of these updates runs in its own transaction, because it locks deliveries, and a
-    transaction must lock cases before deliveries. All updates are idempotent, because a batch may
-    be claimed again, or by two workers.
+    A bounce shows that a delivery bounced. Our own post, or an answer to it, shows that the
+    delivery was sent. Each of these updates locks deliveries, and the routing of the batch locks
+    cases later. In one transaction, cases must be locked before deliveries, so each update runs in
+    its own transaction. All updates are idempotent, because a batch may be claimed twice.
     """
     fresh = [mention for mention in mentions if mention.kind not in (BOUNCE, NOTICE)]
     fresh = [mention for mention in fresh if not mention.backlog]
@@ -216,8 +217,8 @@ class _Context:
         """Return whether a mention is to be recorded in the ledger.
 
         A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched,
-        or if it answers a message of ours. Three kinds are never recorded: items of the backlog,
-        bounces, and delivery notices.
+        or if it answers a message of ours. Items of the backlog, bounces and delivery notices are
+        never recorded.
         """
         if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False

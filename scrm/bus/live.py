@@ -78,7 +78,8 @@ def token(topics: Iterable[str]) -> str:
 class _Line:
     """One open event stream of a browser.
 
-    While no event waits, the stream has no task. Events that arrive together are sent together.
+    The stream has a task only while events wait to be sent. All events that wait at the same time
+    are sent together.
     """
 
     __slots__ = ("_send", "sending", "topics", "waiting")

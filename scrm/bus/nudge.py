@@ -73,9 +73,9 @@ def _nudge_up_to(most: int, task: str, due: QuerySet[Any]) -> None:
 
 
 def top_up(task: str, due: QuerySet[Any], *, most: int = MAX_IN_FLIGHT) -> None:
-    """Send nudges until as many messages wait in the queue as rows are due, at most `most`.
+    """Send nudges until the queue contains one message for each due row, but at most `most`.
 
-    The messages contain no row. Each run of the task claims a row itself.
+    The messages do not say which row is due. Each run of the task claims a due row itself.
     """
     wanted = due.order_by()[:most].count()
     missing = wanted - _waiting(task) if wanted else 0

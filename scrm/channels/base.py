@@ -46,7 +46,7 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The data of one of our accounts that a channel gets, independent of the database.
+    """The data of one of our accounts, as a channel gets them. They contain no Django model.
 
     network: the name of the network, for example "sandbox.microblog". Network and key together
     identify a profile.
@@ -125,9 +125,9 @@ class Item:
     never sort items by this time alone.
     mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
     quotes: the key of the item that this item quotes, in the same scope, or "".
-    other_address: a mail address that the sender's name contains and that is not the sender's own,
-    else "". If it is set, the item joins no conversation and no case of another person, and staff
-    are warned.
+    other_address: a mail address in the sender's name that is not the sender's own address, or "".
+    If it is set, the item never joins the conversation or the case of another person, and staff are
+    warned.
     """
 
     scope: str

@@ -23,7 +23,9 @@ from scrm.channels.text_rules import TextRules
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A kind of network. If it has no speaker, staff send texts outside scrm and record them.
+    """A kind of network, with the code for it and its limits.
+
+    speaker: None if scrm cannot send there. Then staff send texts outside scrm and record them.
 
     text: the limits of a text.
     reply_rule: says whether we may reply to an item; None if we always may.

@@ -42,7 +42,7 @@ class TextRules:
     max_length: the maximum number of units of a text; None for no limit.
     link_length: the number of units that every link counts, whatever its length; None if links
     count as they are written.
-    short_mentions: whether only "@name" counts in a mention like "@name@server".
+    short_mentions: whether a mention like "@name@server" counts as if it were only "@name".
     threads: whether a longer text can be sent as several posts, each of which answers the post
     before it.
     """
@@ -101,9 +101,9 @@ class TextRules:
     def _break(self, text: str, limit: int) -> int:
         """Return the best place to break the text so that the first part fits; 0 if there is none.
 
-        The place is the last end of a paragraph if the first part is then at least half as long as
-        possible. Otherwise the last end of a sentence is used under the same condition, or else the
-        last space.
+        The longest possible first part ends at the last space within the limit. A first part that
+        ends with a paragraph is preferred, then one that ends with a sentence. But such a part is
+        used only if it is at least half as long as the longest possible part.
         """
         spaces = list(_SPACES.finditer(text[: limit * _MOST_PER_UNIT]))
         fitting = bisect_right(spaces, limit, key=lambda space: self.count(text[: space.start()]))

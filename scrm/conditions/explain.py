@@ -26,7 +26,8 @@ MAX_SHOWN = 60
 def _requirement(leaf: Leaf, *, quotes: bool = False) -> str:
     """Return what a leaf requires, without the leaf's label, for example "at least 10,000".
 
-    quotes: whether choices and members of sets are put in quotation marks too. Text always is.
+    The value of a text field is always put in quotation marks.
+    quotes: whether the values of all other fields except numbers are put in quotation marks too.
     """
     value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
@@ -134,8 +135,9 @@ class Explanation:
     """The reason why a condition is met or not.
 
     holds: whether the condition is met.
-    leaves: the leaves that decided, in order. If the condition is not met, the first leaf is the
-      reason to show: it was not met, or it was met inside a `none` group.
+    leaves: the leaves because of which the condition is met or not, in order. If the condition is
+      not met, pages show the first leaf as the reason: it was not met, or it was met inside a
+      `none` group.
     sentence: how the facts compare with these leaves.
     """
 

@@ -113,7 +113,7 @@ def _equals(value: str) -> Callable[[Any], bool]:
 def _contains(value: str) -> Callable[[Any], bool]:
     """Match `value` at the start of a word.
 
-    In scripts that do not separate words, match `value` anywhere.
+    In writing systems without spaces between words, match `value` anywhere.
     """
     search = beginning(value).search
     return lambda fact: search(fold(fact)) is not None

@@ -1,8 +1,9 @@
 """Append-only tables. Triggers protect them, so that raw SQL cannot change them either.
 
-See guarantee G17 in docs/guarantees.md. Only a transaction that has set `scrm.erasing` to `on` may
-change rows, as the erasure and retention jobs do. Even then, only certain columns may be changed,
-and no row may be deleted.
+See guarantee G17 in docs/guarantees.md. No row may be deleted. `append_only` protects all columns
+of a table, and `frozen` protects the given columns. During an erasure, the columns that are given
+to these functions may be changed. An erasure is a transaction that has set `scrm.erasing` to `on`;
+scrm itself has no such transaction yet.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ def append_only(*blankable: str, emptied: tuple[str, ...] = ()) -> list[pgtrigge
 def frozen(*columns: str, unless: str = "FALSE", never: str = "FALSE") -> list[pgtrigger.Trigger]:
     """Return triggers that refuse every DELETE, and every change of these columns.
 
-    The columns may be changed during an erasure, and where the SQL condition `unless` is true.
+    The columns may be changed during an erasure. All other columns may always be changed.
 
-    never: an SQL condition. Where it is true, every UPDATE is refused, even during an erasure.
+    unless: an SQL condition. If it is true for a row, the columns of this row may be changed too.
+    never: an SQL condition. If it is true for a row, every UPDATE of this row is refused, even
+    during an erasure.
     """
     changed = " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in columns)
     return [

@@ -19,7 +19,7 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
 
     If the query has to wait for another transaction, conditions on the row's own columns are
     checked again after the wait. Do not join other tables: if the other transaction changes the
-    foreign key during the wait, the row no longer fits the join and is left out of the result.
+    foreign key of a row during the wait, PostgreSQL leaves this row out of the result.
     """
     # NO KEY, because a plain FOR UPDATE would also block inserting rows that refer to these rows.
     return rows.select_for_update(no_key=True, of=("self",)).order_by("pk")

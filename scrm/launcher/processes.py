@@ -29,7 +29,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 class Identity:
     """The system user and group of a child process.
 
-    passes: whether the child may read files and directories that its user may not read otherwise.
+    passes: whether the child gets the right to read all files and directories, even those that its
+    user has no permission to read.
     """
 
     uid: int
@@ -104,9 +105,9 @@ def _become(identity: Identity) -> None:
 
 
 def _keep(capability: int) -> bool:
-    """Drop all capabilities except the given one; the program that is executed next keeps that one.
+    """Drop all capabilities of this process except `capability`; return whether this succeeded.
 
-    Returns whether this succeeded.
+    The program that this process executes next keeps `capability` too.
     """
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)

@@ -249,7 +249,7 @@ def ignore_signals() -> None:
 class Interrupt:
     """A signal handler that raises KeyboardInterrupt.
 
-    A signal that follows the last one within IGNORE_SECONDS is ignored.
+    For IGNORE_SECONDS after it has raised the exception, further signals are ignored.
     """
 
     def __init__(self) -> None:

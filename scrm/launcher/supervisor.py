@@ -114,7 +114,10 @@ class Process:
 
 
 class Supervisor:
-    """Keeps the processes, and the PostgreSQL and Redis that scrm started, running until `stop`."""
+    """Keeps processes and servers running until `stop` is called.
+
+    The servers are the PostgreSQL and the Redis that scrm has started itself, if any.
+    """
 
     def __init__(
         self,
@@ -187,8 +190,8 @@ class Supervisor:
     def _answers(self) -> bool:
         """Request /readyz and return whether the web server is ready.
 
-        A request is made at most four times a second. If the start takes long, the response is
-        printed.
+        A request is made at most four times a second; between requests, the result is False. While
+        the start takes long, this prints the response from time to time.
         """
         now = time.monotonic()
         if now - self.asked < 0.25:

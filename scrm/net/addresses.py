@@ -183,8 +183,8 @@ def _a_labels(name: str) -> str:
 def domain_to_unicode(name: str) -> str:
     """Return a domain name in Unicode, for display.
 
-    A label stays encoded if it is no valid A-label. It also stays encoded if its scripts are mixed
-    so that the label could look like another name.
+    A label stays encoded if it is no valid A-label. It also stays encoded if it mixes writing
+    systems, for example Latin and Cyrillic, because it could look like another name.
     """
     return ".".join(_readable_label(label) for label in name.split("."))
 
@@ -200,6 +200,9 @@ def _readable_label(label: str) -> str:
 
 
 def _is_one_script(label: str) -> bool:
-    """Return whether a label uses one script, or scripts that one language writes together."""
+    """Return whether a label uses only one writing system, for example Latin or Cyrillic.
+
+    Writing systems that one language uses together, as Japanese does, count as one.
+    """
     scripts = {unicodedata.name(sign, "?").split()[0] for sign in label if sign.isalpha()}
     return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)

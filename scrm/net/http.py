@@ -50,8 +50,8 @@ _PERMANENT = {301, 308}
 class Response:
     """One answer, completely read.
 
-    url: its address after all redirects. moved_to: the address to use from now on, which was
-    reached by permanent redirects only, or "".
+    url: the address after all redirects. moved_to: the new permanent address, which later requests
+    should use; "" if there is none. A temporary redirect and all redirects after it do not count.
     headers: case-insensitive. body: decompressed.
     """
 
@@ -251,7 +251,7 @@ def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
 
 
 class _Capped(io.RawIOBase):
-    """A stream that reads a socket, until a time and up to a number of bytes."""
+    """A stream that reads from a socket, with a deadline and a maximum number of bytes."""
 
     def __init__(self, sock: socket.socket, host: str, until: float) -> None:
         self._sock, self._host, self._until = sock, host, until

@@ -80,8 +80,8 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
 def _people(since: datetime | None) -> tuple[Step, ...]:
     """Return the steps “Invite a colleague” and “Reply to a first case”.
 
-    Rows of the sample do not count. If the database has no sample, one user is the admin who sets
-    up the workspace and does not count as a colleague.
+    Users and responses of the sample do not count. If the database has no sample, one user does not
+    count as a colleague: the admin who sets up the workspace.
     """
     newer = User.objects.filter(created_at__gt=since) if since else User.objects.all()[1:]
     responses = Response.objects.filter(created_at__gt=since) if since else Response.objects.all()

@@ -1,7 +1,7 @@
 """The figures of the map: numbers, each with a link to the page that lists the counted rows.
 
-All figures together need nine SQL queries, which does not depend on the number of rows. The figures
-of today use indexed columns.
+All figures together need nine SQL queries, whatever the number of rows. The figures of today use
+indexed columns.
 """
 
 from __future__ import annotations

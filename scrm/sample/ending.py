@@ -1,8 +1,8 @@
 """Remove the sample and start a real workspace, in which the rows that the user made are kept.
 
 The ledger refuses DELETE, so single rows cannot be removed. Instead, the rows to keep are copied,
-all tables are emptied at once, and the copies are written back. This happens only if the database
-has the marker row `Sample`, which only `load_sample` writes. See docs/decisions/0006.
+all tables are emptied by one TRUNCATE, and the copies are written back. This happens only if the
+database has the marker row `Sample`, which only `load_sample` writes. See docs/decisions/0006.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Newcomer:
 class Preview:
     """The rows that would be removed and kept, as pairs of a label and a number.
 
-    given: how many rows that belong to removed users would then belong to the admin.
+    given: the number of rows that now belong to users who would be removed. After the removal,
+    these rows would belong to the admin.
     """
 
     goes: Counts
@@ -100,8 +101,8 @@ def start_for_real(workspace: Workspace, *, by: User, newcomer: Newcomer, sessio
     The admin gets the name, email address and password of `newcomer`. Either everything is done or
     nothing.
     session: the key of the session that is kept; all other sessions are logged out.
-    Raises NotSample if the database has no sample. Raises Busy if work was in progress for several
-    seconds.
+    Raises NotSample if the database has no sample. If a worker is busy, this function tries again
+    for several seconds and then raises Busy. It also raises Busy if it cannot lock the tables.
     """
     password = make_password(newcomer.password)  # slow, so not while all tables are locked
 
@@ -159,7 +160,10 @@ def _replace(
 
 
 def _create_defaults(admin: User) -> None:
-    """Create the departments, account and rules with which every workspace begins, if missing."""
+    """Create the departments, account and rules with which every workspace begins.
+
+    What the kept rows already contain is not created again.
+    """
     departments = {department.name: department for department in Department.objects.all()}
     departments = departments or found_departments(admin)
     if not Account.objects.filter(kind="manual").exists():
@@ -191,11 +195,12 @@ def _let_nobody_in() -> None:
 
 
 def _is_busy(now: datetime) -> bool:
-    """Return whether a worker is at work and would write data of the sample afterwards.
+    """Return whether a worker is at work that would write data of the sample after the removal.
 
-    The work can be a delivery, a job, or the processing of a mention from the user's own source,
-    because mentions are matched with topics and rules of the sample. Fetches and the sandbox may
-    continue, because they notice that they have lost their claim or that their rows are gone.
+    This is the case during a delivery and during a job. It is also the case while a mention from
+    the user's own source is processed, because the topics and rules of the sample are applied to
+    it. Fetches and the sandbox may continue, because they notice that they have lost their claim or
+    that their rows are gone.
     """
     waiting = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (

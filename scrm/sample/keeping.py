@@ -1,9 +1,11 @@
 """Choose the rows to keep when the sample is removed.
 
 The user's own rows are kept, unless they need rows of the sample. Each table has a rule that says
-which of its rows are candidates. Then every row with a foreign key to a row that is not kept (a
-dropped row) is dropped too, and this is repeated until no more rows are dropped. Foreign keys to
-removed users are the exception: they are changed to the remaining admin.
+which of its rows are candidates. All other rows are dropped, which means that they are not kept.
+Then each candidate is dropped whose foreign key refers to a dropped row. This step is repeated
+until it drops no more rows. Two kinds of foreign keys do not cause a row to be dropped. Most keys
+to removed users are changed to the remaining admin (see `_passes_on`). Keys in `_LOOSE` are set to
+NULL.
 """
 
 from __future__ import annotations
@@ -188,7 +190,11 @@ def _user_keys(model: Model) -> list[ForeignKey[Any, Any]]:
 
 
 def _passes_on(key: ForeignKey[Any, Any]) -> bool:
-    """Return whether this foreign key is changed to the admin if it refers to a removed user."""
+    """Return whether this is a foreign key to a user that is changed to the remaining admin.
+
+    It is changed in all rows in which it refers to a removed user. A key with on_delete=CASCADE is
+    not changed: its rows are dropped together with the user.
+    """
     owned = key.remote_field.on_delete is not models.CASCADE
     return key.related_model is User and owned and _is_enforced(key)
 

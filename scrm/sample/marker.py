@@ -1,7 +1,7 @@
 """Find out whether this database contains the sample, and which rows belong to it.
 
-The marker is the row of the model `Sample`, which only `load_sample` writes. It stores the highest
-key that each table had then.
+The marker is the row of the model `Sample`, which only `load_sample` writes. The row stores the
+highest key of each table at the time when the sample was loaded.
 """
 
 from __future__ import annotations

@@ -210,7 +210,10 @@ def _nora_corrects_it(stage: Stage) -> None:
 
 
 def _nora_begins_a_campaign(stage: Stage) -> None:
-    """Create a campaign with both posts about the issue. It also finds posts with its hashtag."""
+    """Create a campaign with both posts about the issue.
+
+    From now on, scrm also finds posts that contain the hashtag or the link of the campaign.
+    """
     nora = stage.workspace.people["nora"]
     campaign = Campaign.objects.create(
         name="Room for everyone",

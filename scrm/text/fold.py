@@ -1,4 +1,4 @@
-"""Fold Unicode text for comparison, in any script."""
+"""Fold Unicode text for comparison, in any writing system."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ UNBROKEN = (
 
 
 def fold(text: str) -> str:
-    """Return `text` without case, accents, width and ligatures, which people ignore when comparing.
+    """Return `text` in a form for comparison.
 
-    The steps are: NFKD normalisation; removal of marks from Latin and Greek letters only (й stays
-    й); casefold; NFC normalisation, which puts Hangul together again. Dotless i becomes i. "™"
-    becomes a space, because NFKD would add "tm" to the name before it.
+    Texts that differ only in case, accents, full or half width, ligatures or invisible characters
+    have the same form. The steps are: removal of invisible characters; NFKD normalisation; removal
+    of marks from Latin and Greek letters only (й stays й); casefold; NFC normalisation, which puts
+    Hangul together again. Dotless i becomes i. "™" and "℠" become a space, because NFKD would add
+    "tm" or "sm" to the name before the sign.
     """
     if text.isascii():
         return text.lower()
@@ -70,8 +72,8 @@ def _joins(c: str) -> bool:
 def beginning(words: str, *, whole: bool = False) -> re.Pattern[str]:
     """Return a pattern that finds `words` in a folded text.
 
-    The pattern matches at the start of a word, or anywhere in scripts without word breaks. White
-    space of any kind and length is treated as equal.
+    The pattern matches at the start of a word. In writing systems without spaces between words, it
+    matches anywhere. White space of any kind and length is treated as equal.
     whole: the match must also end at the end of a word.
     """
     wanted = fold(words).split()

@@ -33,7 +33,10 @@ A chunked body may add a sixteenth of its size, for the headers of its chunks.
 
 
 class TooManyWaiting(Exception):
-    """Stops the parser. uvicorn then answers 400 and closes the connection."""
+    """Raised if too many requests of one connection wait for their answers.
+
+    The exception stops the parser. uvicorn then answers 400 and closes the connection.
+    """
 
 
 class Protocol(HttpToolsProtocol):

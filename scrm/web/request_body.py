@@ -74,7 +74,8 @@ def too_large(limit: int) -> BodyRefused:
 async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
     """Write the whole body to a file, rewind the file, and return the size of the body.
 
-    Raises BodyRefused if the body is too large or too slow, and ClientLeft.
+    Raises BodyRefused if the body is too large or arrives too slowly. Raises ClientLeft if the
+    client disconnects before the body is complete.
     """
     now = asyncio.get_running_loop().time
     size, started, is_whole = 0, now(), False

@@ -33,8 +33,8 @@ def body_limit(most: int) -> Callable[[View], View]:
 def with_files(most: int) -> int:
     """Return the limit for a form with files.
 
-    most: the maximum size of all files together, in bytes. The other fields are allowed the usual
-      maximum size of a form in addition.
+    The limit is `most` plus the usual maximum size of a form, which is for the other fields.
+    most: the maximum size of all files together, in bytes.
     """
     return most + settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 

@@ -40,8 +40,8 @@ class Returned:
 
     kind: BOUNCE if the mail was not delivered; otherwise NOTICE, for example if the mail is late.
     recipient: the address that did not get the mail; "" if the bounce does not name it.
-    ours: the parsed Message-ID of our mail; None if we did not send the mail, or if it was
-    delivered.
+    ours: the parsed Message-ID of our mail. None if the bounce names no mail of ours, or if it
+    reports that our mail was delivered.
     """
 
     kind: str
@@ -82,11 +82,14 @@ def _by_report(letter: Letter) -> Returned | None:
 def _by_signs(letter: Letter) -> Returned | None:
     """Recognise a bounce without a delivery report; return None if the mail is no bounce.
 
-    The header X-Failed-Recipients alone marks a bounce. Otherwise, two of these three signs are
-    needed: the sender is a mail server, the subject contains words of failure, and the return path
-    is empty. A subject about a delay counts only if the sender is a mail server. The bounce must
-    also name one of our mails, unless it has X-Failed-Recipients, or both a mail server as its
-    sender and an empty return path.
+    The mail is a bounce in each of these cases:
+
+    - It has the header X-Failed-Recipients.
+    - Its sender is a mail server, and its return path is empty.
+    - Its sender is a mail server, its subject reports a failure or a delay, and it names one of our
+      mails.
+    - Its return path is empty, its subject reports a failure but no delay, and it names one of our
+      mails.
     """
     sender = letter.sender.address if letter.sender else ""
     daemon = bool(_DAEMONS.match(sender))
@@ -143,8 +146,9 @@ def is_automatic(letter: Letter) -> bool:
 
     Some mails have headers of an automatic answer although staff must read them. Mails from a web
     form or an order system do not count as automatic answers, because they answer no other mail.
-    Mails that a person sent through a mailing list, or with a header that asks for no automatic
-    answers, do not count either.
+    Mails that a person sent through a mailing list do not count either. The header
+    X-Auto-Response-Suppress, which asks the recipient to send no automatic answer, counts only if
+    the subject also reports an absence.
     """
     submitted = letter.header("auto-submitted").lower().partition(";")[0].strip()
     if (
@@ -172,7 +176,7 @@ def _precedence(letter: Letter) -> str:
 def _by_list(letter: Letter) -> bool:
     """Return whether the mail came through a mailing list.
 
-    Mailing lists add `Precedence: bulk` to all mails, so this header says nothing about such a
-    mail.
+    Mailing lists add the header `Precedence: bulk` to all mails. So in a mail from a mailing list,
+    this header does not show that the mail is an automatic answer.
     """
     return any(name in letter.headers for name in ("list-id", "list-post", "mailing-list"))

@@ -105,10 +105,11 @@ def _isolated(found: Item, letter: Letter, other: str) -> Item:
 def _sender(letter: Letter, own: str) -> Person | None:
     """Return the author of a mail; None if the mail states none.
 
-    Usually the author is the sender. Web forms and our own mailing lists send mails from their own
-    address or from ours, and name the author in the header Reply-To or X-Original-From. For any
-    other sender these headers are ignored, because otherwise our answers could go to the wrong
-    person.
+    Usually the author is the sender. But a web form sends mails from our address or from a no-reply
+    address, and a mailing list sends mails from its own address. In mails from a web form or from a
+    mailing list of our own domain, the header Reply-To or X-Original-From names the author. If
+    there is another sender, these headers are ignored, because otherwise our answers could go to
+    the wrong person.
     """
     sender, asked = letter.sender, letter.original or letter.reply_to
     if sender is None or asked is None:
@@ -151,7 +152,8 @@ def _answered_id(letter: Letter) -> str:
 def _when(written: datetime | None, came: datetime | None) -> datetime | None:
     """Return the time at which a mail was written, or else the time of its arrival.
 
-    The first time is used if it is at most seven days before and at most one day after the arrival.
+    The time `written` is returned if it is at most seven days before and at most one day after the
+    arrival, or if the time of the arrival is not known.
     written: the time that the mail states. came: the time at which the mailbox received the mail.
     """
     if came is None or (written and came - _EARLY <= written <= came + _LATE):

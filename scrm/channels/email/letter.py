@@ -132,8 +132,8 @@ def _ids(own: str, outgoing: Outgoing) -> bytes:
 def _shortened(chain: Sequence[str]) -> Sequence[str]:
     """Return the Message-IDs for the header References, at most MAX_REFERENCES.
 
-    The first Message-ID is kept because it names the thread. The other Message-IDs are the last
-    ones.
+    If the chain is too long, Message-IDs after the first are left out. The first Message-ID is
+    kept, because it names the thread. The last Message-IDs of the chain follow it.
     """
     if len(chain) <= MAX_REFERENCES:
         return chain

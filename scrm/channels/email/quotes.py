@@ -96,7 +96,10 @@ def _is_head(lines: list[str], index: int) -> bool:
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
-    """Mark lines like “On Monday, Jo wrote:” above a quotation as not new, by changing `own`."""
+    """Set `own` to False for lines like “On Monday, Jo wrote:” above a quotation.
+
+    own: for each line, whether the line belongs to the new text of the mail.
+    """
     for index, is_own in enumerate(own):
         if is_own or index == 0:
             continue

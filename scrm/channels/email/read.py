@@ -1,6 +1,6 @@
 """Parse the bytes of a mail, in any charset and with any nesting of its parts.
 
-A mail that is damaged or made to harm the parser raises Unreadable.
+`read` raises Unreadable if a mail is damaged, or if somebody made it to harm the parser.
 """
 
 from __future__ import annotations

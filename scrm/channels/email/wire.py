@@ -139,7 +139,7 @@ class Mailbox(BaseMailBox):
 
 @contextmanager
 def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iterator[Mailbox]:
-    """Log in to a mailbox, and open the folder read-only if there is one."""
+    """Log in to a mailbox. If `folder` is not "", open this folder read-only."""
     where = server(credentials, "imap")
     with _imap_errors(where):
         box = Mailbox(where, until)
@@ -244,8 +244,8 @@ class Smtp(smtplib.SMTP):
     def _log_in(self) -> None:
         """Log in by the method PLAIN, or let smtplib choose the method if PLAIN is not offered.
 
-        Only one method is tried if PLAIN is offered, because servers count and delay failed
-        attempts.
+        If PLAIN fails, no other method is tried, because servers count failed attempts and delay
+        further ones.
         """
         user, password = self.server.user, self.server.password
         if "PLAIN" not in self.esmtp_features["auth"].upper().split():

@@ -27,7 +27,10 @@ _ROOT = Path(__file__).parents[3]
 
 
 class _Child:
-    """The child process, its pipes, and the lock with which one thread at a time uses them."""
+    """The child process, its pipes, and a lock.
+
+    A thread holds the lock while it uses the pipes, so only one thread uses them at a time.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -252,7 +252,8 @@ def _answer(request: dict[str, Any], body: bytes) -> bytes:
 def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
     """Answer requests until the parent process closes the pipe.
 
-    If a request uses more seconds of CPU than it allows, the kernel kills this process.
+    Each request says in "seconds" how much CPU time it may use. If it uses more, the kernel kills
+    this process.
     """
     # Set before the first request, so that no feed can fill the memory or leave a core dump.
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -1,9 +1,10 @@
 """Read the posts of our blog and its comments, including comments that wait for moderation.
 
-Comments are read from the newest back to the newest comment of the last fetch. Consecutive pages of
-results overlap, so that no comment is missed if another comment is deleted during the fetch. If
-there are too many pages, the next fetch reads the rest. Every fetch reads the newest hundred
-comments again. Thus a comment is also found after an editor has moved it out of the spam.
+Comments are read newest first, until the comments are reached that the last fetch has read.
+Consecutive pages of results overlap, so that no comment is missed if another comment is deleted
+during the fetch. If there are too many pages, the next fetch reads the rest. Every fetch reads the
+newest hundred comments again. Thus a comment is also found after an editor has moved it out of the
+spam.
 """
 
 from __future__ import annotations
@@ -123,12 +124,13 @@ def _modified(row: Row) -> str:
 def _sweep(
     page_at: Callable[[int], list[Row]], cursor: Json, mark: Callable[[Row], Any], size: int
 ) -> tuple[list[Row], dict[str, Any]]:
-    """Return the rows from the newest back to `cursor["floor"]`, and the next cursor.
+    """Read rows, newest first, until `cursor["floor"]` is reached; return them and the next cursor.
 
-    The floor is the mark of the newest row of the last complete fetch. After `PAGES` pages the
-    function stops, and the next fetch continues at `cursor["offset"]`. If rows are added in the
-    meantime, some rows are read twice. If rows are deleted in the meantime, no row is missed,
-    because the pages overlap.
+    The floor is the mark of the newest row of the last complete sweep, so older rows are already
+    known. After `PAGES` further pages the function stops, and the next fetch reads the first page
+    and continues at `cursor["offset"]`. If rows are added in the meantime, some rows are read
+    twice. If up to `OVERLAP` rows are deleted between two pages, no row is missed, because the
+    pages overlap.
     page_at: returns the page of rows that begins at an offset.
     mark: returns the value by which rows are ordered.
     size: the number of rows of a full page.

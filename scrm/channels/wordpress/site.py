@@ -295,7 +295,7 @@ def _schemes(address: str) -> list[str]:
 
 
 def _linked_api(response: http.Response) -> str:
-    """Return the API's address to which the page links; "" if there is none.
+    """Return the address of the API from the link on the page; "" if there is no such link.
 
     The link is in the HTTP header Link or in a `<link>` tag. It counts only if its scheme and host
     are those of the page.

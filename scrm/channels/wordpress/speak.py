@@ -132,8 +132,7 @@ def _find_post(site: Site, outgoing: Outgoing) -> dict[str, Any] | None:
 def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
     """Publish an answer to a post, or to a comment that readers can see.
 
-    Raises ChannelError if readers cannot see the comment, because they would not understand our
-    answer.
+    Raises ChannelError if readers cannot see that comment, because nobody would see our answer.
     """
     number, post = comment_number(outgoing.in_reply_to), 0
     if number is None:
@@ -152,7 +151,8 @@ def _answer(site: Site, network: str, outgoing: Outgoing) -> Receipt:
 def _open_comment(site: Site, number: int) -> int:
     """Return the number of the post to which a comment belongs.
 
-    Raises ChannelError if readers cannot see the comment, so that it cannot be answered.
+    Raises ChannelError if readers cannot see the comment, because then nobody would see an answer
+    to it.
     """
     answer = site.get(f"comments/{number}", context="edit", _fields="id,status,post")
     if answer.status == 404:

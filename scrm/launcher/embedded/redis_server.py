@@ -21,8 +21,8 @@ REDIS_PORTS = range(20_000, 32_000)  # below the ports that the system uses for 
 class Redis(Server):
     """Redis on a loopback port, with a password.
 
-    Its data are only in memory, because no work is lost without them. The port stays the same after
-    stop() and start(), so that clients can reconnect.
+    Redis keeps its data only in memory: scrm loses no work if the data are lost. The port stays the
+    same after stop() and start(), so that clients can reconnect.
     """
 
     program = "redis-server"

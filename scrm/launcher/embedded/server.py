@@ -1,4 +1,7 @@
-"""Start and stop a server process of our own; it has its own data and, as root, its own user."""
+"""Start and stop a server process of our own, which has its own data directory.
+
+If root starts scrm, the server process runs as another system user.
+"""
 
 from __future__ import annotations
 
@@ -147,8 +150,10 @@ def locked(path: Path) -> Iterator[None]:
 def runner(data: Path) -> processes.Identity | None:
     """Return the system user of the server process, or None to use the current user.
 
-    Only root starts a server as another user, because PostgreSQL refuses to run as root. This user
-    is the owner of the data directory, if that is not root, or else a special system user.
+    Only root starts a server as another user, because PostgreSQL refuses to run as root. That user
+    is the owner of the data directory. If the directory does not exist or belongs to root, a
+    special system user is used.
+    Raises ServiceError if the current user is not root and the directory belongs to another user.
     """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
