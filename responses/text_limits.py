@@ -59,3 +59,9 @@ class Measure:
 def measure(text: str, account: Account) -> Measure:
     rules = rules_of(account)
     return Measure(account, rules.count(text), rules.max_length, len(rules.split(text)))
+
+
+def thread_of(text: str, account: Account) -> tuple[str, ...]:
+    """Return the posts into which a text is split; empty if the text needs only one post."""
+    parts = rules_of(account).split(text)
+    return parts if len(parts) > 1 else ()

@@ -24,7 +24,7 @@ from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
 from responses.models import Response
-from responses.text_limits import Measure, measure, rules_of
+from responses.text_limits import Measure, measure, rules_of, thread_of
 from routing.models import Case, Decision, Issue
 from scrm.web.params import number
 
@@ -260,7 +260,7 @@ class StatementForm(Composing, ThreadField, Later):
 
     def _preview(self, account: Account, title: str, text: str) -> Preview:
         as_thread = "as_thread" in self.fields and bool(self["as_thread"].value())
-        posts = rules_of(account).split(text) if as_thread else ()
+        posts = thread_of(text, account) if as_thread else ()
         shown = title if titled(account) else ""
         return Preview(account, shown, posts or (text,), measure(text, account))
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
 from responses.models.delivery_state import UNSETTLED, DeliveryAction, DeliveryState
 from responses.models.response import Response, seen_by
-from responses.text_limits import rules_of
+from responses.text_limits import thread_of
 from scrm.bus.live import publish
 from scrm.bus.nudge import nudge
 from scrm.channels.base import Outgoing, Receipt
@@ -252,16 +252,8 @@ class Delivery(models.Model):
             thread_key=self.conversation.thread_key if self.conversation else "",
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered and same_network else "",
-            parts=self._parts,
+            parts=thread_of(self.words, self.account) if self.response.as_thread else (),
         )
-
-    @property
-    def _parts(self) -> tuple[str, ...]:
-        """The posts of a thread, if the text is sent as a thread; otherwise empty."""
-        if not self.response.as_thread:
-            return ()
-        parts = rules_of(self.account).split(self.words)
-        return parts if len(parts) > 1 else ()
 
     @property
     def parcel(self) -> Outgoing:
