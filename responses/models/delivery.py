@@ -297,12 +297,9 @@ class Delivery(models.Model):
             return f"It may or may not have been {verb}."
         if not self.is_change:
             return "It was not sent."
-        message = "The change failed."
-        return (
-            message
-            if self.attempts < 2
-            else "The last attempt failed. An earlier attempt may have succeeded."
-        )
+        if self.attempts < 2:
+            return "The change failed."
+        return "The last attempt failed. An earlier attempt may have succeeded."
 
     @property
     def went_wrong(self) -> bool:
