@@ -52,7 +52,7 @@ class Results:
         return visible.filter(campaign_link__campaign=self.campaign)
 
     @property
-    def sendings(self) -> QuerySet[Delivery]:
+    def deliveries(self) -> QuerySet[Delivery]:
         """The sent deliveries. A text that bounced and was sent again counts once."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
@@ -133,7 +133,7 @@ class Results:
         return found.order_by("-pk")
 
 
-def _sendings(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
+def _deliveries(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
     if asked.outcome == SILENT:
         rows = rows.filter(silent_at__isnull=False)
     return rows.filter(account=asked.account) if asked.account else rows
@@ -152,10 +152,10 @@ def _answers(rows: QuerySet[Any], asked: Asked) -> QuerySet[Any]:
 
 FilterRows = Callable[[QuerySet[Any], Asked], QuerySet[Any]]
 KINDS: dict[str, tuple[Any, Callable[[Results], QuerySet[Any]], FilterRows | None]] = {
-    "sendings": (
+    "deliveries": (
         _("Deliveries"),
-        lambda results: results.sendings.select_related("response", "account"),
-        _sendings,
+        lambda results: results.deliveries.select_related("response", "account"),
+        _deliveries,
     ),
     "answers": (_("Answers"), lambda results: results.answers, _answers),
     "mentions": (_("Mentions"), lambda results: results.mentions, None),
@@ -180,7 +180,7 @@ class Row:
 
     who: Any
     key: str
-    sendings: int
+    deliveries: int
     silent: int
     answers: int
     outcomes: list[tuple[str, str, int]]
@@ -191,7 +191,7 @@ def by_channel(results: Results) -> list[Row]:
 
     This takes three queries.
     """
-    sent = results.sendings.order_by().values("account")
+    sent = results.deliveries.order_by().values("account")
     counted = sent.annotate(n=Count("pk"), quiet=Count("pk", filter=Q(silent_at__isnull=False)))
     figures = {row["account"]: (row["n"], row["quiet"]) for row in counted}
     answers: Any = results.answers.values("delivery__account").annotate(**_COUNTS)
@@ -201,7 +201,7 @@ def by_channel(results: Results) -> list[Row]:
         Row(account, f"account={pk}", *figures.get(pk, (0, 0)), *_figures(found.get(pk, {})))
         for pk, account in accounts.items()
     ]
-    return sorted(rows, key=lambda row: (-row.answers, -row.sendings, str(row.who)))
+    return sorted(rows, key=lambda row: (-row.answers, -row.deliveries, str(row.who)))
 
 
 def by_person(results: Results) -> list[Row]:

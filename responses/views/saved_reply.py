@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from crm.access import StaffRequest, worker_only
+from crm.access import StaffRequest, worker_only, works
 from crm.models import Department, User
 from responses.forms import SavedReplyForm
 from responses.models import SavedReply
@@ -16,11 +16,18 @@ from responses.models import SavedReply
 
 @require_safe
 def saved_replies(request: StaffRequest) -> HttpResponse:
-    """List the saved replies that the user's departments may use."""
+    """List the saved replies that the user's departments may use.
+
+    The name of a reply links to its form only if the user may change it.
+    """
     mine = Department.objects.visible_to(request.user)
     rows = SavedReply.objects.filter(Q(department=None) | Q(department__in=mine))
-    shown = rows.select_related("department", "owner")
-    return render(request, "responses/saved_replies.html", {"replies": shown})
+    context = {
+        "replies": rows.select_related("department", "owner"),
+        "changeable": {*rows.filter(_changeable_by(request.user)).values_list("pk", flat=True)},
+        "works": works(request.user),
+    }
+    return render(request, "responses/saved_replies.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,14 +45,15 @@ def saved_reply(request: StaffRequest, pk: int) -> HttpResponse:
     Its owner, the team leads of its department, supervisors and admins may do so.
     """
     row = get_object_or_404(SavedReply.objects.select_related("department"), pk=pk)
-    if not _may_change(row, request.user):
+    if not SavedReply.objects.filter(_changeable_by(request.user), pk=pk).exists():
         raise PermissionDenied
     return _save(request, SavedReplyForm(request.POST or None, instance=row, user=request.user))
 
 
-def _may_change(row: SavedReply, user: User) -> bool:
-    leads = row.department is not None and row.department.is_led_by(user)
-    return user.sees_everything or row.owner_id == user.pk or leads
+def _changeable_by(user: User) -> Q:
+    if user.sees_everything:
+        return Q()
+    return Q(owner=user) | Q(department__in=Department.objects.led_by(user))
 
 
 def _save(request: StaffRequest, form: SavedReplyForm) -> HttpResponse:

@@ -74,7 +74,7 @@ def edges(user: User, *, now: datetime) -> Edges:
         "micro": [_responses("micro", responses["micro"], now)],
         "macro": [_responses("macro", responses["macro"], now)],
         "rules": [_responses("released", responses["released"], now), _to_approve(held, now)],
-        "publish": [_sendings(check, now), _troubles(now)],
+        "publish": [_delivery_problems(check, now), _troubles(now)],
         "feedback": [_items("answers", heard["answers"])],
     }
     found["match"].append(_unrouted(now))
@@ -242,7 +242,7 @@ def _to_approve(counts: dict[str, Any], now: datetime) -> Figure:
     return Figure("held", counts["n"], _("to approve"), _page("responses:approvals"), "now", age)
 
 
-def _sendings(counts: dict[str, Any], now: datetime) -> Figure:
+def _delivery_problems(counts: dict[str, Any], now: datetime) -> Figure:
     age, page = ago(counts["since"], now), _page("responses:delivery_problems")
     label = ngettext("delivery problem", "delivery problems", counts["n"])
     return Figure("check", counts["n"], label, page, "bad", age)

@@ -102,9 +102,9 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     hand.press("Control+Enter", hand.button("Publish to everyone"))
     expect(hand.said).to_contain_text("is scheduled for")
 
-    sendings = list(Delivery.objects.all())
-    assert [each.send_after for each in sendings] == [tomorrow, tomorrow]
-    for each in sendings:
+    deliveries = list(Delivery.objects.all())
+    assert [each.send_after for each in deliveries] == [tomorrow, tomorrow]
+    for each in deliveries:
         nudged_again(site, each)
     assert [*ours(), *ours(BLOG)] == []
     hand.go(page.locator(".nav a", has_text="Calendar"))
@@ -115,7 +115,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     expect(page.locator("td", has=entry).locator(".date")).to_contain_text(f"{tomorrow.day}")
     hand.go(entry)
     expect(page.locator("main .said-text").nth(1)).to_contain_text(LONG)
-    for each in sendings:
+    for each in deliveries:
         leaves(each)
     assert (ours(), ours(BLOG)) == ([SHORT], [LONG])
 

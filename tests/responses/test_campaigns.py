@@ -324,7 +324,7 @@ def test_every_figure_is_the_number_of_rows_behind_it(
 
     figures = {kind: n for kind, _label, n in page.context["figures"]}
     assert figures == {
-        "sendings": 1, "answers": 3, "mentions": 1, "people": 2, "contacts": 1, "cases": 2,
+        "deliveries": 1, "answers": 3, "mentions": 1, "people": 2, "contacts": 1, "cases": 2,
     }  # fmt: skip
     assert {kind: count(f"kind={kind}") for kind in figures} == figures
     for row in (*page.context["channels"], *page.context["people"]):
@@ -332,7 +332,7 @@ def test_every_figure_is_the_number_of_rows_behind_it(
         for outcome, _word, n in row.outcomes:
             assert count(f"kind=answers&{row.key}&outcome={outcome}") == n
     (channel,) = page.context["channels"]
-    assert count(f"kind=sendings&{channel.key}&outcome=silent") == channel.silent == 1
+    assert count(f"kind=deliveries&{channel.key}&outcome=silent") == channel.silent == 1
     assert [(str(row.who), row.answers) for row in page.context["people"]] == [
         ("Ron Calder", 2),
         ("Omar", 1),
@@ -424,7 +424,7 @@ def test_two_channels_are_told_apart(
         interaction=said.interaction, uuid=uuid.uuid4(),
     )  # fmt: skip
     rows = by_channel(Results(running, lead))
-    assert [(str(row.who), row.sendings, row.answers) for row in rows] == [
+    assert [(str(row.who), row.deliveries, row.answers) for row in rows] == [
         ("@SkywardAir", 1, 1),
         ("Blog", 1, 0),
     ]

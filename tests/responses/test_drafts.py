@@ -206,9 +206,29 @@ def test_others_may_use_a_saved_reply_but_not_change_it(
     as_: As, agent: User, teammate: User, supervisor: User
 ) -> None:
     row = SavedReply.objects.create(name="Hi", text="Hi", owner=agent)
-    assert "Hi" in as_(teammate).get("/saved-replies/").content.decode()
-    assert as_(teammate).get(row.get_absolute_url()).status_code == 403
-    assert as_(supervisor).get(row.get_absolute_url()).status_code == 200
+    link = f'href="{row.get_absolute_url()}"'
+    for user, may_change in ((teammate, False), (agent, True), (supervisor, True)):
+        page = as_(user).get("/saved-replies/").content.decode()
+        assert "Hi" in page
+        assert (link in page) is may_change
+        status = as_(user).get(row.get_absolute_url()).status_code
+        assert status == (200 if may_change else 403)
+
+
+def test_a_lead_may_change_the_saved_replies_of_the_department(
+    as_: As, agent: User, lead: User, teammate: User, service: Department
+) -> None:
+    row = SavedReply.objects.create(name="Hi", text="Hi", owner=agent, department=service)
+    link = f'href="{row.get_absolute_url()}"'
+    assert link in as_(lead).get("/saved-replies/").content.decode()
+    assert as_(lead).get(row.get_absolute_url()).status_code == 200
+    assert link not in as_(teammate).get("/saved-replies/").content.decode()
+
+
+def test_readers_are_offered_no_new_saved_reply(as_: As, agent: User, reader: User) -> None:
+    new = 'href="/saved-replies/new/"'
+    assert new in as_(agent).get("/saved-replies/").content.decode()
+    assert new not in as_(reader).get("/saved-replies/").content.decode()
 
 
 @given(st.text(), st.sampled_from(VARIABLES), st.text())

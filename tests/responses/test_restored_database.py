@@ -39,7 +39,7 @@ from tests.responses.network import Network
 pytestmark = pytest.mark.django_db(transaction=True)
 As = Callable[[User], Client]
 Many = Callable[..., list[Response]]
-SENDINGS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
+DELIVERY_PROBLEMS, RELEASE = "/delivery-problems/", "/delivery-problems/release/"
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +205,7 @@ def test_the_tick_holds_everything_once_and_rings_who_may_release(
         pipeline.tick()
     pause = Pause.objects.get()
     assert (pause.kind, pause.by, pause.why) == ("restored", None, Pause.Evidence.MOVED)
-    rung = Notice.objects.filter(kind=Notice.Kind.HELD, url=SENDINGS)
+    rung = Notice.objects.filter(kind=Notice.Kind.HELD, url=DELIVERY_PROBLEMS)
     assert {each.user for each in rung} == {supervisor, admin}
     assert rung.count() == 2
 
@@ -390,7 +390,7 @@ def test_the_page_counts_the_unknown_of_this_hold_alone(
             answer_many(1)
             restore()
             pipeline.tick()
-            page = as_(supervisor).get(SENDINGS)
+            page = as_(supervisor).get(DELIVERY_PROBLEMS)
             assert page.context["unknown_n"] == 1
             restored_database.release(by=supervisor, now=timezone.now())
 
@@ -405,7 +405,7 @@ def test_what_no_network_can_tell_is_for_a_human_to_decide(
         restore()
         pipeline.tick()
         settle_all()
-        page = as_(supervisor).get(SENDINGS).content.decode()
+        page = as_(supervisor).get(DELIVERY_PROBLEMS).content.decode()
         assert "The original may have already sent this" in page
         assert "1 delivery may have been sent by the original" in page
         release(as_(supervisor))
@@ -424,13 +424,13 @@ def test_the_page_says_why_and_shows_what_would_leave(
     later(Delivery.objects.get())
     restore()
     pipeline.tick()
-    page = as_(supervisor).get(SENDINGS).content.decode()
+    page = as_(supervisor).get(DELIVERY_PROBLEMS).content.decode()
     assert str(Pause.Evidence.MOVED.label) in page
     assert "We are so sorry." in page
     assert "1 text is waiting" in page
     theirs = as_(agent).get("/contacts/").content.decode()
     assert "This database may be a copy of another. Nothing is sent" in theirs
-    assert "Resume sending" not in as_(agent).get(SENDINGS).content.decode()
+    assert "Resume sending" not in as_(agent).get(DELIVERY_PROBLEMS).content.decode()
 
 
 def test_without_a_look_at_it_nothing_is_released(
@@ -455,7 +455,7 @@ def test_a_form_told_off_shows_the_whole_page(
         answer_many(1)
         restore()
         pipeline.tick()
-        page = as_(supervisor).post(f"{SENDINGS}{verb}/", {"to": "paused"})
+        page = as_(supervisor).post(f"{DELIVERY_PROBLEMS}{verb}/", {"to": "paused"})
     assert page.status_code == 422
     assert [row["delivery"].state for row in page.context["rows"]] == ["unknown"]
 
@@ -470,7 +470,7 @@ def test_reasons_are_translated_when_they_are_shown(supervisor: User, as_: As) -
     }
     said = translation._trans.gettext  # type: ignore[attr-defined]
     with patch.object(translation._trans, "gettext", lambda text: words.get(text, said(text))):  # type: ignore[attr-defined]
-        assert "Umgezogen." in as_(supervisor).get(SENDINGS).content.decode()
+        assert "Umgezogen." in as_(supervisor).get(DELIVERY_PROBLEMS).content.decode()
         assert "Angehalten." in as_(supervisor).get("/notices/").content.decode()
 
 
@@ -562,7 +562,7 @@ def test_what_is_cancelled_before_the_release_never_leaves(
     restore()
     pipeline.tick()
     answer = as_(supervisor).post(f"/responses/{first.pk}/cancel/", {"back": "delivery_problems"})
-    assert answer.url == SENDINGS
+    assert answer.url == DELIVERY_PROBLEMS
     Delivery.objects.filter(state="queued").update(send_after=timezone.now())
     release(as_(supervisor))
     settle_all()
@@ -579,7 +579,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
     Pause.objects.begin(by=supervisor, why="A storm.")
     restore()
     pipeline.tick()
-    page = as_(supervisor).get(SENDINGS).content.decode()
+    page = as_(supervisor).get(DELIVERY_PROBLEMS).content.decode()
     assert "A storm." in page
     assert str(Pause.Evidence.MOVED.label) in page
     Pause.objects.end(by=supervisor)
