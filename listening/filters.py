@@ -18,9 +18,9 @@ from scrm.web.params import midnight
 
 ITEMS = {
     "today": _("found today"),
-    "kept": _("recorded"),
+    "kept": _("recorded in the CRM"),
     "unmatched": _("no topic matched"),
-    "answers": _("replies to us"),
+    "answers": _("answers to us"),
     "waiting": _("waiting to be routed"),
 }
 SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}

@@ -65,9 +65,9 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     shows the conflict. The next submission replaces the stored words.
     """
 
-    any_of = TermsField(label=_("Any of these"), required=False, strip=False)
-    all_of = TermsField(label=_("All of these"), required=False, strip=False)
-    none_of = TermsField(label=_("None of these"), required=False, strip=False)
+    any_of = TermsField(label=_("Any of these terms"), required=False, strip=False)
+    all_of = TermsField(label=_("All of these terms"), required=False, strip=False)
+    none_of = TermsField(label=_("None of these terms"), required=False, strip=False)
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
@@ -92,7 +92,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not (data.get("any_of") or data.get("all_of")) and not self.errors:
-            self.add_error("any_of", _t("Enter a term here or under “All of these”."))
+            self.add_error("any_of", _t("Enter a term here or under “All of these terms”."))
         current = self.instance.current
         # The Django view has locked the topic: nobody can change it between this check and the
         # save.

@@ -110,7 +110,7 @@ def take_back(job: Job, *, by: User) -> tuple[int, int]:
     # that the first has undone it.
     job = locked(Job.objects.filter(pk=job.pk)).get()
     if job.result.get("undone"):
-        raise Stale(_("This was already undone."))
+        raise Stale(_("This action was already undone."))
     back = left = 0
     for pk, before, after in _changes(job):
         case = Case.objects.workable_by(by).filter(pk=pk).first()

@@ -23,7 +23,7 @@ def send_again(delivery: Delivery, *, by: User, now: datetime | None = None) -> 
     now = now or timezone.now()
     old = take_in_hand(delivery, now=now)
     if old.state not in {DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.BOUNCED}:
-        raise Stale("This was not attempted yet. Nothing was sent twice.")
+        raise Stale("This delivery was not attempted yet. Nothing was sent twice.")
     # The new row has its own UUID, so that a look-up on the network can tell the two texts apart.
     new = Delivery.objects.create(
         response=old.response,
@@ -80,5 +80,5 @@ def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:
     # The rows are locked in the usual order: the response and its case may change as well.
     Delivery.objects.filter(pk=delivery.pk).lock()
     if not mine.update(settled_at=now, settle_after=None):
-        raise Stale("This was already resolved. Nothing was sent twice.")
+        raise Stale("This delivery was already resolved. Nothing was sent twice.")
     return Delivery.objects.select_related("response", "account").get(pk=delivery.pk)

@@ -159,13 +159,17 @@ def _posts_to_change(response: Response, over: int | None) -> list[Delivery]:
     _lock_deliveries(response)
     posts = posts_of(response)
     if not posts:
-        raise Stale("There is nothing to change: the post was taken down or is being taken down.")
+        raise Stale("This post cannot be changed: it was taken down or is being taken down.")
     last = newest(response)
     if last.pk == over:
         return posts
     if last.state == State.HELD:
-        raise Stale("Another user corrected it meanwhile. That correction waits for approval.")
-    raise Stale("Another user corrected it meanwhile. The other version is shown next to yours.")
+        raise Stale(
+            "Another user corrected this post meanwhile. That correction waits for approval."
+        )
+    raise Stale(
+        "Another user corrected this post meanwhile. The other version is shown next to yours."
+    )
 
 
 def _lock_deliveries(statement: Response) -> None:
@@ -188,7 +192,9 @@ def _stop_what_waits(response: Response, *, why: str) -> None:
     # This is checked after the update, so that a delivery that was claimed before it is found.
     under_way = [DeliveryState.SENDING, DeliveryState.UNKNOWN]
     if publishing.filter(state__in=under_way, settled_at=None).exists():
-        raise Stale("It is being sent to another channel. Try again when that delivery has ended.")
+        raise Stale(
+            "The post is being sent to another channel. Try again when that delivery has ended."
+        )
     failed = publishing.filter(state=DeliveryState.FAILED, settled_at=None)
     update_in_order(failed, settled_at=timezone.now())
 

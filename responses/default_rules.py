@@ -85,7 +85,7 @@ RULES: dict[str, Json] = {
         },
         "verdict": "hold",
         "within": 8,
-        "reason": "The text is too long to be read. Shorten it, or a team lead must approve it.",
+        "reason": "This text is very long. Shorten it, or a team lead must approve it.",
     },
     "No posts at night": {
         "conditions": {
@@ -99,9 +99,8 @@ RULES: dict[str, Json] = {
                 },
             ]
         },
-        "verdict": "move",
-        "move_to": "after 6 in the morning",
-        "reason": "No one is here to read the answers at night. Schedule it for a later time.",
+        "verdict": "refuse",
+        "reason": "No one is here to read the answers at night. Schedule the post for after 6:00.",
     },
     "Large audience": {
         "conditions": {
@@ -118,7 +117,7 @@ RULES: dict[str, Json] = {
     "Posts by team leads": {
         "conditions": {"all": [_is("audience", "many"), _is("author_is_lead", True)]},
         "verdict": "review",
-        "reason": "Another user must review it.",
+        "reason": "Another user must review this post.",
     },
 }
 """Rule name → its fields, in the order in which they are created."""

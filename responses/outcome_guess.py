@@ -100,10 +100,10 @@ def _by_tone(tone: float) -> Proposal:
     if not tone:
         return Proposal()
     if abs(tone) < CLEAR:
-        return Proposal("neutral", f"neutral tone ({tone:+.2f})")
+        return Proposal("neutral", f"neutral tone ({tone:+.2f} on a scale from -1 to +1)")
     if tone > 0:
-        return Proposal("thanks", f"positive tone ({tone:+.2f})")
-    return Proposal("angry", f"negative tone ({tone:+.2f})")
+        return Proposal("thanks", f"positive tone ({tone:+.2f} on a scale from -1 to +1)")
+    return Proposal("angry", f"negative tone ({tone:+.2f} on a scale from -1 to +1)")
 
 
 def _matched_lists(text: str) -> dict[int, str]:

@@ -52,7 +52,7 @@ def send(response: Response, *, by: User, now: datetime | None = None) -> Respon
     now = now or timezone.now()
     mine = response.lock()
     if mine.state != State.DRAFT:
-        raise Stale("This was already sent. Nothing was sent twice.")
+        raise Stale("This text was already sent. Nothing was sent twice.")
     verdict = verdict_on(mine, now=now)
     mine.verdict = [asdict(reason) for reason in verdict.reasons]
     mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
@@ -91,7 +91,9 @@ def approve(response: Response, *, by: User, why: str = "", now: datetime | None
     if request.next_step:
         mine.end_approval_notices()
         ask_approvers(mine, now=now)
-        mine.note(f"Approved. It waits for approval by a {request.next_step}.", by=by, now=now)
+        mine.note(
+            f"Approved. The text waits for approval by a {request.next_step}.", by=by, now=now
+        )
     else:
         _release(mine, by=by, now=now)
         mine.tell_author(Notice.Kind.APPROVED, by=by, text=why or mine.quote, now=now)
@@ -132,7 +134,7 @@ def review(response: Response, *, by: User, now: datetime | None = None) -> None
     now = now or timezone.now()
     mine = Response.objects.reviewable_by(by).filter(pk=response.pk)
     if not mine.update(reviewed_by=by, reviewed_at=now):
-        raise Stale("It was already reviewed by another user, or it is your own text.")
+        raise Stale("This text was already reviewed by another user, or it is your own text.")
     response.note("Reviewed after sending.", by=by, now=now)
 
 
@@ -179,7 +181,7 @@ def _release(response: Response, *, by: User, now: datetime) -> None:
 def _lock_held(response: Response) -> Response:
     mine = response.lock()
     if mine.state != State.HELD:
-        raise Stale(f"This is no longer held: it is {mine.get_state_display().lower()}.")
+        raise Stale(f"This text is no longer held: it is {mine.get_state_display().lower()}.")
     return mine
 
 

@@ -50,7 +50,7 @@ def said_of(response: Response) -> list[Spoken]:
 
 def held_for(response: Response) -> str:
     """Return a message that names the roles that must approve a held response."""
-    return _("Held for %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
+    return _("Held for approval by %s") % _SIGNERS[tuple(request_of(response).steps) or ("lead",)]
 
 
 def _shown(response: Response, reasons: Iterable[Reason], is_preview: bool = False) -> list[Spoken]:
@@ -69,7 +69,9 @@ def _shown(response: Response, reasons: Iterable[Reason], is_preview: bool = Fal
 def _outcome_label(reason: Reason, is_preview: bool) -> str:
     if reason.verdict == "hold":
         approvers = _SIGNERS[reason.steps or ("lead",)]
-        return (_("Will be held for %s") if is_preview else _("Held for %s")) % approvers
+        return (
+            _("Will be held for approval by %s") if is_preview else _("Held for approval by %s")
+        ) % approvers
     return str(_FATES[reason.verdict])
 
 

@@ -164,7 +164,7 @@ def rewrite_and_send(
     if changed.state == "held" and not why_not(changed, by):
         release.approve(changed, by=by, why=f"Edited by {by}.")
     elif changed.state == "released":
-        edited = f"Edited by {by}. It is being sent."
+        edited = f"Edited by {by}. The text is being sent."
         changed.tell_author(Notice.Kind.APPROVED, by=by, text=edited)
     return changed
 
@@ -227,7 +227,7 @@ def _editable_version(response: Response, *, by: User) -> Response:
     if response.state in {State.DRAFT, State.HELD}:
         return response
     if not is_unsent(response):
-        raise Stale("It was already sent and cannot be changed. Write a new one instead.")
+        raise Stale("This text was already sent and cannot be changed. Write a new one instead.")
     files = list(response.attachments.all())
     failed = response.deliveries.filter(state=DeliveryState.FAILED)
     for delivery in failed.filter(settled_at=None).order_by("pk"):

@@ -126,7 +126,7 @@ CASE_VERBS = (
         name="claim",
         key="m",
         label=__("Take the case"),
-        button=lambda case: _("Take over") if case.assignee_id else _("Take it"),
+        button=lambda case: _("Take over") if case.assignee_id else _("Take case"),
         place=Place.HEAD,
         applies=lambda case, user: case.assignee_id != user.pk,
         run=lambda case, sent: case.claim(by=sent.by, seen=sent.assignee),

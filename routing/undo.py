@@ -66,7 +66,9 @@ def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
         raise Stale(_CHANGED)
     later = case.events.filter(pk__gt=transfer.pk).exclude(by=by)
     if later.exclude(kind__in=LOOKING).exists():
-        raise Stale("The new department has already worked on the case. It was not taken back.")
+        raise Stale(
+            "The new department has already worked on the case. The transfer was not undone."
+        )
     given = Notice.objects.filter(about=case.as_subject.key, kind=Notice.Kind.TRANSFERRED, by=by)
     given.filter(at__gte=transfer.at, read_at=None).delete()
     return transfer

@@ -39,7 +39,7 @@ class TimelineForm(forms.Form):
 
     by = forms.ChoiceField(label=_("Direction"), choices=SIDES, required=False)
     channel = forms.ChoiceField(label=_("Channel"), required=False)
-    kind = forms.ChoiceField(label=_("Kind"), required=False)
+    kind = forms.ChoiceField(label=_("Message type"), required=False)
     text = forms.ChoiceField(label=_("Text"), choices=TEXTS, required=False)
     since = forms.DateField(label=_("since"), required=False, widget=DATE, validators=DAY)
     until = forms.DateField(label=_("until"), required=False, widget=DATE, validators=DAY)
@@ -51,7 +51,7 @@ class TimelineForm(forms.Form):
         channels = [(channel, registry.label(channel)) for channel in sorted(options.channels)]
         set_choices(self, "channel", [("", _("all channels")), *channels])
         set_choices(
-            self, "kind", [("", _("all kinds")), *((kind, kind_label(kind)) for kind in kinds)]
+            self, "kind", [("", _("all types")), *((kind, kind_label(kind)) for kind in kinds)]
         )
         self.is_valid()  # fills cleaned_data, without the fields that are invalid
 

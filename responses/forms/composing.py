@@ -178,9 +178,9 @@ class StatementForm(Composing, ThreadField, Later):
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 8}))
     corrects = StatementChoice(
         Response.objects.none(),
-        label=_("Corrects"),
+        label=_("Earlier post to correct"),
         required=False,
-        empty_label=_("no earlier post"),
+        empty_label=_("none"),
     )
     campaign = CampaignField()
 

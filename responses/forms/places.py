@@ -16,7 +16,7 @@ from routing.models import Case
 PUBLIC = "public"
 NOT_CONFIRMED = _(
     "This person wrote privately in this case. Nothing was sent, and your text was kept. Tick "
-    "this box to answer in public, or choose a private way."
+    "this box to answer in public, or choose a private channel."
 )
 
 

@@ -82,13 +82,17 @@ class ExampleForm(forms.Form):
     audience = forms.ChoiceField(label=_("Audience"), choices=Response.Audience.choices)
     visibility = forms.ChoiceField(label=_("Visibility"), choices=Response.Visibility.choices)
     people = forms.CharField(
-        label=_("Personal data of (names, numbers, addresses, separated by commas)"),
+        label=_("Personal data of the customer in this example"),
+        help_text=_("Names, numbers and addresses, separated by commas."),
         max_length=500,
         required=False,
     )
     holds = forms.TypedChoiceField(
-        label=_("The rule"),
-        choices=[("yes", _("must catch it")), ("no", _("must not catch it"))],
+        label=_("Expected result"),
+        choices=[
+            ("yes", _("The rule must catch this text")),
+            ("no", _("The rule must not catch this text")),
+        ],
         coerce=lambda value: value == "yes",
     )
 

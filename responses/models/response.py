@@ -281,7 +281,7 @@ class Response(models.Model):
             mine.become(State.DRAFT)
         if mine.state != State.DRAFT:
             raise Stale(
-                "It was already sent, so the text cannot be changed. Write a correction instead."
+                "This text was already sent and cannot be changed. Write a correction instead."
             )
         before = mine.text, mine.subject, mine.versions
         mine.text, mine.subject = text, subject
@@ -299,11 +299,11 @@ class Response(models.Model):
         """
         mine = self.lock()
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
-            raise Stale("There is nothing to cancel.")
+            raise Stale("This response can no longer be cancelled.")
         update_in_order(mine.deliveries.filter(state="queued"), state="cancelled")
         # This is checked after the update, so that a delivery that was claimed before it is found.
         if mine.deliveries.exclude(state="cancelled").exists():
-            raise Stale("It is already being sent. Write a correction instead.")
+            raise Stale("The text is already being sent. Write a correction instead.")
         mine.become(State.CANCELLED)
         mine.note("Cancelled before it was sent.", by=by, now=timezone.now())
         self.refresh_from_db()

@@ -161,9 +161,9 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     taken_back = response.author == request.user and _restore_draft(response)
     # If the conversation belongs to a newer case now, reopening would give it two open cases.
     if response.case and response.case.is_closed and not response.case.newer:
-        response.case.reopen(by=request.user, why=_("The answer was undone."))
+        response.case.reopen(by=request.user, why=_("The sending of the answer was undone."))
     if restored:
-        return _("Cancelled. Nothing was sent. The text that it replaced will be sent after all.")
+        return _("Cancelled. Nothing was sent. The earlier text will be sent instead.")
     if taken_back:
         return _("Cancelled. Nothing was sent. The text is a draft again.")
     return _("Cancelled. Nothing was sent. The text is kept in the history.")
@@ -259,10 +259,10 @@ def _approval_message(response: Response) -> str:
     If another approval is missing, the message says so. Otherwise it says when the text is sent.
     """
     if response.state == State.HELD:
-        return _("Approved. It now waits for approval by a supervisor.")
+        return _("Approved. The text now waits for approval by a supervisor.")
     if response.send_at and response.send_at > timezone.now():
-        return _("Approved. It will be sent at the scheduled time.")
-    return _("Approved. It is being sent.")
+        return _("Approved. The text will be sent at the scheduled time.")
+    return _("Approved. The text is being sent.")
 
 
 def _approvals(
@@ -368,7 +368,7 @@ def _stale(request: StaffRequest, response: Response, form: EditForm, stale: Sta
 def _result_message(response: Response) -> str:
     labels = {
         State.HELD: f"{held_for(response)}.",
-        State.RELEASED: _("It is being sent."),
-        State.DRAFT: _("Saved as a draft. It is not sent."),
+        State.RELEASED: _("The text is being sent."),
+        State.DRAFT: _("Saved as a draft. The text is not sent."),
     }
     return labels.get(State(response.state), response.get_state_display())

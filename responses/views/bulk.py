@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
@@ -66,16 +67,21 @@ def carry_out(request: StaffRequest) -> HttpResponse:
 def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
     job = get_object_or_404(Job, uuid=uuid, owner=request.user, kind="responses.bulk")
     if not job.ended_at:
-        messages.error(request, _("It is still running. Undo it when it has ended."))
+        messages.error(request, _("This bulk action is still running. Undo it when it has ended."))
         return _back_to_inbox(request)
     try:
         back, left = bulk.take_back(job, by=request.user)
     except Stale as stale:
         messages.error(request, str(stale))
         return _back_to_inbox(request)
-    message = _("Undone: %(back)d.") % {"back": back}
+    message = ngettext("Undone for %d case.", "Undone for %d cases.", back) % back
     if left:
-        message += " " + _("%(left)d had changed since and were left unchanged.") % {"left": left}
+        unchanged = ngettext(
+            "%d case had changed since and was left unchanged.",
+            "%d cases had changed since and were left unchanged.",
+            left,
+        )
+        message += f" {unchanged % left}"
     messages.success(request, message)
     return _back_to_inbox(request)
 

@@ -270,7 +270,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
 
 
 def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
-    """Close the case after “Send and done”, unless the party has written again meanwhile."""
+    """Close the case after “Send and mark done”, unless the party has written again meanwhile."""
     case.refresh_from_db()
     try:
         case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))

@@ -61,7 +61,7 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
     except Stale as stale:
         form.look_again(corrections.newest(statement).pk)
         return _take_down(request, statement, form, status=409, stale=str(stale))
-    messages.success(request, _("It is being taken down. The status is shown below."))
+    messages.success(request, _("The post is being taken down. The status is shown below."))
     return redirect(statement)
 
 

@@ -33,7 +33,9 @@ def check(request: StaffRequest, pk: int) -> HttpResponse:
         nudge("scrm.pipeline.settle", delivery.pk)
         messages.success(request, _("Checking with the network. Reload this page in a moment."))
     else:
-        messages.error(request, _("Its result is already known. Nothing was changed."))
+        messages.error(
+            request, _("The result of this delivery is already known. Nothing was changed.")
+        )
     return redirect("responses:delivery_problems")
 
 
@@ -70,7 +72,7 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
         check_sending.send_again(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
-    messages.success(request, _("It is being sent again."))
+    messages.success(request, _("The text is being sent again."))
     return redirect("responses:delivery_problems")
 
 
@@ -81,7 +83,7 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
         check_sending.send_late(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
-    messages.success(request, _("It is being sent now."))
+    messages.success(request, _("The text is being sent now."))
     return redirect("responses:delivery_problems")
 
 
@@ -92,5 +94,5 @@ def put_away(request: StaffRequest, pk: int) -> HttpResponse:
         check_sending.dismiss(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
-    messages.success(request, _("Dismissed. It is kept in the history."))
+    messages.success(request, _("Dismissed. The delivery is kept in the history."))
     return redirect("responses:delivery_problems")

@@ -83,7 +83,7 @@ class BulkGroupForm(BulkForm):
             attrs={
                 "list": "open-issues",
                 "autocomplete": "off",
-                "placeholder": __("Open issue or new name"),
+                "placeholder": __("Name of an open or new issue"),
             }
         ),
     )

@@ -58,7 +58,7 @@ class InboxForm(PlainForm):
     status = forms.ChoiceField(
         required=False,
         label=__("Status"),
-        choices=[_ANY, (NOT_CLOSED, __("Active")), *Status.choices],
+        choices=[_ANY, (NOT_CLOSED, __("Not closed")), *Status.choices],
     )
     who = forms.ChoiceField(
         required=False,
@@ -75,7 +75,7 @@ class InboxForm(PlainForm):
         choices=[_ANY, ("over", __("overdue")), ("soon", __("within an hour"))],
     )
     channel = forms.ChoiceField(required=False, label=__("Channel"))
-    kind = forms.ChoiceField(required=False, label=__("Kind"))
+    kind = forms.ChoiceField(required=False, label=__("Message type"))
     topic = forms.ModelChoiceField(
         Topic.objects.all(), required=False, label=__("Topic"), empty_label=__("any")
     )
@@ -85,7 +85,7 @@ class InboxForm(PlainForm):
     )
     since = forms.DateField(
         required=False,
-        label=__("Last message from"),
+        label=__("Last message since"),
         widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(

@@ -101,7 +101,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """Return a text such as “due 41 min” or “12 min overdue”, and the urgency as in `Row.due`.
+    """Return a text such as “due in 41 min” or “12 min overdue”, and its urgency as in `Row.due`.
 
     A script in the browser updates the text as time passes.
     """
@@ -111,7 +111,7 @@ def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
     span = _span(abs(seconds))
     if seconds < 0:
         return _("%s overdue") % span, "late"
-    return _("due %s") % span, "soon" if seconds < 4 * 3600 else "far"
+    return _("due in %s") % span, "soon" if seconds < 4 * 3600 else "far"
 
 
 def _span(seconds: float) -> str:
@@ -172,7 +172,7 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
 def _sub(case: Case, stranger: str) -> str:
     profile = case.profile
     handle = profile.handle if profile.handle != profile.name else ""
-    reach = reach_words(profile.reach) if profile.reach else ""
+    reach = _("%s followers") % reach_words(profile.reach) if profile.reach else ""
     return " · ".join(part for part in (handle, reach, stranger) if part)
 
 

@@ -131,7 +131,7 @@ class Frame:
         labels = {
             "mine": _("Mine"),
             "unassigned": _("Unassigned"),
-            "waiting": _("Waiting"),
+            "waiting": _("Waiting for reply"),
             "snoozed": _("Snoozed"),
         }
         return [

@@ -63,14 +63,14 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
             source is not None,
         ),
         Step(
-            _("View its latest items"),
+            _("View the latest items of your source"),
             _("Each item shows which topics it matches."),
             source.get_absolute_url() if source else new,
             bool(source and source.heard),  # type: ignore[attr-defined]
         ),
         Step(
             _("Create your own topic"),
-            _("The terms that find what people say about you."),
+            _("A topic is a list of terms that find what people say about you."),
             reverse("listening:topic_new"),
             topics.exists(),
         ),
@@ -106,7 +106,7 @@ def _organisation(since: datetime | None) -> Step:
         _("Set up your organisation"),
         _("Remove the sample data and start with your own.")
         if since
-        else _("Its name, time zone, handles and signature."),
+        else _("Enter the name, time zone, handles and signature of the organisation."),
         reverse("sample:start") if since else reverse("crm:workspace"),
         Workspace.objects.exists(),
     )

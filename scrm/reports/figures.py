@@ -161,8 +161,8 @@ def _items(key: str, n: int, tone: Tone = "today") -> Figure:
     labels = {
         "heard": _("found"),
         "kept": _("recorded"),
-        "unmatched": _("unmatched"),
-        "answers": ngettext("reply to us", "replies to us", n),
+        "unmatched": _("no topic matched"),
+        "answers": ngettext("answer to us", "answers to us", n),
     }
     only = ["today", *([key] if key in listening.ITEMS else [])]
     return Figure(key, n, labels[key], _page("listening:mentions", only=only), tone)
@@ -197,7 +197,7 @@ def _sources_page(only: str) -> str:
 
 def _cases(key: str, n: int, now: datetime, tone: Tone = "today") -> Figure:
     labels = {
-        "heard_cases": ngettext("active case", "active cases", n),
+        "heard_cases": ngettext("case with messages", "cases with messages", n),
         "offline": ngettext("offline case", "offline cases", n),
         "known": ngettext("known contact", "known contacts", n),
         "strangers": _("no contact yet"),
@@ -221,7 +221,7 @@ def _unassigned_and_late(counts: dict[str, Any], now: datetime) -> list[Figure]:
         ago(counts["unassigned_since"], now),
     )
     page = _page("routing:inbox", view="open", due="over")
-    late = Figure("late", counts["late"], _("late"), page, "bad", ago(counts["late_since"], now))
+    late = Figure("late", counts["late"], _("overdue"), page, "bad", ago(counts["late_since"], now))
     return [unassigned, late]
 
 

@@ -31,13 +31,13 @@ class Stage:
 
 _WORDS = {
     "community": (_("Community"), _("the public"), ()),
-    "listening": (_("Listening"), _("topics match"), ("online",)),
+    "listening": (_("Listening"), _("matches topics"), ("online",)),
     "offline": (_("Offline"), _("call, letter, card, survey"), ("offline",)),
     "crm": (_("CRM"), _("who is this?"), ("match",)),
     "routing": (_("Routing"), _("which department?"), ("who",)),
     "person": (_("A person"), _("decides"), ("person",)),
-    "micro": (_("Micro"), _("to one"), ("micro",)),
-    "macro": (_("Macro"), _("to many"), ("macro",)),
+    "micro": (_("Micro"), _("to one person"), ("micro",)),
+    "macro": (_("Macro"), _("to many people"), ("macro",)),
     "rules": (_("Business rules"), _("may it be sent?"), ("rules",)),
     "publish": (_("Publish"), _("sent at most once"), ("publish",)),
     "feedback": (_("Feedback"), _("reactions"), ("feedback",)),

@@ -42,7 +42,7 @@ _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
     (SavedView, ngettext_lazy("saved view", "saved views")),
     (Mention, ngettext_lazy("mention", "mentions")),
     (Contact, ngettext_lazy("contact", "contacts")),
-    (Interaction, ngettext_lazy("activity in the ledger", "activities in the ledger")),
+    (Interaction, ngettext_lazy("activity", "activities")),
     (Case, ngettext_lazy("case", "cases")),
     (Issue, ngettext_lazy("issue", "issues")),
     (Response, ngettext_lazy("response", "responses")),

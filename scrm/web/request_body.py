@@ -64,7 +64,7 @@ def too_large(limit: int) -> BodyRefused:
     if limit <= ANONYMOUS:
         reason = _(
             "Without a login, requests are limited to %(size)s. If you were logged in, log in "
-            "again in another window, then send it again."
+            "again in another window, then send the request again."
         )
     else:
         reason = _("The request is larger than the limit of %(size)s. Send it in smaller parts.")
@@ -84,7 +84,7 @@ async def receive_body(body: IO[bytes], receive: Any, limit: int) -> int:
             async with asyncio.timeout_at(started + GRACE + size / SLOWEST):
                 message = await receive()
         except TimeoutError:
-            reason = _("The request arrived too slowly or incompletely. Send it again.")
+            reason = _("The request arrived too slowly or incompletely. Send the request again.")
             raise BodyRefused(408, reason) from None
         if message["type"] == "http.disconnect":
             raise ClientLeft

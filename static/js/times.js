@@ -1,4 +1,4 @@
-// Shows times as "2 hours ago" or "due 3 h", keeps them up to date, and shows the exact time on
+// Shows times as "2 hours ago" or "due in 3 h", keeps them up to date, and shows the exact time on
 // hover.
 
 const { lang } = document.documentElement;
@@ -21,7 +21,9 @@ function describeTime(time, at, seconds) {
   time.title = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
   if ("due" in time.dataset) {
     time.className = `due ${seconds < 0 ? "late" : seconds < SOON ? "soon" : "far"}`;
-    time.textContent = seconds < 0 ? `${span} overdue` : `due ${span}`;
+    time.textContent = seconds < 0 ? `${span} overdue` : `due in ${span}`;
+  } else if ("next" in time.dataset && seconds <= 0) {
+    time.textContent = "now";
   } else if ("age" in time.dataset) {
     time.textContent = unit === "second" ? "now" : `${span} ago`;
   } else if (time.closest(".said, .event, .calendar")) { // the day stands above them

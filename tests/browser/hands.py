@@ -86,8 +86,8 @@ class Hand:
         return self.opened.locator(".case-title :is(button, summary)", has_text=name)
 
     def take(self) -> None:
-        self.press("m", self.verb("Take it"))
-        expect(self.verb("Take it")).to_have_count(0)  # the buttons must have been updated too
+        self.press("m", self.verb("Take case"))
+        expect(self.verb("Take case")).to_have_count(0)  # the buttons must have been updated too
         expect(self.opened.locator(".case-facts")).to_contain_text("you")
 
     def finish(self) -> None:

@@ -103,7 +103,7 @@ def test_one_is_corrected_and_taken_down(phone: Mouse, stated: Response) -> None
     fits(page)
     phone.type(page.get_by_label("Reason"), "They flew already.")
     phone.button("Take down").click()
-    expect(phone.said).to_contain_text("It is being taken down.")
+    expect(phone.said).to_contain_text("The post is being taken down.")
     fits(page)
     eventually(lambda: Delivery.objects.filter(act="withdraw", state="sent"), within=60)
     assert ours() == []

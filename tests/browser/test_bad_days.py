@@ -282,7 +282,7 @@ def test_a_scan_of_thirty_megabytes_is_refused_before_it_is_sent(
     field = page.locator("input[type=file]")
     field.set_input_files(scan)
     assert "25" in field.evaluate("each => each.validationMessage")
-    page.get_by_role("button", name="Log it").click()
+    page.get_by_role("button", name="Log interaction").click()
     expect(page).to_have_url(re.compile(r"/new/\?kind=letter$"))
     expect(text).to_have_value("The text of a letter.")
 

@@ -149,7 +149,7 @@ def test_one_is_sent_again_with_the_old_one_beside_it(
     expect(new).to_contain_text(SAID)
     assert ours() == [SAID]
     hand.go(hand.button("Send again"))
-    expect(hand.said).to_contain_text("It is being sent again.")
+    expect(hand.said).to_contain_text("The text is being sent again.")
     expect(row(hand, sending)).to_be_hidden()
     again = Delivery.objects.get(replaces=sending)
     eventually(lambda: Delivery.objects.filter(pk=again.pk, state="sent"), within=60)

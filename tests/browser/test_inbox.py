@@ -161,7 +161,7 @@ def test_several_are_done_at_once_and_taken_back(
     expect(hand.row(world["layla"])).to_be_hidden()
     assert {world[key].status for key in keys} == {"done"}
     hand.press("u", hand.said.get_by_role("button", name="Undo"))
-    expect(hand.said).to_contain_text("Undone: 3.")
+    expect(hand.said).to_contain_text("Undone for 3 cases.")
     expect(hand.row(world["layla"])).to_be_visible()
     assert {world[key].status for key in keys} == {"new"}
 

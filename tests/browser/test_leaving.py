@@ -81,7 +81,7 @@ def test_a_file_is_taken_off_before_it_leaves(
     theirs.get_by_role("link", name="Edit").click()
     theirs.get_by_label("Attach draft.pdf").uncheck()
     theirs.get_by_role("button", name="Edit and approve").click()
-    expect(theirs.locator("#messages")).to_contain_text("It is being sent.")
+    expect(theirs.locator("#messages")).to_contain_text("The text is being sent.")
     assert not held.attachments.exists()
 
 

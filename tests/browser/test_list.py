@@ -184,7 +184,7 @@ def test_an_older_view_of_the_case_does_not_replace_what_a_verb_did(
     hand.take()
     page.unroute_all()
     page.wait_for_timeout(300)
-    expect(hand.verb("Take it")).to_have_count(0)
+    expect(hand.verb("Take case")).to_have_count(0)
 
 
 def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
@@ -197,12 +197,12 @@ def test_a_verb_whose_form_was_drawn_anew_still_shows_what_it_did(
     page = hand.page
     held: list[Route] = []
     page.route("**/claim/", lambda route: held.append(route))
-    hand.verb("Take it").click()
+    hand.verb("Take case").click()
     until(page, lambda: held)
     with page.expect_response(f"**/cases/{world['layla'].pk}/"):
         tell(page, "list-changed")
     held[0].continue_()
-    expect(hand.verb("Take it")).to_have_count(0)
+    expect(hand.verb("Take case")).to_have_count(0)
     expect(hand.said).to_contain_text("The case is assigned to you.")
 
 

@@ -40,7 +40,7 @@ def log_a_call(hand: Hand) -> None:
     else:
         new.check()
     hand.type(page.get_by_label("What was said"), "Asked whether two seats must be bought.")
-    hand.press("Control+Enter", hand.button("Log it"))
+    hand.press("Control+Enter", hand.button("Log interaction"))
     expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")
 
 

@@ -46,7 +46,7 @@ def held(at_the_case: Hand) -> Response:
 def asks(hand: Hand) -> Response:
     hand.write(TOLD)
     hand.send()
-    expect(hand.said).to_contain_text("Held for a team lead")
+    expect(hand.said).to_contain_text("Held for approval by a team lead")
     return Response.objects.get()
 
 
@@ -79,13 +79,13 @@ def test_what_tells_a_booking_is_held_with_its_words(
     hand = at_the_case
     hand.write(TOLD)
     speaks = hand.opened.locator("#speaks")
-    expect(speaks).to_contain_text("Will be held for a team lead")
+    expect(speaks).to_contain_text("Will be held for approval by a team lead")
     expect(speaks).to_contain_text(f"Rule “{PRIVACY}”")
     expect(speaks.locator(".quotes mark")).to_have_text("X7K2P9")
     hand.send()
-    expect(hand.said).to_contain_text("Held for a team lead")
+    expect(hand.said).to_contain_text("Held for approval by a team lead")
     expect(waits(hand)).to_contain_text(TOLD)
-    expect(waits(hand)).to_contain_text("Held for a team lead")
+    expect(waits(hand)).to_contain_text("Held for approval by a team lead")
     expect(hand.writing).to_be_empty()
     response = Response.objects.get()
     assert (response.state, response.text, response.author) == ("held", TOLD, agent)
@@ -116,7 +116,7 @@ def test_it_is_sent_back_mended_held_again_and_said_once(
     expect(anna.page.locator("main .held")).to_contain_text(WHY)
     expect(anna.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
     rewrite(anna, AGAIN, "Send")
-    expect(anna.said).to_contain_text("Held for a team lead.")
+    expect(anna.said).to_contain_text("Held for approval by a team lead.")
     listening(anna.page)
 
     lea.page.reload()
@@ -147,7 +147,7 @@ def test_a_lead_edits_it_and_signs_in_one_go(
     lea.go(in_queue(lea, held).get_by_role("link", name="Edit"))
     expect(lea.page.get_by_label("Text", exact=True)).to_have_value(TOLD)
     rewrite(lea, AGAIN, "Edit and approve")
-    expect(lea.said).to_contain_text("It is being sent.")
+    expect(lea.said).to_contain_text("The text is being sent.")
     leaves(Delivery.objects.get())
     assert ours() == [AGAIN]
     signed = held.approvals.get()
@@ -177,7 +177,7 @@ def test_an_edit_voids_the_signature_that_was_given(
     anna.page.goto(held.get_absolute_url())
     anna.go(anna.page.get_by_role("link", name="Edit"))
     rewrite(anna, AGAIN, "Send")
-    expect(anna.said).to_contain_text("Held for a team lead, then a supervisor.")
+    expect(anna.said).to_contain_text("Held for approval by a team lead, then a supervisor.")
 
     sue.go(in_queue(sue, held).get_by_role("button", name="Approve and send"))
     expect(sue.page.get_by_role("alert")).to_contain_text("Another user changed this")

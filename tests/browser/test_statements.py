@@ -148,7 +148,7 @@ def test_one_is_corrected_where_it_stands_and_then_taken_down(
     expect(page.locator(".old")).to_contain_text(NEW)
     hand.type(page.get_by_label("Reason"), "They flew already.")
     hand.go(hand.button("Take down"))
-    expect(hand.said).to_contain_text("It is being taken down.")
+    expect(hand.said).to_contain_text("The post is being taken down.")
     eventually(lambda: Delivery.objects.filter(act="withdraw", state="sent"), within=60)
     assert ours() == []
 

@@ -111,6 +111,6 @@ def test_a_call_is_logged_once(hand: Mouse) -> None:
     page.locator("#profile_q").fill("Erika Mustermann")
     page.get_by_label("New person").check()
     page.get_by_label("What was said").fill("Asked about a refund.")
-    page.get_by_role("button", name="Log it").dblclick()
+    page.get_by_role("button", name="Log interaction").dblclick()
     expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")
     assert Interaction.objects.filter(channel="manual").count() == 1

@@ -24,7 +24,7 @@ def verb(page: Page, name: str) -> None:
 
 def test_a_case_is_opened_from_the_list_and_taken(page: Page, agent: User, world: World) -> None:
     page.locator(f"#row-{world['layla'].pk} .who-link").click()
-    page.get_by_role("button", name="Take it").click()
+    page.get_by_role("button", name="Take case").click()
     expect(page.locator("#messages")).to_contain_text("The case is assigned to you.")
     assert world["layla"].assignee == agent
 
@@ -82,7 +82,7 @@ def test_a_call_is_logged(page: Page) -> None:
     page.get_by_role("button", name="Search", exact=True).click()
     page.get_by_label("New person").check()
     page.get_by_label("What was said").fill("Asked about a refund.")
-    page.get_by_role("button", name="Log it").click()
+    page.get_by_role("button", name="Log interaction").click()
     expect(page.locator(".case-title h1")).to_have_text("Erika Mustermann")
     assert Interaction.objects.get(channel="manual").text == "Asked about a refund."
 

@@ -69,7 +69,7 @@ def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_:
     asked = Notice.objects.filter(user=lead, kind="to approve")
     assert asked.unread().count() == 1
     said = as_(lead).post(url("approve", held), signed(held), follow=True).content.decode()
-    assert "Approved. It is being sent." in said
+    assert "Approved. The text is being sent." in said
     assert (asked.count(), asked.unread().count()) == (1, 0)
 
 

@@ -44,7 +44,7 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
     assert statuses() == ["done"] * 4
     job = Job.objects.get()
     said = client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
-    assert "Undone: 4." in said
+    assert "Undone for 4 cases." in said
     assert statuses() == ["new"] * 4
     assert "already undone" in client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
 
@@ -91,7 +91,7 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
     press(client, "done", cases)
     Case.objects.get(pk=cases[0].pk).reopen(by=agent, why="They called.")
     said = client.post(f"/bulk/{Job.objects.get().uuid}/undo/", headers=DESK).content.decode()
-    assert "Undone: 3. 1 had changed since" in said
+    assert "Undone for 3 cases. 1 case had changed since" in said
     assert statuses() == ["open", "new", "new", "new"]
 
 

@@ -133,7 +133,7 @@ def test_a_held_reply_says_why(
     browser.post(url("reply", complaint), form(complaint, text="You get a refund"))
     assert Response.objects.get().state == "held"
     said = browser.get(url("case_responses", complaint)).content.decode()
-    assert "Held for a team lead: Refunds are for leads." in said
+    assert "Held for approval by a team lead: Refunds are for leads." in said
 
 
 def test_what_came_meanwhile_is_shown_and_the_second_press_sends(

@@ -435,7 +435,7 @@ class TestPages:
         answer = as_(agent).post(page, mine)
         shown = answer.content.decode()
         assert answer.status_code == 409
-        assert "Another user corrected it meanwhile." in shown
+        assert "Another user corrected this post meanwhile." in shown
         assert "Theirs." in shown
         assert 'value="It names him."' in shown
         assert not Delivery.objects.filter(act=DeliveryAction.WITHDRAW).exists()
@@ -700,7 +700,8 @@ def test_nobody_goes_on_with_what_a_colleague_undid(
 def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
     stated: Response, agent: User, as_: As
 ) -> None:
-    """On the page of an issue, the link “Correct it” opens the correction form of the statement.
+    """On an issue page, the link “Correct the post…” opens the correction form of the statement.
+
 
     After a takedown, the link opens the form for a new post. Fails if the link always opens a new
     post.
@@ -709,7 +710,7 @@ def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
     there = reverse("responses:correct", args=[stated.pk])
     anew = f"?corrects={stated.pk}"
     shown = as_(agent).get(page).content.decode()
-    assert f'href="{there}">Correct it' in shown
+    assert f'href="{there}">Correct the post…' in shown
     assert anew not in shown
     take_down(stated, why="All of it.", by=agent)
     shown = as_(agent).get(page).content.decode()
@@ -724,7 +725,7 @@ def test_of_a_correction_on_an_issue_the_statement_is_corrected(
     sweep()
     page = reverse("responses:issue_said", args=[stated.issue_id])
     shown = as_(agent).get(page).content.decode()
-    assert shown.count(">Correct it</a>") == 1
+    assert shown.count(">Correct the post…</a>") == 1
     assert f"?corrects={correction.pk}" not in shown
 
 

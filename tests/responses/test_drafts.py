@@ -138,7 +138,7 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
     )  # fmt: skip
     place = f"{microblog.pk}:{complaint.profile_id}:public"
     page = keep(as_(agent), complaint, "Your booking X1", place=place).content.decode()
-    assert "Will be held for a team lead" in page
+    assert "Will be held for approval by a team lead" in page
     assert "Tells of a booking." in page
     assert "Rule “Privacy”" in page
     assert not Response.objects.exists()

@@ -147,7 +147,7 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
     as_(outsider).post(f"/cases/{case.pk}/left/")
     Case.objects.get(pk=case.pk).note("He is wrong about clause 9", by=outsider)
     page = html(as_(agent).post("/undo/", {"how": how}, follow=True))
-    assert "It was not taken back." in page
+    assert "The transfer was not undone." in page
     assert Case.objects.get(pk=case.pk).department == sales
 
 
