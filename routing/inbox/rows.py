@@ -173,7 +173,7 @@ def _sub(case: Case, stranger: str) -> str:
     profile = case.profile
     handle = profile.handle if profile.handle != profile.name else ""
     reach = _("%s followers") % reach_words(profile.reach) if profile.reach else ""
-    return " · ".join(part for part in (handle, reach, stranger) if part)
+    return " · ".join(part for part in (handle, stranger, reach) if part)
 
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:

@@ -47,7 +47,7 @@ NODES = (
     Node("community", 0, 60, 112, 372),
     Node("listening", 244, 78, 120, 64, "listening:sources"),
     Node("crm", 494, 78, 120, 64, "crm:contacts"),
-    Node("routing", 744, 78, 120, 64),
+    Node("routing", 756, 78, 120, 64),
     Node("person", 1022, 78, 138, 64, "routing:inbox"),
     Node("offline", 190, 214, 174, 64),
     Node("micro", 930, 206, 106, 98),
@@ -58,7 +58,7 @@ NODES = (
 )
 
 ARROWS = (
-    "M112 110H236", "M364 110H486", "M614 110H736", "M864 110H1014",
+    "M112 110H236", "M364 110H486", "M614 110H748", "M876 110H1014",
     "M112 246H182", "M364 246H522a12 12 0 0 0 12-12V150",
     "M1075 142V162a12 12 0 0 1-12 12H995a12 12 0 0 0-12 12V198", "M1107 142V198",
     "M983 304V356", "M1107 304V356",
@@ -83,8 +83,8 @@ class Spot:
 SPOTS = {
     "online": Spot(174, 110),
     "match": Spot(425, 110),
-    "who": Spot(675, 110),
-    "person": Spot(939, 110),
+    "who": Spot(681, 110),
+    "person": Spot(945, 110),
     "offline": Spot(443, 246),
     "micro": Spot(983, 274, inside=True),
     "macro": Spot(1107, 274, inside=True),

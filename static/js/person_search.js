@@ -1,4 +1,4 @@
-// Choose a person under + New with the keyboard: arrow down moves into the list, and Enter takes
+// Choose a person under “Log interaction” with the keyboard: arrow down moves into the list, and Enter takes
 // the chosen person, or else the first, and moves on to the text. Without this script, buttons do
 // the same.
 
