@@ -99,7 +99,9 @@ def take(base: str, key: str, shown: dict[str, str], where: Path) -> None:
             context.add_cookies([{"name": "sessionid", "value": key, "url": base}])
             page = context.new_page()
             for name, address in shown.items():
-                page.goto(f"{base}{address}")
+                answer = page.goto(f"{base}{address}")
+                if answer is None or not answer.ok:
+                    raise SystemExit(f"{address} was not shown: {answer and answer.status}")
                 page.wait_for_timeout(900)
                 page.screenshot(path=where / f"{name}-{way}.png")
             context.close()

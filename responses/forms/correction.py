@@ -18,7 +18,7 @@ class CorrectForm(Composing):
     `seen` is the id of the newest version of the post that the page showed.
     """
 
-    subject = forms.CharField(label=_("Title"), max_length=300, required=False)
+    subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 10}))
 
     def __init__(

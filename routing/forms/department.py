@@ -38,7 +38,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
             "is_restricted": __(
                 "Restricted: other departments see only that a conversation exists"
             ),
-            "accounts": __("Accounts used for replies"),
+            "accounts": __("Accounts from which members send replies and posts"),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

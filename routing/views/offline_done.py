@@ -29,7 +29,7 @@ def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpRes
     visible = set(Case.objects.visible_to(request.user).filter(pk__in=rows).values_list(flat=True))
     only = rows[cases[0]] if len(rows) == 1 else None
     message = _one(only, only.pk in visible) if only and len(cases) == 1 else _many(cases, rows)
-    link = format_html('<a href="{}">{}</a>', again, _("Log another"))
+    link = format_html('<a href="{}">{}</a>', again, _("Log another interaction"))
     messages.success(request, format_html("{} {}", message, link))
     return redirect(only if only and only.pk in visible else reverse("routing:inbox"))
 

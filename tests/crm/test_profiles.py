@@ -162,7 +162,7 @@ def test_a_link_made_meanwhile_is_not_replaced_unseen(
     response = as_(agent).post(f"/profiles/{ron.pk}/link/", told)
     assert response.status_code == 409
     assert "Same photo" in response.content.decode()
-    assert "now linked to Another Ron" in response.content.decode()
+    assert "currently linked to Another Ron" in response.content.decode()
     assert Profile.objects.get(pk=ron.pk).contact == theirs
 
 

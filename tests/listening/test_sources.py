@@ -327,7 +327,7 @@ def test_the_backlog_becomes_work_only_when_asked(
     fresh = find("fresh", processed_at=timezone.now())
     body = as_(admin).get(source.get_absolute_url()).content.decode()
     assert "before this source was added" in body
-    assert "Open a case for it" in body
+    assert "Open a case for this item" in body
     as_(admin).post(verb("source_bring_in", source.pk))
     assert list(Mention.objects.unprocessed()) == [old]
     assert nudged == [("scrm.pipeline.process",)]

@@ -319,9 +319,9 @@ def test_what_still_waits_is_overtaken_by_taking_it_down(stated: Response, agent
     assert correction.deliveries.get().state == DeliveryState.CANCELLED
     assert not Post.objects.filter(network=BLOG).exists()
     assert corrections.posts_of(stated) == []
-    with pytest.raises(Stale, match="There is nothing to"):
+    with pytest.raises(Stale, match="This post cannot be changed"):
         correct(stated, words(), by=agent)
-    with pytest.raises(Stale, match="There is nothing to"):
+    with pytest.raises(Stale, match="This post cannot be changed"):
         take_down(stated, why="Again.", by=agent)
 
 
@@ -625,7 +625,7 @@ def test_an_undone_correction_lets_go_what_it_had_stopped(
     theirs = correct(stated, words("Theirs."), by=teammate)
     mine = correct(stated, words("Mine."), by=agent)
     page = undo(as_(agent), mine).content.decode()
-    assert "it replaced will be sent after all" in page
+    assert "The earlier text will be sent instead." in page
     assert ">\nMine.</textarea>" in page, "its words are there to go on with"
     assert theirs.deliveries.get().state == DeliveryState.QUEUED
     assert "after all" in theirs.events.latest("pk").why

@@ -171,7 +171,10 @@ def test_what_is_held_says_that_they_wrote_privately(
     make_rule("sorry")
     url = reverse("responses:reply", args=[complaint.pk])
     as_(agent).post(url, typed(complaint, places(complaint, microblog)["public"]))
-    held, says = Response.objects.get(), "This person has written privately since this was written."
+    held, says = (
+        Response.objects.get(),
+        "This person has written privately since this reply was written.",
+    )
     pages = [reverse("responses:approvals"), held.get_absolute_url()]
     pages += [reverse("responses:case_responses", args=[complaint.pk])]
     client = as_(lead)

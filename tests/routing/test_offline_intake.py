@@ -134,7 +134,7 @@ def test_what_the_rules_give_to_others_is_logged_and_said(
 
 def test_the_next_one_is_offered(as_: As, agent: User) -> None:
     page = as_(agent).post("/new/", typed(name="Ron", kind="letter"), follow=True)
-    assert 'href="/new/?kind=letter">Log another</a>' in html(page)
+    assert 'href="/new/?kind=letter">Log another interaction</a>' in html(page)
 
 
 def test_whoever_is_looked_up_and_not_known_is_named_by_these_words(as_: As, agent: User) -> None:

@@ -81,7 +81,7 @@ def test_each_filled_row_becomes_one_offline_contact(as_: As, agent: User) -> No
     assert (loud.profile.network, str(loud.profile)) == ("offline", "Unknown")
     assert loud.occurred_at.isoformat() == "2026-03-04T18:30:00+00:00"
     assert "3 interactions were logged: 3 in Customer service." in page.content.decode()
-    assert 'href="/new/cards/">Log another</a>' in page.content.decode()
+    assert 'href="/new/cards/">Log another interaction</a>' in page.content.decode()
 
 
 def test_names_in_any_script_come_through(as_: As, agent: User) -> None:
