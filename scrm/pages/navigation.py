@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext as _
 
-from crm.models import Department, Notice, Pause, User
+from crm.models import Department, Membership, Notice, Pause, User
 from responses.case_verbs import CASE_VERBS
 from responses.models import Delivery, Response
 from routing.models import Case, Issue, SavedView
@@ -116,6 +116,11 @@ class Frame:
         return self._counts["rung"]
 
     @cached_property
+    def works(self) -> bool:
+        """Whether the user may act on cases in at least one department."""
+        return self.user.sees_everything or bool(self._counts["working"])
+
+    @cached_property
     def paused(self) -> bool:
         """Return whether a user has paused all sending."""
         return bool(self._counts["paused"])
@@ -194,6 +199,7 @@ class Frame:
 
 _COUNTED = (
     "mine", "unassigned", "waiting", "snoozed", "approve", "check", "rung", "paused", "restored",
+    "working",
 )  # fmt: skip
 
 
@@ -218,6 +224,7 @@ def _counting(
         Notice.objects.filter(user=user).unread(),
         Pause.objects.by_hand(),
         Pause.objects.restored(),
+        Membership.objects.working().filter(user=user),
     )
     numbers = {
         name: Number(rows.order_by().values("pk"))

@@ -132,6 +132,13 @@ def test_what_the_rules_give_to_others_is_logged_and_said(
     assert "The routing rules assigned it to Sales" in html(page)
 
 
+def test_readers_see_no_button_to_log_an_interaction(
+    as_: As, agent: User, supervisor: User, reader: User
+) -> None:
+    for user, may_log in ((agent, True), (supervisor, True), (reader, False)):
+        assert ('href="/new/"' in html(as_(user).get("/"))) is may_log
+
+
 def test_the_next_one_is_offered(as_: As, agent: User) -> None:
     page = as_(agent).post("/new/", typed(name="Ron", kind="letter"), follow=True)
     assert 'href="/new/?kind=letter">Log another interaction</a>' in html(page)
