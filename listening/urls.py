@@ -1,6 +1,6 @@
 from django.urls import path
 
-from listening.views import discovery, mention, source, topic
+from listening.views import discovery, mention, source, topic, topic_search
 
 app_name = "listening"
 urlpatterns = [
@@ -8,6 +8,7 @@ urlpatterns = [
     path("topics/new/", topic.new, name="topic_new"),
     path("topics/<int:pk>/", topic.topic, name="topic"),
     path("topics/<int:pk>/edit/", topic.edit, name="topic_edit"),
+    path("topics/<int:pk>/searches/", topic_search.topic_searches, name="topic_searches"),
     path("topics/<int:pk>/pause/", topic.pause, name="topic_pause"),
     path("mentions/", mention.mentions, name="mentions"),
     path("sources/", source.sources, name="sources"),

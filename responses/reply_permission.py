@@ -23,13 +23,16 @@ def permission(account: Account, message: Interaction | None, visibility: str) -
 
 
 def _received(message: Interaction) -> Received:
-    mention = getattr(message, "mention", None)  # an offline message has none
+    seen_as = cast(Visibility, message.visibility)
+    mention = getattr(message, "mention", None)
+    if mention is None:  # the message was recorded offline
+        return Received(seen_as, message.occurred_at)
     return Received(
-        visibility=cast(Visibility, message.visibility),
-        occurred_at=message.occurred_at,
-        mentions=tuple(mention.mentioned) if mention else (),
-        quotes_us=bool(mention) and _is_ours(message.scope, mention.quotes),
-        replies_to_us=bool(mention) and _is_ours(message.scope, mention.in_reply_to),
+        seen_as,
+        message.occurred_at,
+        mentions=tuple(mention.mentioned),
+        quotes_us=_is_ours(message.scope, mention.quotes),
+        replies_to_us=_is_ours(message.scope, mention.in_reply_to),
     )
 
 

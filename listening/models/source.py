@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pghistory
@@ -16,6 +17,7 @@ from listening.models.topic import Topic
 from scrm.channels.base import ChannelError, FetchRequest, Json
 from scrm.channels.channel import Channel
 from scrm.channels.registry import channel
+from scrm.channels.search_query import SEARCH
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 from scrm.db.locks import locked
 
@@ -222,7 +224,10 @@ class Source(LeasedRow):
     def fetch_request(self) -> FetchRequest:
         """Return the input that the channel needs for the next fetch."""
         credentials = self.account.credentials if self.account else None
-        return FetchRequest(address=self.address, cursor=self.cursor, credentials=credentials)
+        request = FetchRequest(self.address, self.cursor, credentials)
+        if self.topic is None or self.topic.current is None:
+            return request
+        return replace(request, address=SEARCH, terms=self.topic.current.terms)
 
 
 class Fetch(models.Model):

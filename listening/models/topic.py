@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from crm.models import User
 from listening.matching import TopicQuery
+from scrm.channels.base import Terms
 from scrm.db.append_only import append_only
 from scrm.db.locks import locked
 
@@ -128,6 +129,10 @@ class TopicRevision(models.Model):
         ]
         ordering = ["-number"]
         triggers = append_only()
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(tuple(self.any_of), tuple(self.all_of), tuple(self.none_of))
 
     def __str__(self) -> str:
         return f"{self.topic} (revision {self.number})"

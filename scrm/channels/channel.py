@@ -18,6 +18,7 @@ from scrm.channels.connector import Connector
 from scrm.channels.moderation import Moderator
 from scrm.channels.prices import PriceList
 from scrm.channels.reply_rule import ReplyRule
+from scrm.channels.search_query import Translate
 from scrm.channels.text_rules import TextRules
 
 
@@ -51,6 +52,7 @@ class Channel:
     reply_rule: ReplyRule | None = None
     moderator: Moderator | None = None
     threads: ThreadReader | None = None
+    translate: Translate | None = None
     prices: PriceList | None = None
     item_price: str = ""
     visibilities: tuple[Visibility, ...] = ("private", "public")
