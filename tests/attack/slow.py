@@ -3,8 +3,9 @@
     python -m tests.attack.slow 8000
 
 The clients of these connections are not logged in. They send request bodies byte by byte, read
-responses very slowly, or never end a request head. If the server closes a connection, a new one is
-opened. The attack uses only the loopback interface, and stops by itself within 90 seconds.
+responses very slowly, or never finish the headers of a request. If the server closes a connection,
+the attack opens a new one. The attack uses only the loopback interface, and stops by itself within
+90 seconds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ KINDS = {"bodies": BODY, "readers": READER, "heads": HEAD}
 class Attack:
     """An attack with `count` connections, which a separate thread keeps open.
 
-    The connections use the different kinds of slowness in turn.
+    `kinds` lists the kinds of slowness. About the same number of connections use each kind.
     """
 
     port: int

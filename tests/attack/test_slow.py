@@ -34,7 +34,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_pages_stay_as_fast_while_100_slow_connections_stand(machine: Machine, agent: User) -> None:
     """While 100 slow connections are open, pages take at most twice as long as without them.
 
-    Fails with plain uvicorn and a2wsgi, because then neither a page nor /healthz is answered.
+    Fails with plain uvicorn and a2wsgi, because the server then answers no request, not even
+    /healthz.
     """
     port, pids = int(machine.given["PORT"]), machine.pids()
     browser = Client()

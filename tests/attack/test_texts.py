@@ -1,7 +1,7 @@
 """Guarantee G24 (docs/guarantees.md): four hostile texts from outside take little time.
 
-Each of these texts once stopped a process. Each test fails with the code from before the
-correction. For ordinary texts, the old and the new code give the same results.
+Each of these texts once stopped a process. The code was then fixed. The tests of hostile texts fail
+with the old code. Other tests show that both versions give the same results for ordinary texts.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def test_four_times_the_text_is_no_more_than_eight_times_the_work(
 def test_one_author_does_not_cost_the_others_their_feed() -> None:
     """A feed with hostile author names is parsed, and its other entries are kept.
 
-    Fails if the computation takes more than three seconds, because then the whole feed is refused
-    and the posts of other authors are lost.
+    A feed whose parsing takes more than three seconds of CPU time is refused as a whole. The posts
+    of all other authors would then be lost.
     """
     hostile = ["@" * 60_000, "a" * 200_000, "a@" * 50_000, "a." * 100_000]
     entries = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
@@ -106,10 +106,10 @@ def test_a_long_list_of_authors_is_kept() -> None:
 
 
 def test_a_blog_names_a_post_in_few_words() -> None:
-    """In the links of comments, only a limited length is searched for the id of a post.
+    """The id of a post is searched only in the beginning of a comment's link to the post.
 
-    Fails without the limit: the time grows with the square of the length, and a number of 5,000
-    digits ends the fetch with an error.
+    Fails if the whole link is searched. The time then grows with the square of the length of the
+    link, and an id of 5,000 digits ends the fetch with an error.
     """
     hrefs = ["/wp/v2/" * 20_000, "/wp/v2/posts/" + "9" * 5_000]
     rows = [{"_links": {"up": [{"href": href}]}} for href in hrefs]
@@ -140,10 +140,10 @@ def codes(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_codes_are_told_in_the_same_places(text: str) -> None:
-    """The new pattern for codes finds the same codes as the old pattern.
+    """The new pattern for booking codes finds the same codes as the old pattern.
 
-    Fails if the words before a code are matched by possessive repeats (`?+`). In ISABCD, “IS” would
-    then be taken for a word before the code, although ISABCD as a whole is the code.
+    A code often follows words such as “is”. Fails if these words are matched by possessive repeats
+    (`?+`). The “IS” of ISABCD would then count as such a word, but the code is ISABCD.
     """
     assert codes(personal_data._TOLD, text) == codes(OLD_TOLD, text)
 

@@ -145,9 +145,10 @@ def _alone() -> bool:
 def _give_way() -> None:
     """Set a lock timeout of 5 s for the site's connections to the test database.
 
-    PostgreSQL checks for a deadlock only in the connection that began to wait last. The other
-    connections would wait on. With the timeout they give up, so the tables can be emptied after a
-    test.
+    After a test, the tables are emptied. A connection of the site may then wait in a deadlock that
+    PostgreSQL does not detect, because only the connection that began to wait last searches for
+    deadlocks. With the timeout, the connection of the site stops waiting, and the tables can be
+    emptied.
     """
     name = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:

@@ -70,9 +70,9 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 
 
 def test_what_was_changed_since_is_not_sent_by_itself(windows: Windows, hand: Mouse) -> None:
-    """A send waits for the connection, but the user goes on typing; the reply is then not sent.
+    """A reply that waits for the connection is not sent if the user changes its text meanwhile.
 
-    Fails if typing does not cancel the waiting send.
+    The changed text is saved as a draft. Fails if typing does not cancel the waiting request.
     """
     windows.expect(LOST)
     hand.page.context.set_offline(True)

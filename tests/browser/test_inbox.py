@@ -198,7 +198,7 @@ def test_a_list_is_filtered_saved_and_shared(
 def test_the_last_of_a_list_is_done_and_comes_back(
     sit_down: SitDown, agent: User, world: World
 ) -> None:
-    """When the last case of a list is done, the page shows a message from which it can be undone.
+    """When the last case of a list is done, the page shows a message with an undo button.
 
     Fails if the page is loaded again, because then the message is lost.
     """

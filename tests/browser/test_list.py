@@ -74,10 +74,10 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """A row of a finished case does not return when an older refresh of the row arrives.
+    """A row of a finished case does not return when the server's answer with the row arrives late.
 
-    Fails if the row stays in the page for 400 ms after the action, because then the older answer
-    shows the case again.
+    The page requested the row before the case was finished. Fails if the old row stays in the page
+    for 400 ms after the case was finished, because then the late answer shows the case again.
     """
     page, layla = hand.page, world["layla"]
     page.evaluate(MARKED)
@@ -95,9 +95,10 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """A finished case does not return when a list arrives that was requested before.
+    """A finished case does not return when the server's answer with the list arrives late.
 
-    Fails without `turnFinished` in list_versions.js.
+    The page requested the list before the case was finished. Fails without `turnFinished` in
+    list_versions.js.
     """
     page, layla = hand.page, world["layla"]
     late = Late(page, LIST)
@@ -150,7 +151,7 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """If the answer to a send arrives late, the case that the agent opened meanwhile stays open.
+    """If the server's answer to “Send” arrives late, the case that the agent then has open stays.
 
     Fails if the answer always opens the next case of the list.
     """

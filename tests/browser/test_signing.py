@@ -163,8 +163,8 @@ def test_an_edit_voids_the_signature_that_was_given(
     """If two users must approve a text, an edit after the first approval makes that approval void.
 
     The page of the second approver still shows the old text, so their approval is refused. Fails if
-    `shown` (the content on the page) is not checked, or if the page says that each held text waits
-    for a team lead.
+    `shown` (the content on the page) is not checked. Fails also if the message to the author names
+    only a team lead as approver, because this text needs a team lead and a supervisor.
     """
     windows.expect("409")
     ResponseRule.objects.filter(name=PRIVACY).update(steps="lead supervisor")

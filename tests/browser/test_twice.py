@@ -18,7 +18,7 @@ from tests.browser.world import World
 class Held:
     """The requests to a URL, which are held back before they reach the server.
 
-    The first `first` requests are not held back.
+    `first` is the number of requests that reach the server before the others are held back.
     """
 
     def __init__(self, hand: Mouse, address: str, *, first: int) -> None:

@@ -285,7 +285,7 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a user marks a case as done and types a note at once, the note belongs to the next case.
+    """If a user marks a case as done and types a note immediately, it belongs to the next case.
 
     Fails without typeahead.js, because then the text goes into the case that is done.
     """

@@ -41,8 +41,8 @@ def test_a_reply_that_is_typed_after_a_link_belongs_to_the_case_behind_it(
 ) -> None:
     """A reply that is typed after a click on a link belongs to the case that the link opens.
 
-    The same is true for a choice in the palette and for the back button. Fails if a click or the
-    event `popstate` does not end the old page, because then the text goes into the old case.
+    The same is true for a choice in the palette and for the back button. After a click or the event
+    `popstate`, the old page must take no more text. Otherwise the text goes into the old case.
     """
     ron, layla = world["ron"], world["layla"]
     hand = at_list(windows, agent)
@@ -166,8 +166,8 @@ def test_a_page_that_does_not_come_gives_the_keys_back(
 ) -> None:
     """If a page does not load in time, the shortcuts of the old page work again.
 
-    Fails if the end of the waiting time is not announced, or if the timer of an earlier request
-    ends the waiting time of this one.
+    The page is requested twice, and each request has its own time limit. Fails if the page does not
+    say that the time is over, or if the time limit of the first request ends the second wait.
     """
     page = windows.browser(agent).new_page()
     page.clock.install()
@@ -262,7 +262,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the server answers with status 404 for a case, the message blames no lost connection."""
+    """If the server returns status 404 for a case, the message does not mention the connection."""
     windows.expect("404", "Response Status Error")
     hand = at_list(windows, agent)
     hand.page.route(
@@ -320,9 +320,9 @@ def test_an_older_list_does_not_replace_a_newer_one(
 ) -> None:
     """A list that was requested earlier does not replace a list that was requested later.
 
-    The user clicked the link “Older”, and its answer arrives late. The URL in the browser does not
-    change to that of the older list either. Fails if the page still waits for the answer to the
-    link.
+    The user clicked the link “Older”, and the server's answer arrives late. Meanwhile the page
+    loaded the list again. The browser also keeps its URL. Fails if the page still accepts the late
+    answer.
     """
     hand = Mouse(windows.open(agent, "/?view=unassigned"))
     page = hand.page

@@ -1,4 +1,4 @@
-"""Test data for the inbox: many cases of people with names in ten scripts."""
+"""Test data for the inbox: many cases of people with names in different writing systems."""
 
 from __future__ import annotations
 

@@ -79,7 +79,11 @@ def without_text(text: str) -> str:
 
 
 def _skipped(text: str, code: str) -> re.Match[str] | None:
-    """Return the comment, string or regular expression that begins where `code` ends, or None."""
+    """Return the comment, string or regular expression that begins at the current position.
+
+    `code` is the scanned beginning of `text`, so its length is the position. The result is None if
+    something else begins there.
+    """
     at = len(code)
     if text[at] in "'\"":
         return STRING.match(text, at)

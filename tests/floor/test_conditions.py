@@ -217,7 +217,7 @@ def _begins_with_a_letter(word: str) -> bool:
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """The places of the words are found in a text exactly if the condition matches this text.
+    """If a condition matches a text, the places of its words are found in it; otherwise none is.
 
     The page highlights these places. Each place must begin with the word that was found.
     """

@@ -188,8 +188,8 @@ def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
 
     The time limit for reading is 0.3 s in this test.
 
-    Fails with the default send buffer of the kernel, because then a client must read 1 MB at a
-    time.
+    Fails with the default send buffer of the kernel, because then a client must read 1 MB before
+    the time limit is over.
     """
     piece = int(http_protocol.READER_SECONDS * 2_000_000 / 10)  # 2 MB a second
     with server.connect(GET % b"large", window=1_000_000) as sock:

@@ -217,9 +217,9 @@ def test_one_subscription_serves_all_browsers_of_a_process() -> None:
 
 
 def test_a_quiet_line_shows_a_heart_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While no event occurs, the stream regularly sends the event `beat`.
+    """A stream sends the event `beat` regularly, even if it has no other event to send.
 
-    Fails if the stream sends nothing at all until the next event.
+    Fails if the stream sends nothing until the next other event.
     """
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
 

@@ -70,7 +70,7 @@ def test_what_no_page_answers_has_no_route(agent: User, as_: Callable) -> None:
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(client: Client) -> None:
-    """A user who is not logged in is redirected to the login page, and then to the requested page.
+    """A user who is not logged in gets the login page, and after the login the requested page.
 
     Fails without LoginRequiredMiddleware.
     """

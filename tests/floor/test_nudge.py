@@ -101,9 +101,10 @@ def test_what_was_rolled_back_nudges_nobody(broker: Broker) -> None:
 def test_without_redis_a_nudge_is_lost_quickly_and_says_so(
     kind: str, frozen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guarantee G6 (docs/guarantees.md): without Redis, a nudge is lost within 2.5 s and logged.
+    """Guarantee G6 (docs/guarantees.md): without Redis, a nudge delays the caller by at most 2.5 s.
 
-    Fails if the error reaches the caller, if the time-outs are longer, or if Celery tries again.
+    The nudge is then lost, and the loss is logged. Fails if the error reaches the caller, if the
+    time-outs are longer, or if Celery tries again.
     """
     monkeypatch.setattr("scrm.bus.nudge.current_app", app_at(1 if kind == "gone" else frozen))
     start = time.monotonic()
@@ -127,7 +128,7 @@ def test_where_many_wait_another_nudge_is_dropped(broker: Broker) -> None:
 
 @pytest.fixture
 def due(admin: User) -> QuerySet[Source]:
-    """Return a queryset of due sources: 100 more sources than messages may wait.
+    """Return a queryset of due sources: 100 more than `MAX_IN_FLIGHT` (the limit of messages).
 
     The source that has been due longest is the last one by name and by id.
     """
@@ -167,10 +168,10 @@ def test_of_many_rows_the_oldest_are_sent_and_no_more_than_have_room(
 
 @pytest.mark.django_db(transaction=True)
 def test_as_many_messages_wait_as_rows_are_due(broker: Broker, due: QuerySet[Source]) -> None:
-    """`top_up` never lets more messages wait than rows are due.
+    """`top_up` sends messages only until the queue contains one message for each due row.
 
-    Fails if each run of the regular task sends a message for each row although messages already
-    wait.
+    The number of messages is also limited by `MAX_IN_FLIGHT`. Fails if each call sends a message
+    for each due row, although earlier messages still wait in the queue.
     """
     for _ in range(3):
         top_up("scrm.pipeline.process", due.filter(name__lt="00003"))

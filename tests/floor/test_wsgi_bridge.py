@@ -146,8 +146,8 @@ def test_one_that_does_not_say_how_large_it_is_has_the_same_limit(server: Servin
 def test_the_reason_arrives_while_the_client_still_sends(server: Serving) -> None:
     """A client that sends a too large body gets status 413 although it is still sending.
 
-    Fails if the server closes the connection at once. Then the connection is reset, and the client
-    never gets the response.
+    Fails if the server closes the connection immediately after its response. Then the connection is
+    reset, and the client never gets the response.
     """
     with server.connect(POST + b"Content-Length: 9000000\r\n\r\n") as sock:
         sock.sendall(b"x" * 9_000_000)

@@ -576,10 +576,9 @@ class Once(RuleBasedStateMachine):
         return dice.choice(self.responses[-3:] if dice.random() < 0.6 else self.responses)
 
     def _one_that_stands(self, dice: Random) -> int:
-        """Return the id of a response, usually of a statement that is published.
+        """Return the id of a published statement, or sometimes of any response.
 
-        If there is no published statement, and sometimes also if there is one, any response is
-        chosen.
+        If there is no published statement, the result is always the id of any response.
         """
         sent = Delivery.objects.filter(state="sent", act="say", response__audience="many")
         there = list(sent.order_by("pk").values_list("response", flat=True))

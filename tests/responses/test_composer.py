@@ -241,7 +241,7 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """If a user logs a call on an old page, a message that arrived later still counts as new.
+    """If a user logs a call on an old page, a message newer than the page still counts as new.
 
     The case stays open. Fails if the newest message of the case counts as seen, or if the value
     `seen` of the form is not checked.

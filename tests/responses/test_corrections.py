@@ -639,7 +639,8 @@ def test_an_undone_correction_in_the_middle_lets_nothing_go(
 ) -> None:
     """If the second of three corrections is undone, the first one is not queued again.
 
-    Fails without the check of `last`.
+    Fails if `_stopped_at` ignores `last`, which is the newest correction that was not undone. Here
+    it is the third correction.
     """
     first, second = (correct(stated, words(each), by=agent) for each in ("First.", "Second."))
     third = correct(stated, words("Third."), by=agent)

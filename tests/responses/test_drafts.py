@@ -1,4 +1,7 @@
-"""Drafts are saved while the user types, and the rules check them. Saved replies fill them."""
+"""Drafts are saved while the user types, and the business rules check them.
+
+A user can also fill a draft with the text of a saved reply.
+"""
 
 from __future__ import annotations
 
@@ -278,7 +281,8 @@ def test_an_answer_is_stopped_though_they_wrote_again_after_noise(
     """A reply can be undone although its case was closed as noise and the customer wrote again.
 
     The new message is in a new case. The delivery is cancelled, and the old case stays closed as
-    noise. Fails if the undo tries to reopen the old case: that is refused, so the reply is sent.
+    noise. Fails if the undo also tries to reopen the old case. Reopening is refused here, so the
+    whole undo fails and the reply is sent.
     """
     response = answer()
     complaint.set_aside(by=agent)

@@ -115,9 +115,10 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
-    """The page says only how many answers of restricted conversations the user may not read.
+    """Answers in a restricted conversation that the user may not read are counted but not shown.
 
-    Fails without `readable_by`, because then the numbers of outcomes include these answers.
+    They are counted separately. Fails without `readable_by`, because then the numbers of outcomes
+    include these answers.
     """
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted_to = service

@@ -519,7 +519,8 @@ def test_an_item_joins_a_case_that_was_transferred(
 ) -> None:
     """After the transfer of a case, its next item is recorded in the right lock order.
 
-    Fails if the code locks a conversation that is already known when it records the item.
+    When the code records the item, the conversation exists already. Fails if the code then locks
+    the conversation.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     complaint.transfer(to=sales, by=agent, why="Yours.")
@@ -594,9 +595,9 @@ def test_a_transfer_and_the_next_message_do_not_deadlock(
 ) -> None:
     """The transfer of a case and the recording of its next message do not deadlock.
 
-    The message must still be added to the transferred case. Fails if the code locks a known
-    conversation when it records the message. Fails also if the code skips the case because its
-    department has changed meanwhile.
+    The message must still be added to the transferred case. Fails if recording the message locks
+    its conversation, which exists already. Fails also if the message is not added to the case
+    because the department of the case has changed meanwhile.
     """
     first = Interaction.objects.get(pk=complaint.last_inbound_id)
     has_case = Event()

@@ -1,4 +1,7 @@
-"""What a network allows is known before anyone types: length, threads, and who may be answered."""
+"""The composer shows the rules of a network before a user types a text.
+
+The rules are the maximum length of a text, whether threads are allowed, and who may be answered.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,11 @@ REASON = "This network lets us answer only people who mentioned us."
 
 
 class Telegraph:
-    """A made-up network: posts of 40 characters, and only people who mentioned us are answered."""
+    """A fake network that allows 40 characters per post.
+
+    In public, we may answer only people who mentioned us, replied to us or quoted us. Private
+    messages are allowed until a fixed time.
+    """
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
@@ -67,7 +74,10 @@ def telegraph(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Telegraph:
 def found(
     complaint: Case, make_source: Callable[..., Source], telegraph: Telegraph
 ) -> Callable[..., Case]:
-    """Return a function that gives the complaint the mention with which it was found."""
+    """Return a function that creates a mention for the complaint, as if a fetch had found it.
+
+    The keyword arguments set fields of the mention. The function returns the case.
+    """
 
     def mention(**facts: Any) -> Case:
         message = complaint.last_inbound

@@ -83,9 +83,11 @@ def hear(source: Source) -> None:
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Do the regular work on deliveries four times: give up on dead senders, look up, send.
+    """Do the regular work on deliveries four times.
 
-    If `lapse` is True, the leases of all deliveries that are being sent lapse first.
+    The work has three parts: give up on deliveries whose sender died, look up unknown deliveries,
+    and send due deliveries. If `lapse` is True, the leases of all deliveries that are being sent
+    lapse first.
     """
     if lapse:
         Delivery.objects.filter(state="sending").update(lease_until=timezone.now())
@@ -118,9 +120,9 @@ def test_it_survives_kill_9_at_every_step(
 ) -> None:
     """If the sender is killed at any step, the text is sent at most once, and the state is known.
 
-    The delivery ends as sent. If the network can recognise no duplicates, it may also end as
-    unknown. With the idempotence `lookup`, the test fails if `settle()` queues the delivery again
-    without a look-up, because then the text is sent twice.
+    At the end, the delivery is sent. Only with the idempotence `none` it may be unknown, because
+    that network can recognise no duplicates. With the idempotence `lookup`, the test fails if
+    `settle()` queues the delivery again without a look-up, because then the text is sent twice.
     """
     microblog.config = {"idempotence": idempotence}
     microblog.save()
@@ -323,10 +325,11 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """A user confirmed one of two deliveries with the same text, but its post has no known key.
+    """The post of a delivery that a user confirmed is no proof of another one with the same text.
 
-    When this post is fetched, it must not count as proof of the other delivery. Fails if the post
-    is compared only with unknown deliveries.
+    The user confirmed the delivery without the key of its post. When this post is fetched later, it
+    must not confirm the other delivery, which is unknown. Fails if the post is compared only with
+    unknown deliveries.
     """
     lost, seen = state(microblog), state(microblog)
     outbox.confirm_sent(seen, by=agent, url=address)
@@ -546,8 +549,8 @@ def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
 ) -> None:
     """If the customer writes while our reply is queued, the case is still open after the send.
 
-    Fails if `wait` gets the customer's newest message instead of the newest message that the author
-    saw, because then the customer's later message is not shown as new.
+    `Case.wait` must get the newest message that the author of the reply saw. Fails if it gets the
+    customer's newest message, because then this message is not shown as new.
     """
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
@@ -617,7 +620,10 @@ def test_what_they_wrote_before_we_did_is_no_feedback(
 def test_a_reply_to_a_deleted_post_is_not_sent_and_says_why(
     answer: Callable[..., Delivery],
 ) -> None:
-    """The author deletes the post while our reply waits: the delivery fails with the reason."""
+    """If the post that we answer is deleted while our reply waits, the delivery fails.
+
+    Nothing is sent, and the delivery shows the reason.
+    """
     delivery = answer()
     heard = delivery.response.in_reply_to
     assert heard

@@ -200,7 +200,8 @@ def test_the_default_is_private_where_it_can_be(
 ) -> None:
     """If the customer wrote privately, the default place is private if any private place exists.
 
-    Fails if the places are sorted only by person, and not by private and public.
+    Otherwise the first place of the case's profile is the default. Fails if the places are sorted
+    only by profile, and not by their visibility.
     """
     found = default_place(offered, party=PROFILES[0], private_in=private_in)
     assert (found is None) == (not offered)

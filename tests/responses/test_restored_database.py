@@ -1,8 +1,8 @@
 """Guarantees G18 and G26: a restored database sends nothing until a user allows sending again.
 
-The "witness" in these tests is the high-water mark. It stores the number of attempts to send
-outside the database, in Redis and in a file. `tests/test_restore.py` tests a complete restore with
-dumps, copied files and workers.
+The "witness" in these tests is the high-water mark. It is stored outside the database, in Redis and
+in a file. It contains the number of attempts to send a delivery. `tests/test_restore.py` tests a
+complete restore with dumps, copied files and workers.
 """
 
 from __future__ import annotations
@@ -75,9 +75,10 @@ def restore() -> None:
 
 
 def set_back() -> None:
-    """Change the database so that it looks like an older copy of its own files.
+    """Change the database so that it looks as if its files were replaced by an older copy.
 
-    Only its number of attempts is lower than the number that the witness knows.
+    The function changes only the number of attempts. It is then lower than the number that the
+    witness knows.
     """
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
@@ -335,8 +336,8 @@ def test_an_answer_of_before_the_release_is_not_taken_after_it(
 ) -> None:
     """If sending is allowed while a look-up is running, the result of this look-up is not used.
 
-    The next look-up decides. Fails if the code checks only after the answer of the network whether
-    sending is stopped.
+    The next look-up decides. Fails if the code checks only after the look-up whether sending is
+    stopped, because sending is already allowed then.
     """
     answer_many(1)
     restore()
@@ -534,7 +535,7 @@ def test_older_files_put_back_after_a_release_are_held_again(
 def test_a_sender_that_was_just_looking_does_not_undo_a_release(
     supervisor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a user allows sending while a sender asks the witness, the sender does not stop it again.
+    """If a user allows sending while a sender asks the witness, sending is not stopped again.
 
     The number that the sender gets belongs to the old name (UUID) of the database, so it proves
     nothing.

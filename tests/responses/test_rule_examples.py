@@ -1,7 +1,7 @@
-"""The examples of a response rule show which texts the rule is for.
+"""Each example of a response rule is a text, and says whether the rule must apply to the text.
 
-One of the examples is the fault of the sample workspace: a public statement reveals that a film
-director had booked a second seat.
+One example is the mistake in the story of the sample workspace: a public statement reveals that a
+film director usually booked a second seat.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def test_what_a_drafter_writes_waits_for_a_lead(
 ) -> None:
     """A reply by a member who may only draft is held until a team lead approves it.
 
-    Fails without the built-in rule for such members, because then the reply is sent at once.
+    Fails without the built-in rule for such members, because then the reply is sent unapproved.
     """
     response = answer(by=drafter)
     assert response.state == "held"

@@ -57,10 +57,10 @@ def test_a_verb_gives_the_panes_back_and_says_what_happened(
 
 
 def test_the_row_that_comes_with_a_verb_knows_its_list(as_: As, agent: User, case: Case) -> None:
-    """The response to an action contains the row of the case as the list on screen must show it.
+    """After an action, the server returns the new row of the case for the list on screen.
 
-    If the case no longer belongs to that list, its row is marked as gone. Without this, the row
-    would look unchanged until the next refresh of the list.
+    If the case no longer belongs to that list, its row is marked as gone. Otherwise the row would
+    look unchanged until the next refresh of the list.
     """
     claim, typed = f"/cases/{case.pk}/claim/", {"assignee": ""}
     panes = html(as_(agent).post(claim, typed, headers=DESK))
@@ -194,7 +194,8 @@ def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
 ) -> None:
     """If two users finish a case at the same moment, the slower user is offered no undo.
 
-    Fails if the slower user's case object takes over the new state.
+    Their request must not change its copy of the case, because the undo is offered only if this
+    copy changed. Fails if the copy gets the state that the faster user stored.
     """
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = snapshot(theirs)
@@ -406,9 +407,10 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tick sends the mail for a notice whose Celery message was lost.
+    """The regular task (`pipeline.tick`) sends the mail for a notice whose Celery message was lost.
 
-    It mails only recent notices that are neither read nor mailed, and only if the user wants mail.
+    It mails only notices of the last day that are neither read nor mailed. The user must have
+    chosen mail, and the notice must be more than a moment old.
     """
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)
     now = timezone.now()

@@ -139,8 +139,8 @@ def assert_facts_are_stored_as_they_are_built(routed: CaseEvent) -> None:
 class TrialAndRouting(TestCase):
     """For any rules and items, a trial on a recorded case gives the result that was recorded.
 
-    Fails if the title is missing in the recorded facts, or if a source counts that found the item
-    only later.
+    Fails if the title is missing in the recorded facts. Fails also if a trial uses a source that
+    found the item only after the case was routed.
     """
 
     @settings(max_examples=50)
@@ -356,9 +356,10 @@ def rule_on(field: str, value: str, *, department: Department, by: User) -> Rout
 def test_every_kind_is_tried_as_it_was_routed(
     kind: str, service: Department, sales: Department, admin: User, make_source: Any
 ) -> None:
-    """For each online and offline kind, a trial of the rules gives the result of the routing.
+    """For each kind of interaction, a trial of the rules gives the result that was recorded.
 
-    Fails if one of the ways of recording leaves out a fact.
+    The kinds are online and offline, and offline kinds are recorded by other code. Fails if one of
+    these ways of recording leaves out a fact.
     """
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:

@@ -100,10 +100,10 @@ def test_what_may_not_be_read_is_not_found_by_its_words(
 def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     as_: As, agent: User, sales: Department, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the cases that a user transferred, the inbox lists only the latest.
+    """Of the cases that a user transferred, the inbox lists only the latest `MAX_HANDED`.
 
-    With a filter or a search, all of them are found. A case that is done does not count towards the
-    limit.
+    A case that is done is not listed and is not counted. With a filter or a search, all transferred
+    cases are found that are not done.
     """
     monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]

@@ -242,8 +242,8 @@ def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: 
     """A noise case cannot be restored by undo or reopened while a newer case has its conversation.
 
     Otherwise the conversation would belong to two cases. Fails if undo or reopening is allowed.
-    Fails also if only newer cases that are open count, because the reopened case then has no
-    conversation.
+    Fails also if it is allowed after the newer case was closed, because the reopened case then has
+    no conversation.
     """
     case = hear()
     before = snapshot(case)
@@ -697,10 +697,10 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """If another department gets a conversation in a new case, the former one cannot read on.
+    """If a conversation continues in a new case of another department, the first cannot read it.
 
-    New messages in the conversation are hidden from the former department. Fails if `readable_by`
-    also counts former cases of the conversation.
+    New messages in the conversation are hidden from members of the first department. Fails if
+    `readable_by` also counts former cases of the conversation.
     """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
@@ -711,10 +711,10 @@ def test_a_former_department_does_not_read_on(
 
 
 def test_taking_a_case_from_an_old_page_leaves_its_status(agent: User) -> None:
-    """If a user takes a case from an old page, the case keeps its current status.
+    """If a user takes a case on an old page, the case keeps its current status.
 
-    Fails if the claim also writes the old status, because a case with a new message then becomes
-    “waiting” again.
+    In this test, a new message arrived after the page was loaded, so the case is open. Fails if the
+    claim also writes the status of the old page, because the case then becomes “waiting” again.
     """
     case = hear()
     Case.objects.filter(pk=case.pk).update(status=Status.WAITING)

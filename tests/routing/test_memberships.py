@@ -1,6 +1,6 @@
 """Memberships are set when a user is invited, and can be changed later.
 
-One form sets the memberships of all departments at once.
+A single form sets the memberships in all departments.
 """
 
 from __future__ import annotations
