@@ -57,10 +57,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @receiver(post_migrate)
 def record_the_place(sender: Any, **_: object) -> None:
-    """Create the row that identifies this database again.
+    """Create the row of the table Instance that identifies this database.
 
-    The row is missing because the end of a transactional test empties all tables. After that,
-    Django sends the signal post_migrate, which calls this function.
+    At the end of a transactional test, all tables are emptied, so the row is missing. Django then
+    sends the signal post_migrate, which calls this function.
     """
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})

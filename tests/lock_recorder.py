@@ -80,9 +80,10 @@ class Statement:
 
 
 def parse(sql: str) -> Statement | None:
-    """Return a Statement if this SQL locks rows of a table in the lock order; otherwise None.
+    """Return a Statement if this SQL locks rows of a table for which there is a rule, else None.
 
-    A RETURNING clause is added to a statement that writes, so that the keys of the written rows are
+    The rules are those of the lock order. The table has a rank in RANKS, or is listed in FREE. A
+    RETURNING clause is added to a statement that writes, so that the keys of the written rows are
     known.
     """
     if "pg_advisory_xact_lock" in sql:

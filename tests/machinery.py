@@ -127,7 +127,10 @@ class Machine:
         }
 
     def start(self, name: str) -> None:
-        """Start a process that is new or has ended. This returns before the process is ready."""
+        """Start a process that was never started or has ended.
+
+        The method returns before the process is ready.
+        """
         with self.log(name).open("ab") as log:
             self.children[name] = processes.spawn(
                 self.commands[name], env=self.env, cwd=settings.BASE_DIR, output=log
@@ -144,10 +147,10 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait as `eventually` does; meanwhile start each process again that ends.
+        """Wait as `eventually` does. If a process ends meanwhile, start it again.
 
-        `make run` does the same. This is needed because a worker ends if it loses Redis while it
-        reconnects.
+        `make run` also starts such processes again. A worker ends, for example, if Redis is lost
+        again while the worker connects to it again.
         """
         return eventually(lambda: self._revive() or check(), within=within)
 
@@ -170,7 +173,7 @@ class Machine:
         self.children.clear()
 
     def wait(self, *, within: float = 30) -> None:
-        """Wait until a tick (`scrm.pipeline.tick`) that was sent after this call has run."""
+        """Wait until a tick (`scrm.pipeline.tick`) that started after this call has ended."""
         since = timezone.now()
         eventually(lambda: Heartbeat.objects.filter(name="tick", at__gt=since), within=within)
 

@@ -124,9 +124,10 @@ def test_no_class_declares_attributes_of_its_host_for_the_type_checker_only() ->
 
 
 def names_added_from_above() -> dict[str, set[str]]:
-    """Return, for each app, the names that apps above it add to models below them.
+    """Return, for each app, the names that apps above it add to models.
 
-    These names are reverse accessors and lookups. The app itself must not use them.
+    The names are reverse accessors and lookups, for example `deliveries`. They come from foreign
+    keys of the higher apps. The lower app must not use them.
     """
     relations = [
         (relation.related_model._meta.app_label, {relation.get_accessor_name(), relation.name})

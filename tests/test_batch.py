@@ -101,7 +101,7 @@ def recorded() -> set[str]:
 def test_what_matches_a_topic_becomes_a_case_that_says_why(
     talk: Source, service: Department, brand: Topic, brand_rule: RoutingRule
 ) -> None:
-    """An item that matches a topic opens a case, and the case event records the facts for this.
+    """An item that matches a topic opens a case, and the case event records why this happened.
 
     Fails if a fact is missing in the event, or if the event contains text of the message.
     """
@@ -303,9 +303,10 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """A mention is claimed alone if workers that processed it before died.
+    """A mention is claimed alone if the worker that processed it before died.
 
-    Fails if every claim takes a whole batch.
+    Such a mention was already claimed at least RISKY times. Fails if every claim takes a whole
+    batch.
     """
     mentions = hear(talk, *(item(str(n)) for n in range(5)))
     Mention.objects.filter(pk__in=[mentions[1].pk, mentions[3].pk]).update(attempt=RISKY)
@@ -391,7 +392,7 @@ def test_a_batch_calls_for_another_only_while_more_waits(
 ) -> None:
     """A batch sends a Celery message for another batch only if more mentions are due.
 
-    Fails if every batch sends the message, and if no batch sends it.
+    Fails if every batch sends the message. Fails also if no batch sends it.
     """
     monkeypatch.setattr("listening.models.mention.MAX_MENTIONS_PER_BATCH", 2)
     hear(talk, *(item(str(number)) for number in range(5)))
@@ -485,8 +486,8 @@ def test_poison_in_a_batch_is_found_and_quarantined(
 ) -> None:
     """If recording some mentions raises an error, only these mentions are quarantined.
 
-    Fails if batches are not halved after an error, because then all hundred mentions are
-    quarantined, or none is routed.
+    Fails if batches are not halved after an error. The hundred mentions of the batch are then all
+    quarantined, or none of them is routed.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n}", raw=b"raw %d" % n) for n in range(100)))
     names = {f"{n:03}" for n in bad}
@@ -619,7 +620,7 @@ def test_a_backend_terminated_in_the_middle_loses_nothing(
 ) -> None:
     """Guarantee G7 (docs/guarantees.md): a batch is completed although its connection was cut.
 
-    Fails without `again`, because the work then continues only after the lease lapsed.
+    Fails without `again`, because the batch is then processed again only after its lease lapsed.
     """
     kills = [True]
     take_in = batch.take_in

@@ -1,7 +1,7 @@
 """The sample story from end to end, with real workers, beat, PostgreSQL and Redis.
 
-The staff use the pages, and the public uses the networks of the sandbox. The two are connected only
-by the workers and beat.
+In this test, the staff use only the pages, and the public uses only the networks of the sandbox.
+Only the workers and beat carry texts from one side to the other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Thousands of sources are due: each is fetched in its turn, and the queue stays short.
+"""Thousands of sources are due: each is fetched in the order of its due time.
+
+The queue of Celery messages stays short meanwhile.
 
 The workers are real processes, which keep their database connection between tasks.
 """
@@ -28,7 +30,7 @@ out of order."""
 def make(count: int, owner: User) -> list[Source]:
     """Create `count` due sources, each of which became due a second later than the one before.
 
-    The alphabetical order of their names is the opposite order. After a fetch, a source is due
+    Sorted by name, the source that became due last comes first. After a fetch, a source is due
     again one second later.
     """
     first = timezone.now() - timedelta(hours=2)

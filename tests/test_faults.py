@@ -259,11 +259,11 @@ def _use(browser: Client) -> Iterator[float]:
 
 
 def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
-    """Each worker and beat are killed with SIGKILL during a fetch, a batch and a delivery.
+    """The worker, the sender and beat are killed with SIGKILL during fetches, batches and sends.
 
     Fails if the leases of sources and mentions never lapse, or if the tick does not search for due
-    deliveries. If only `give_up_on_the_dead` is removed, the test still passes, because a delivery
-    is also confirmed when our own post is found. The test fails if both are removed.
+    deliveries. A delivery whose sender died is recovered in two ways: by `give_up_on_the_dead`, and
+    by our own post when it is found on the network. The test fails only if both are removed.
     """
 
     def kill_all() -> None:

@@ -1,6 +1,7 @@
 """“Start for real” removes the sample and keeps the rows that a newcomer added.
 
-It also keeps the rows that resulted from these rows, for example cases from an own source.
+It also keeps the rows that resulted from these rows, for example cases from a source that the
+newcomer added.
 """
 
 from __future__ import annotations
@@ -335,7 +336,7 @@ def test_the_ledger_is_as_closed_afterwards_as_before(
 
 
 def test_writing_it_back_is_no_change_of_it(sample: Sample, own: Source, admin: User) -> None:
-    """Writing kept rows back is not recorded as a change of the configuration.
+    """When kept rows are written back, no change of the configuration is recorded.
 
     Fails without `pgtrigger.ignore`.
     """

@@ -87,7 +87,7 @@ def test_a_killed_visit_is_made_again(mentions: Source, where: str, when: str) -
 
 @pytest.mark.parametrize(("where", "when"), BATCH)
 def test_a_killed_batch_is_processed_again(mentions: Source, where: str, when: str) -> None:
-    """After a batch was killed at any step, the mentions are processed again, each once.
+    """After a batch was killed at any step, the next batch processes each mention exactly once.
 
     Fails only if neither the batch nor `take_in` runs in a transaction, because cases then have no
     event about their routing.

@@ -254,10 +254,10 @@ def test_a_letter_that_is_late_says_so_and_is_no_failure(
 def test_two_delay_notices_that_are_applied_again_change_nothing(
     post: Post, case: Case, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """If notices that a mail is delayed are processed again, this changes nothing.
+    """If two notices about a delayed mail are processed again, nothing changes.
 
-    Fails if a notice is compared only with the last error, because the two notices then replace
-    each other again and again.
+    The delivery stores the error text of the last notice. Fails if only this text decides whether a
+    notice is new, because then each of the two notices is new after the other.
     """
     delivery = answer(as_(agent), case)
     for hours in ("4 hours", "24 hours"):

@@ -37,8 +37,8 @@ def hear(source: Source, key: str, **facts: str) -> None:
 def test_a_post_there_is_ours_whoever_wrote_it(feed: Source) -> None:
     """A post on our own blog counts as ours, whoever its author is.
 
-    Fails if only the author of a post is compared and not the blog, because our own statement then
-    opens a case.
+    Fails if only the author decides whether a post is ours, and not the blog. Our own statement
+    then opens a case.
     """
     Source.objects.update(last_ok_at=timezone.now())
     feed.refresh_from_db()

@@ -56,7 +56,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """Let Django use the given database in this process and this block."""
+    """Let Django use the given database in this block, in this process only."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -211,7 +211,7 @@ def test_older_files_put_back_send_nothing_until_a_human_releases_them(
 
 
 def people() -> tuple[Callable[..., Case], User, User]:
-    """Create users in a new database.
+    """Create users, a department and an account in a new database.
 
     Returns a function that records posts, and two users: an agent and a supervisor.
     """
@@ -243,8 +243,8 @@ def test_a_dump_restored_over_the_same_database_is_known_too(
 def test_a_database_of_another_version_is_refused_in_words(cluster: Postgres) -> None:
     """If another version of scrm created the database, `migrate` stops with a clear error message.
 
-    Fails without the check of the version, because Django then takes the first migration for
-    applied.
+    Fails without the check of the version, because Django then runs `migrate` although the database
+    has migrations that this version does not have.
     """
     env = {**os.environ, "DATABASE_URL": cluster.url}
     with looking_at(cluster.url):

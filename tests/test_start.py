@@ -350,8 +350,8 @@ def test_it_waits_for_who_is_in_the_middle_of_something(
 def test_a_visit_under_way_brings_nothing_back(browser: Client) -> None:
     """A fetch that is running during “Start for real” does not create rows of the sample again.
 
-    Fails if `Fetch.fence` calls `Fetch.end`, because its `save` then tries to write the removed row
-    again.
+    Fails if `Fetch.fence` calls `Fetch.end`, because `Fetch.end` calls `save`. The row of the
+    fetch was removed meanwhile, and `save` would insert it again.
     """
     source = Source.objects.get()
     fetch = source.start_fetch(now=timezone.now())

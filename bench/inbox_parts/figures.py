@@ -21,8 +21,9 @@ Statement = tuple[str, Any]
 class Figure:
     """One line of a report.
 
-    `goal` is the limit for the ratio, or for the value if there is no ratio. It is a maximum, or a
-    minimum if it starts with “>”. The goal “-” means that there is no limit.
+    `goal` is the limit of the ratio. If the line has no ratio, it is the limit of the value. A goal
+    that starts with “>” is a minimum, and the goal “-” means that there is no limit. Any other goal
+    is a maximum.
     """
 
     name: str
@@ -60,10 +61,11 @@ def missed(*, slack: float) -> int:
 
 
 def compare(name: str, small: Cost, large: Cost) -> None:
-    """Report the cost of a query in the large database, and its ratio to the small database.
+    """Report the cost of a query in the large database, and how it differs from the small one.
 
-    If the small database returns fewer rows, the ratio compares the cost per row. The goal for the
-    ratios of buffers and p99 is 2.
+    The ratio is the cost in the large database, divided by the cost in the small database. If the
+    small database returns fewer rows, the ratio compares the cost per row. The goal for the ratios
+    of buffers and p99 is 2.
     """
     full = large.rows and small.rows and small.rows < large.rows
     shown = small.rows / large.rows if full else 1

@@ -2,7 +2,7 @@
 
 The workspace has eight departments with two agents each, 41 topics and 20 issues. The departments
 have different numbers of cases. The script `filling.sql` then adds the requested number of
-mentions, with their cases and responses. Its SQL statements fill whole tables at once.
+mentions, with their cases and responses. Each of its SQL statements adds many rows.
 """
 
 from __future__ import annotations

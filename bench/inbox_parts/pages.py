@@ -116,9 +116,10 @@ def _beside_helpdesk(page: Page) -> None:
 def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
     """Compare the cost of the page `one` with the cost of the page `other`.
 
-    The calls alternate between the pages. The result has three numbers: the CPU time of `one` in
-    this process, its CPU time in the database (both in milliseconds), and the ratio of the CPU time
-    of `one` to that of `other`, both in this process.
+    The calls alternate between the pages. The result has three numbers. The first is the CPU time
+    of `one` in this process, in milliseconds. The second is the CPU time of `one` in the database,
+    in milliseconds. The third is the CPU time of `one` divided by the CPU time of `other`, both
+    measured in this process.
     """
     costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
     ratio = median(a[0] / b[0] for a, b in costs)

@@ -190,7 +190,7 @@ def test_a_letter_that_is_work(head: str) -> None:
     ],
 )
 def test_who_is_answered(head: str, author: str) -> None:
-    """Our reply goes to the From address, although a mail may have a Reply-To header.
+    """Our reply goes to the From address, even if the mail has a Reply-To header.
 
     Reply-To is used only if From is missing, is our own address, or is a no-reply address. A
     Reply-To that differs from the sender could otherwise send our replies to another person.

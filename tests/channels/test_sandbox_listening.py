@@ -104,10 +104,10 @@ def test_a_long_past_comes_in_visits_of_five_hundred() -> None:
 
 
 def test_a_row_that_commits_after_a_later_one_is_still_heard() -> None:
-    """A row that is committed late is found although a later row was already fetched.
+    """A row is found even if it is committed only after a fetch has read a row with a higher id.
 
-    Fails if a fetch reads only rows above its cursor, because it then misses rows that are
-    committed late.
+    The ids are assigned before the commit. Fails if a fetch reads only rows above its cursor,
+    because it then misses such a row.
     """
     slow = connections["default"].copy()
     try:

@@ -1,4 +1,4 @@
-"""Texts are counted as each network counts them, and a thread loses no word."""
+"""The length of a text is counted as its network counts it, and a thread loses no word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connecting a blog: scrm logs in before the login is saved, and then adds a source.
+"""Connecting a blog: scrm tests the login before it saves the login, and then adds a source.
 
 Each error is shown at its field.
 """

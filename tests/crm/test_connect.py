@@ -186,9 +186,10 @@ def test_of_two_admins_who_connect_one_site_at_once_one_account_is_saved(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_login_that_a_colleague_stores_during_the_test_stays(admin: User) -> None:
-    """A login that a colleague stores while the stored login is being tested is kept.
+    """If a colleague stores a new login while the old one is being tested, the new one is kept.
 
-    Fails if the test of the login writes back the secrets that it read at its start.
+    The test of a login takes time. Fails if `connecting.save` stores the old secrets that were read
+    before the test.
     """
     facts: dict[str, Any] = {"network": "pigeon", "self_key": "north", "secrets": {"word": "coo"}}
     account = Account.objects.create(kind="pigeon", owner=admin, **facts)

@@ -25,10 +25,9 @@ ICONS = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static/icons.svg").read
 
 
 def written() -> Iterator[str]:
-    """Yield each kind that occurs in our code as an argument.
+    """Yield each kind that our code gives to a new item, ledger entry or offline contact.
 
-    These are the arguments with which the code creates an item, an entry of the ledger, or an
-    offline contact.
+    Only kinds that are written as constants in the code are found.
     """
     for path in sources():
         for call in ast.walk(ast.parse(path.read_text())):
@@ -47,9 +46,10 @@ def _constants(value: ast.expr) -> Iterator[str]:
 
 
 def test_every_kind_that_is_written_has_a_label_and_an_icon() -> None:
-    """The table KINDS contains every kind that the code uses, but not bounces and delivery notices.
+    """The table KINDS contains every kind that the code gives to interactions.
 
-    Fails if the table lacks a kind that the code uses.
+    Bounces and delivery notices are not in the table, because they are never interactions. Fails if
+    the table lacks a kind that the code uses.
     """
     found = set(written())
     assert {"post", "comment", "reply", "statement", "correction", "withdrawal"} <= found

@@ -207,9 +207,9 @@ def test_the_leave_to_blank_must_be_on_and_nothing_else() -> None:
     ],
 )  # fmt: skip
 def test_what_was_found_stays_as_found(change: str) -> None:
-    """A mention cannot be changed after it was stored.
+    """The content of a mention (its text, author, time, …) cannot be changed after it was stored.
 
-    Fails if the trigger `frozen` is disabled.
+    Columns about its processing can be changed. Fails if the trigger `frozen` is disabled.
     """
     assert refused(f"UPDATE listening_mention SET {change}")
 
@@ -233,7 +233,7 @@ def test_the_work_on_what_was_found_moves_on(noon: datetime) -> None:
     ],
 )
 def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
-    """The text and the author of a response cannot change after the response is no longer a draft.
+    """The content and the author of a response can change only while the response is a draft.
 
     Fails if the trigger `frozen` is disabled.
     """
@@ -244,9 +244,9 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 
 
 def test_what_left_never_becomes_a_draft_again() -> None:
-    """A released response can never become a draft again, because a draft can be edited.
+    """A released, refused or cancelled response can never become a draft again.
 
-    Fails without the trigger `never`.
+    Otherwise it could be edited, because a draft can be edited. Fails without the trigger `never`.
     """
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)

@@ -153,8 +153,8 @@ def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
 ) -> None:
     """scrm logs in to a mailbox only if its login was changed, or if the user asks for a test.
 
-    The server address of this test is one to which scrm never connects, so each login attempt
-    fails.
+    scrm never connects to the server address of this test. Therefore each login attempt fails, and
+    the form shows an error.
     """
     servers = {
         "imap_host": "127.0.0.1", "imap_port": 993, "imap_security": "tls",

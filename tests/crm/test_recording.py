@@ -180,10 +180,10 @@ def test_statements_do_not_depend_on_the_number_of_entries() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_about_one_person_make_one_profile_and_one_conversation() -> None:
-    """Guarantee G4 (docs/guarantees.md): entries of one person that are recorded at the same time.
+    """Guarantee G4 (docs/guarantees.md): twenty threads record entries of one person.
 
-    Twenty threads create only one profile and one conversation. Fails without `lock_workspace`: two
-    threads then insert the same row, and the second gets an error.
+    Although they run at the same time, they create only one profile and one conversation. Fails
+    without `lock_workspace`: two threads then insert the same row, and the second gets an error.
     """
     entries = [said(str(n % 5), visibility="private", thread_key="t") for n in range(20)]
     rows = at_once(*(lambda entry=entry: write(entry)[0] for entry in entries))

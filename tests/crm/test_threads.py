@@ -80,8 +80,8 @@ def test_in_public_root_and_author_make_the_conversation(
 ) -> None:
     """In public, the root (the first post of a thread) and the author identify the conversation.
 
-    Fails if the key only joins both with a space, because two different pairs can then get the same
-    key.
+    The key of the conversation is built from both. Fails if the key only joins them with a space,
+    because two different pairs of root and author can then get the same key.
     """
     one, other = place(root=root, author=author), place(root=other_root, author=other_author)
     assert (one == other) == ((root, author) == (other_root, other_author))
@@ -109,8 +109,8 @@ def test_a_key_always_fits_its_index(
 ) -> None:
     """The key of a conversation always fits into its index.
 
-    An entry of a B-tree index holds 2,704 bytes, of which the other column can need 400. Fails if
-    the length of the key is not limited.
+    An entry of a B-tree index holds at most 2,704 bytes. The index has a second column, which can
+    need 400 of these bytes. Fails if the length of the key is not limited.
     """
     here = place(key, root, private=private, author=author, parent=parent)
     assert len(here) <= 400

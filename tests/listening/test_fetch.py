@@ -480,8 +480,8 @@ def test_a_poison_item_is_quarantined_and_the_others_are_stored(
 ) -> None:
     """Items that cannot be stored are quarantined, and the other items of the batch are stored.
 
-    Fails if a batch with an error is not halved, because one bad item then prevents that the others
-    are stored.
+    Fails if a batch with an error is not halved, because then one bad item is enough and no item of
+    the batch is stored.
     """
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     fetch = go(source)
@@ -605,9 +605,9 @@ def test_a_second_source_sights_the_same_mention(
 ) -> None:
     """If a second source finds the same item, a sighting is added to the existing mention.
 
-    The third fetch finds the item again in the second source. Fails only if both the look-up of
-    earlier sightings and ON CONFLICT are removed, because the item is then quarantined in the third
-    fetch.
+    The third fetch finds the item in the second source again, and adds no sighting. The code has
+    two protections against a second sighting: the look-up of earlier sightings, and ON CONFLICT.
+    Fails only if both are removed, because the third fetch then quarantines the item.
     """
     one, two = make_source(address="https://a.example"), make_source(address="https://b.example")
     for source in (one, two, two):

@@ -1,4 +1,4 @@
-"""Topics match whole words and phrases in any script.
+"""Topics match whole words and phrases in any writing system.
 
 The matcher returns the positions of the hits in the original text.
 """

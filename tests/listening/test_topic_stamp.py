@@ -1,4 +1,8 @@
-"""A process loads the topics again only if a topic was changed, by whatever SQL statement."""
+"""A process loads the topics again only if their stamp was changed.
+
+The stamp is a random value in the database. A trigger changes it with every SQL statement that
+changes topics, even with one from outside Django.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +96,8 @@ class AfterAnyChanges(TestCase):
         """After any sequence of changes and rollbacks, the matcher uses the topics as stored now.
 
         Fails without the trigger. Fails also if each change increases a counter instead of setting
-        a random stamp, because a change after a rollback then gets the same number.
+        a random stamp. After a rollback, the next change would then get a number that a process has
+        already seen, so the process would not load the topics again.
         """
         owner = User.objects.create_user("owner@scrm.example")
         for change, word, stays in steps:

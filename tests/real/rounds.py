@@ -1,6 +1,6 @@
-"""The steps that staff and workers take between two mails, called directly by the tests.
+"""What staff and workers do between two mails, as functions that the tests call directly.
 
-No worker processes are needed.
+Therefore no worker processes are needed.
 """
 
 from __future__ import annotations

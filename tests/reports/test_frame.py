@@ -25,7 +25,8 @@ def test_counts_end_where_nobody_reads_further(
 ) -> None:
     """A number in the navigation is counted only up to a limit.
 
-    Fails without the limit, because all five rows are then counted.
+    In this test, at most three rows are counted, and the page then shows “2+”. Fails without the
+    limit, because all of up to five rows are then counted.
     """
     monkeypatch.setattr(navigation, "MAX_COUNTED", 3)
     for n in range(number):
