@@ -277,6 +277,7 @@ class Outgoing:
     in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
     about: the title of the answered item. references: the keys of all earlier items of the thread.
     parts: the texts of a thread in their order, if the text is sent as several posts; else empty.
+    tried_at: the time of the last attempt to send this text; None if it is unknown.
     """
 
     nonce: str
@@ -291,6 +292,7 @@ class Outgoing:
     references: tuple[str, ...] = ()
     attachments: tuple[File, ...] = ()
     parts: tuple[str, ...] = ()
+    tried_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

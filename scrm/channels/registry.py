@@ -17,6 +17,7 @@ _KINDS = {
     "manual": "scrm.channels.manual",
     "sandbox": "scrm.channels.sandbox.channel",
     "wordpress": "scrm.channels.wordpress.channel",
+    "x": "scrm.channels.x.channel",
 }
 
 

@@ -349,7 +349,10 @@ class _GuardedAdapter(HTTPAdapter):
         response = super().send(request, **{**options, "proxies": None})
         if not options.get("stream"):
             with response:
-                response._content = _read(response.raw, MAX_BYTES, target.host)
+                try:
+                    response._content = _read(response.raw, MAX_BYTES, target.host)
+                except urllib3.exceptions.HTTPError as error:
+                    raise _broken(target.host, error) from error
         return response
 
 

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from scrm.channels.channel import Channel
+from scrm.channels.prices import PriceList
+from scrm.channels.text_rules import TextRules
+from scrm.channels.x.connect import CONNECTOR
+from scrm.channels.x.listen import XListener
+from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
+from scrm.channels.x.speak import MOST_BYTES, MOST_PICTURES, XEditor, XSpeaker
+
+CHANNEL = Channel(
+    kind="x",
+    label="X",
+    listener=XListener(),
+    speaker=XSpeaker(),
+    editor=XEditor(),
+    connector=CONNECTOR,
+    text=TextRules(max_length=280, unit="weighted", link_length=23, threads=True),
+    reply_rule=may_reply,
+    moderator=XModerator(),
+    threads=XThreadReader(),
+    prices=PriceList.read(Path(__file__).with_name("prices.toml")),
+    item_price="post read",
+    titles=False,
+    carries=MOST_PICTURES * MOST_BYTES,
+)

@@ -1,0 +1,228 @@
+"""Speak on X: posts, replies, threads and direct messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scrm.channels.base import (
+    ChannelError,
+    Credentials,
+    Idempotence,
+    Lookup,
+    Outgoing,
+    Receipt,
+)
+from scrm.channels.text_rules import LINK
+from scrm.channels.x.client import APP_ONLY, Answer, XClient, client_of
+from scrm.channels.x.errors import Duplicate, Gone
+from scrm.channels.x.read import MESSAGE, NETWORK, SITE, id_of
+from scrm.channels.x.timeline import Sent, chain, our_messages, our_posts
+
+MOST_PICTURES, MOST_BYTES = 4, 5 * 1024 * 1024
+
+
+class XSpeaker:
+    def idempotence(self, credentials: Credentials) -> Idempotence:
+        return "none" if credentials.self_key == APP_ONLY else "lookup"
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        client = client_of(credentials)
+        if outgoing.visibility == "private":
+            return _send_message(client, outgoing)
+        if outgoing.in_reply_to.startswith(MESSAGE):
+            raise ChannelError("A direct message can only be answered privately.", permanent=True)
+        return _Thread(client, credentials, outgoing).send()
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        """Look for the text among our posts or messages.
+
+        A thread of which only the first parts exist counts as absent: `send` continues it. Raises
+        ChannelError if the last attempt was so recent that X may not show the text yet.
+        """
+        client = client_of(credentials)
+        if outgoing.visibility == "private":
+            return _find_message(client, outgoing)
+        sent = our_posts(client, outgoing)
+        found = chain(sent, _parts(outgoing), outgoing.in_reply_to)
+        if len(found) == len(_parts(outgoing)):
+            return _receipt(credentials, found[0].latest, found[0].item.thread_key)
+        return _not_found(sent, outgoing)
+
+
+class XEditor:
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:  # noqa: ARG002
+        raise ChannelError(
+            "X does not let this app edit posts. Edit the post on X yourself, or delete it and "
+            "publish a new one.",
+            permanent=True,
+        )
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        client = client_of(credentials)
+        if receipt.key.startswith(MESSAGE):
+            raise ChannelError("X does not let apps delete direct messages.", permanent=True)
+        try:
+            client.delete_tweet(_number(receipt.key))
+        except Gone:
+            # The post is already deleted, and a repeated call must succeed.
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """One post, or several of which each answers the one before."""
+
+    client: XClient
+    credentials: Credentials
+    outgoing: Outgoing
+
+    def send(self) -> Receipt:
+        """Post the parts that do not exist yet, in order."""
+        parts, answered = _parts(self.outgoing), self.outgoing.in_reply_to
+        usage: dict[str, int] = {}
+        numbers: list[str] = []
+        conversation = ""
+        if len(parts) > 1:
+            # An earlier attempt may have posted the first parts.
+            found = chain(our_posts(self.client, self.outgoing), parts, answered)
+            numbers = [post.latest for post in found]
+            conversation = found[0].item.thread_key if found else ""
+        pictures = [] if numbers else _upload(self.client, self.outgoing)
+        for part in parts[len(numbers) :]:
+            above = numbers[-1] if numbers else answered
+            try:
+                numbers.append(self._post(part, above, [] if numbers else pictures))
+            except ChannelError as error:
+                raise _half_sent(error, len(numbers), len(parts)) from error
+            price = _price(self.credentials, part, is_reply=above == answered != "")
+            usage[price] = usage.get(price, 0) + 1
+        thread = conversation or self.outgoing.thread_key or numbers[0]
+        return _receipt(self.credentials, numbers[0], thread, usage)
+
+    def _post(self, text: str, answered: str, pictures: list[str]) -> str:
+        """Publish one post; return its id."""
+        try:
+            answer: Answer = self.client.create_tweet(
+                text=text or None,
+                in_reply_to_tweet_id=_number(answered) if answered else None,
+                media_ids=pictures or None,
+            )
+        except Duplicate:
+            # X has this text already. It may be ours, from an attempt whose answer was lost.
+            found = our_posts(self.client, self.outgoing).post(text, answered)
+            if found is None:
+                raise
+            return found.latest
+        return _confirmed(answer.row.get("id"))
+
+
+def _send_message(client: XClient, outgoing: Outgoing) -> Receipt:
+    if outgoing.parts:
+        raise ChannelError("A direct message cannot be sent as a thread.", permanent=True)
+    if not outgoing.destination:
+        raise ChannelError("A direct message needs a recipient.", permanent=True)
+    if len(outgoing.attachments) > 1:
+        raise ChannelError("X allows one picture in a direct message.", permanent=True)
+    pictures = _upload(client, outgoing)
+    answer: Answer = client.create_direct_message(
+        participant_id=_number(outgoing.destination),
+        text=outgoing.text or None,
+        media_id=pictures[0] if pictures else None,
+    )
+    number = _confirmed(answer.row.get("dm_event_id"))
+    conversation = answer.row.get("dm_conversation_id")
+    thread = f"{MESSAGE}{conversation}" if conversation else outgoing.thread_key
+    return Receipt(NETWORK, f"{MESSAGE}{number}", thread, usage={"DM sent": 1})
+
+
+def _find_message(client: XClient, outgoing: Outgoing) -> Receipt | Lookup:
+    if outgoing.tried_at is None:
+        # The same words may have been sent to this person earlier.
+        return Lookup.CANNOT_TELL
+    sent = our_messages(client, outgoing)
+    found = sent.post(outgoing.text, "")
+    if found is not None:
+        return Receipt(NETWORK, found.item.key, found.item.thread_key)
+    return _not_found(sent, outgoing)
+
+
+def _not_found(sent: Sent, outgoing: Outgoing) -> Lookup:
+    if not sent.complete or outgoing.tried_at is None:
+        return Lookup.CANNOT_TELL
+    if not sent.is_settled(outgoing):
+        raise ChannelError(
+            "The text is not on X yet, but X may show it only some minutes after it was sent. "
+            "scrm looks again.",
+            retry_after=300,
+        )
+    return Lookup.ABSENT
+
+
+def _upload(client: XClient, outgoing: Outgoing) -> list[str]:
+    """Upload the pictures; return their ids. Nothing is published, so no error is uncertain."""
+    if len(outgoing.attachments) > MOST_PICTURES:
+        raise ChannelError(f"X allows {MOST_PICTURES} pictures in a post.", permanent=True)
+    for file in outgoing.attachments:
+        if not file.content_type.startswith("image/"):
+            message = f"“{file.name}” is no picture. scrm sends only pictures to X."
+            raise ChannelError(message, permanent=True)
+        if len(file.content) > MOST_BYTES:
+            message = f"“{file.name}” is larger than 5 MB, the most that X takes."
+            raise ChannelError(message, permanent=True)
+    private = outgoing.visibility == "private"
+    try:
+        return [client.upload(file, private=private) for file in outgoing.attachments]
+    except ChannelError as error:
+        raise ChannelError(
+            error.message, permanent=error.permanent, retry_after=error.retry_after
+        ) from error
+
+
+def _half_sent(error: ChannelError, sent: int, parts: int) -> ChannelError:
+    """Return the error with the number of parts that are already published."""
+    if not sent:
+        return error
+    return ChannelError(
+        f"{sent} of {parts} parts of the thread are published. {error.message}",
+        permanent=error.permanent,
+        retry_after=error.retry_after,
+        uncertain=error.uncertain,
+    )
+
+
+def _price(credentials: Credentials, text: str, *, is_reply: bool) -> str:
+    """Return the paid operation of a post.
+
+    A self-serve app can reply only to people who addressed us; X calls this a summoned reply.
+    """
+    if LINK.search(text):
+        return "post with a link"
+    summoned = is_reply and credentials.config.get("access") != "enterprise"
+    return "summoned reply" if summoned else "post"
+
+
+def _parts(outgoing: Outgoing) -> tuple[str, ...]:
+    return outgoing.parts or (outgoing.text,)
+
+
+def _receipt(
+    credentials: Credentials, number: str, thread: str, usage: dict[str, int] | None = None
+) -> Receipt:
+    handle = credentials.address.lstrip("@") or "i"
+    return Receipt(NETWORK, number, thread, f"{SITE}/{handle}/status/{number}", usage or {})
+
+
+def _number(key: str) -> str:
+    try:
+        return id_of(key)
+    except ValueError as error:
+        message = f"“{key[:60]}” is not on X, so it cannot be used there."
+        raise ChannelError(message, permanent=True) from error
+
+
+def _confirmed(value: object) -> str:
+    """Return the id that X gave to our text. Without it, the text may have been published."""
+    try:
+        return id_of(value)
+    except ValueError as error:
+        raise ChannelError("X did not confirm that it took the text.", uncertain=True) from error
