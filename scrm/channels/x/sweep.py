@@ -20,6 +20,7 @@ PAGES = 5
 """The most pages of one fetch; the next fetch follows at once."""
 LAG = timedelta(seconds=60)
 """Posts of the last minute may appear out of order, so they are read again in the next fetch."""
+UNTIL_RETRY = 60.0
 SMALL_PAGE, LARGE_PAGE = 10, 50
 WEEK = timedelta(days=7) - timedelta(minutes=10)
 """A search of recent posts refuses ids that are older."""
@@ -77,7 +78,7 @@ class Swept:
         except ChannelError as error:
             if not self.answers:
                 raise
-            self.pause = error.retry_after
+            self.pause = error.retry_after or UNTIL_RETRY
             return None
         self.answers.append(answer)
         self.next = _below(self.next, answer)
