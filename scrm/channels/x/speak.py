@@ -16,7 +16,7 @@ from scrm.channels.text_rules import LINK
 from scrm.channels.x.client import APP_ONLY, Answer, XClient, client_of
 from scrm.channels.x.errors import Duplicate, Gone
 from scrm.channels.x.read import MESSAGE, NETWORK, SITE, id_of
-from scrm.channels.x.timeline import Sent, chain, our_messages, our_posts
+from scrm.channels.x.timeline import SETTLE, Sent, chain, our_messages, our_posts
 
 MOST_PICTURES, MOST_BYTES = 4, 5 * 1024 * 1024
 
@@ -110,9 +110,13 @@ class _Thread:
         except Duplicate:
             # X has this text already. It may be ours, from an attempt whose answer was lost.
             found = our_posts(self.client, self.outgoing).post(text, answered)
-            if found is None:
+            if found is not None:
+                return found.latest
+            if not self.outgoing.parts:
                 raise
-            return found.latest
+            # An earlier attempt may have posted this part some seconds ago.
+            message = "X has a part of the thread already but does not show it yet."
+            raise ChannelError(message, retry_after=SETTLE.total_seconds()) from None
         return _confirmed(answer.row.get("id"))
 
 
