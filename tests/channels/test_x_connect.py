@@ -43,7 +43,7 @@ def typed(x: XServer, login: str, **facts: Any) -> dict[str, Any]:
 
 
 def log_in(
-    x: XServer, known: Credentials | None = None, secret: str = "", **changed: str
+    x: XServer, known: Credentials | None = None, secret: str = "", **changed: Any
 ) -> Connected:
     """Log in on the page of the stand-in. changed: parameters of the answer that differ."""
     values = typed(x, "oauth2", client_id="client-1", client_secret=secret)
@@ -159,7 +159,7 @@ class TestOAuth:
         ],
     )
     def test_an_answer_that_differs_is_refused(
-        self, x: XServer, changed: dict[str, str], words: str
+        self, x: XServer, changed: dict[str, Any], words: str
     ) -> None:
         with pytest.raises(ConnectError, match=words):
             log_in(x, **changed)

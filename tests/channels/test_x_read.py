@@ -268,6 +268,8 @@ class TestRefusals:
               "x-user-limit-24hour-remaining": "0", "x-user-limit-24hour-reset": "+7000"}, 7000),
             ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "+90",
               "x-app-limit-24hour-remaining": "0", "x-app-limit-24hour-reset": "+7000"}, 7000),
+            ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "+90",
+              "x-user-limit-24hour-remaining": "50", "x-user-limit-24hour-reset": "+7000"}, 90),
             ({"x-rate-limit-reset": "soon"}, 900),
             ({"retry-after": "30"}, 30),
             ({}, 900),

@@ -47,6 +47,7 @@ def topics_and_texts(draw: st.DrawFn) -> tuple[Terms, str]:
     return Terms((*draw(terms), *taken()), taken(), draw(terms)), " ".join(parts)
 
 
+@pytest.mark.slow
 @given(topics_and_texts(), st.sampled_from([60, 120, 512]))
 @settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
 def test_everything_that_the_topic_matches_is_found(drawn: tuple[Terms, str], longest: int) -> None:

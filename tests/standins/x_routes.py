@@ -62,7 +62,7 @@ class XRoutes:
         self.refresh: dict[str, str] = {}
         self.scope = ""
         self.access_level = "read-write-directmessages"
-        self.self_serve = True
+        self.self_serve, self.refuses_duplicates = True, True
         self.skew = timedelta()
         self._numbers = count(1)
 
@@ -276,7 +276,11 @@ class XRoutes:
         for post in self.posts.values():
             links = self._unshortened(post["text"])
             target = [r["id"] for r in post.get("referenced_tweets", []) if r["type"] != "quoted"]
-            if post["author_id"] == who and (links, "".join(target)) == same:
+            if (
+                self.refuses_duplicates
+                and post["author_id"] == who
+                and (links, "".join(target)) == same
+            ):
                 raise Refused(403, "You are not allowed to create a Tweet with duplicate content.")
         keys = [f"3_{number}" for number in asked.get("media", {}).get("media_ids", [])]
         number = self.post(who, text, reply_to=answered or "", media=keys or None)

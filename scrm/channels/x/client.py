@@ -138,14 +138,25 @@ class XClient(tweepy.Client):
         form: Any = None,
         files: Any = None,
     ) -> Answer:
+        """Send one request and return its answer. Raises ChannelError."""
+        changes = method != "GET"
+        response = self._exchange(method, route, params=params, json=json, data=form, files=files)
+        now = server_time(response.headers, datetime.now(UTC))
+        body = parsed(response.content)
+        if not 200 <= response.status_code < 300:
+            raise refusal(response.status_code, response.headers, body, changes=changes, now=now)
+        if not isinstance(body, dict):
+            raise ChannelError("The answer of X cannot be read.", uncertain=changes)
+        return Answer(body, now, response.headers.get("x-access-level", ""))
+
+    def _exchange(self, method: str, route: str, **content: Any) -> Any:
         """Send one request, with a time limit and without following redirects."""
         changes = method != "GET"
         headers, auth = self._login()
         try:
-            response = self.session.request(
+            return self.session.request(
                 method, self.api + route,
-                params=params, json=json, data=form, files=files, headers=headers, auth=auth,
-                timeout=SECONDS, allow_redirects=False,
+                headers=headers, auth=auth, timeout=SECONDS, allow_redirects=False, **content,
             )  # fmt: skip
         except http.HttpError as error:
             # It is certain that X did not get the request only if no connection was opened.
@@ -156,13 +167,6 @@ class XClient(tweepy.Client):
         except OSError as error:  # all errors of requests are OSErrors
             message = f"{urlsplit(self.api).hostname} cannot be reached or does not answer."
             raise ChannelError(message, uncertain=changes) from error
-        now = server_time(response.headers, datetime.now(UTC))
-        body = parsed(response.content)
-        if not 200 <= response.status_code < 300:
-            raise refusal(response.status_code, response.headers, body, changes=changes, now=now)
-        if not isinstance(body, dict):
-            raise ChannelError("The answer of X cannot be read.", uncertain=changes)
-        return Answer(body, now, response.headers.get("x-access-level", ""))
 
     def upload(self, picture: File, *, private: bool = False) -> str:
         """Upload a picture with its description; return its id. Nothing is published by this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -151,14 +152,8 @@ def _connect_user(
     sources: list[str] | None, *, expires_at: Any = None,
 ) -> Connected:  # fmt: skip
     """Ask X who logged in. sources: the sources the login can read; None to ask X that too."""
-    try:
-        answer: Answer = XClient(secrets, api=config["api"]).get_me()
-        number, handle = id_of(answer.row.get("id")), str(answer.row.get("username") or "")
-    except ChannelError as error:
-        field = _NEEDED[config["login"]][-1]
-        raise ConnectError((field, error.message)) from error
-    except ValueError as error:
-        raise ConnectError(("", "X did not say whose login this is. Try again later.")) from error
+    answer = _me(secrets, config)
+    number, handle = id_of(answer.row["id"]), str(answer.row.get("username") or "")
     if known and known.self_key not in ("", number):
         message = (
             f"This is the login of @{handle}, but this account is {known.address}. Connect the "
@@ -178,14 +173,19 @@ def _connect_user(
         name=str(answer.row.get("name") or handle)[:200],
         expires_at=expires_at,
     )
-    return _with_sources(found)
+    return replace(found, sources_to_open=open_to(found))
 
 
-def _with_sources(found: Connected) -> Connected:
-    return Connected(
-        found.network, found.self_key, found.address, found.secrets, found.config,
-        name=found.name, sources_to_open=open_to(found), expires_at=found.expires_at,
-    )  # fmt: skip
+def _me(secrets: dict[str, Any], config: dict[str, Any]) -> Answer:
+    """Return the user who logged in, with a valid id. Raises ConnectError."""
+    try:
+        answer: Answer = XClient(secrets, api=config["api"]).get_me()
+        id_of(answer.row.get("id"))
+    except ChannelError as error:
+        raise ConnectError((_NEEDED[config["login"]][-1], error.message)) from error
+    except ValueError as error:
+        raise ConnectError(("", "X did not say whose login this is. Try again later.")) from error
+    return answer
 
 
 def _connect_app(secrets: dict[str, Any], config: dict[str, Any]) -> Connected:
