@@ -377,8 +377,7 @@ def _standard_headers() -> dict[str, str]:
 
 
 def _left(until: float, host: str) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
+    if (left := until - time.monotonic()) <= 0:
         raise _slow(host)
     return left
 
