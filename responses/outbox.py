@@ -37,7 +37,7 @@ MAX_ATTEMPTS = 5
 HEARD_WITHIN = timedelta(hours=48)
 """A fetched post of ours proves that a delivery was sent only if it was due within this time."""
 SETTLE_AGAIN = timedelta(minutes=10)
-"""Time until the next look-up, if the network could not be asked."""
+"""Time until the next look-up, if the network could not be asked and named no time."""
 BY_HAND = "by-hand:"
 """Prefix of the key of a delivery that a user marked as sent without a link."""
 _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -153,7 +153,8 @@ def settle(delivery: Delivery) -> None:
         found = _speaker(delivery).find(delivery.account.credentials, delivery.outgoing)
     except ChannelError as error:
         _log.info("look-up failed", delivery=delivery.pk, error=error.message)
-        delivery.stay_unknown(look_again=now + SETTLE_AGAIN)
+        wait = timedelta(seconds=error.retry_after) if error.retry_after else SETTLE_AGAIN
+        delivery.stay_unknown(look_again=now + wait)
         return
     if isinstance(found, Receipt):
         mark_sent(delivery, found, now=now)

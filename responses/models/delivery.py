@@ -239,7 +239,7 @@ class Delivery(models.Model):
 
     @property
     def outgoing(self) -> Outgoing:
-        """The message without references and files. It is the same in all attempts to send it."""
+        """The message without references and files. Only `tried_at` differs between attempts."""
         answered = self.response.in_reply_to
         same_network = answered is not None and answered.scope == self.account.network
         return Outgoing(
@@ -253,6 +253,7 @@ class Delivery(models.Model):
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered and same_network else "",
             parts=thread_of(self.words, self.account) if self.response.as_thread else (),
+            tried_at=self.tried_at,
         )
 
     @property

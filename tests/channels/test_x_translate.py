@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from listening import matching
 from scrm.channels.base import Terms
-from scrm.channels.x.translate import Untranslatable, translate
+from scrm.channels.search_query import Untranslatable
+from scrm.channels.x.translate import translate
 from tests.standins.x_query import Text, compile_query
 
 WORDS = (
@@ -58,7 +59,7 @@ def test_everything_that_the_topic_matches_is_found(drawn: tuple[Terms, str], lo
         found = translate(topic, max_length=longest)
     except Untranslatable:
         return
-    assert compile_query(found.query)(Text(text)), found.query
+    assert compile_query(found.queries[0])(Text(text)), found.queries[0]
 
 
 @given(st.builds(Terms, terms, terms, terms), st.integers(40, 512))
@@ -69,9 +70,9 @@ def test_a_query_fits_and_can_be_read(topic: Terms, longest: int) -> None:
         found = translate(topic, max_length=longest)
     except Untranslatable:
         return
-    assert len(found.query) <= longest
-    compile_query(found.query)
-    assert found.query.endswith(" -is:retweet")
+    assert len(found.queries[0]) <= longest
+    compile_query(found.queries[0])
+    assert found.queries[0].endswith(" -is:retweet")
 
 
 @pytest.mark.parametrize(
@@ -87,12 +88,12 @@ def test_a_query_fits_and_can_be_read(topic: Terms, longest: int) -> None:
     ],
 )
 def test_the_operators_of_x_are_used(topic: Terms, query: str) -> None:
-    assert translate(topic).query == query
+    assert translate(topic).queries[0] == query
 
 
 def test_what_x_cannot_express_is_left_to_us_with_a_reason() -> None:
     found = translate(Terms(("C++",), (), ("used", "second hand", "#ad")))
-    assert found.query == '"C++" -used -is:retweet'
+    assert found.queries[0] == '"C++" -used -is:retweet'
     assert [reason.partition("”")[0] for reason in found.left_to_us] == [
         "X ignores the signs in “C++", "“second hand", "“#ad",
     ]  # fmt: skip
@@ -101,13 +102,13 @@ def test_what_x_cannot_express_is_left_to_us_with_a_reason() -> None:
 def test_conditions_that_do_not_fit_are_left_to_us() -> None:
     many = tuple(f"word{number}" for number in range(100))
     found = translate(Terms(many, ("acme",), ("used",)))
-    assert found.query == "acme -used -is:retweet"
+    assert found.queries[0] == "acme -used -is:retweet"
     assert found.left_to_us == (
         "The alternatives are compared here: they are too long for one query of X.",
     )
     found = translate(Terms(("acme",), many, ()))
-    assert found.query.startswith("acme word0 word1 ")
-    assert len(found.left_to_us) == sum(f"word{n} " not in found.query for n in range(100))
+    assert found.queries[0].startswith("acme word0 word1 ")
+    assert len(found.left_to_us) == sum(f"word{n} " not in found.queries[0] for n in range(100))
 
 
 @pytest.mark.parametrize("topic", [Terms(), Terms(none_of=("acme",)), Terms((" ",))])

@@ -7,6 +7,7 @@ from scrm.channels.x.connect import CONNECTOR
 from scrm.channels.x.listen import XListener
 from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
 from scrm.channels.x.speak import MOST_BYTES, MOST_PICTURES, XEditor, XSpeaker
+from scrm.channels.x.translate import translate
 
 CHANNEL = Channel(
     kind="x",
@@ -19,6 +20,7 @@ CHANNEL = Channel(
     reply_rule=may_reply,
     moderator=XModerator(),
     threads=XThreadReader(),
+    translate=translate,
     prices=PriceList.read(Path(__file__).with_name("prices.toml")),
     item_price="post read",
     titles=False,

@@ -24,6 +24,7 @@ from scrm.channels.base import (
     Item,
     UnreadableItem,
 )
+from scrm.channels.search_query import Untranslatable
 from scrm.channels.x.client import (
     MESSAGE_FACTS,
     POST_FACTS,
@@ -34,7 +35,7 @@ from scrm.channels.x.client import (
 )
 from scrm.channels.x.read import NETWORK, Post, is_retweet, raw_of, read_message, read_post
 from scrm.channels.x.sweep import Range, Swept, require_room, sweep, sweep_messages
-from scrm.channels.x.translate import MAX_LENGTH, NO_RETWEETS, Untranslatable, translate
+from scrm.channels.x.translate import MAX_LENGTH, NO_RETWEETS, translate
 from scrm.net import http
 
 MENTIONS, QUOTES, MESSAGES, SEARCH = "mentions", "quotes", "messages", "search:"
@@ -207,7 +208,7 @@ def _query(request: FetchRequest) -> str:
     longest = _ENTERPRISE_LENGTH if enterprise else MAX_LENGTH
     if request.terms is not None:
         try:
-            return translate(request.terms, max_length=longest).query
+            return translate(request.terms, max_length=longest).queries[0]
         except Untranslatable as error:
             raise ChannelError(str(error), permanent=True) from error
     typed = " ".join(request.address.removeprefix(SEARCH).split())

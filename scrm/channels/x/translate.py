@@ -8,9 +8,9 @@ inside quotation marks as a gap.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from scrm.channels.base import Terms
+from scrm.channels.search_query import Translation, Untranslatable
 
 MAX_LENGTH = 512
 NO_RETWEETS = "-is:retweet"
@@ -19,18 +19,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9\u00c0-\u024f]{1,200}")
 _RESERVED = {"or", "and", "not"}
 _UNQUOTABLE = re.compile(r"[\"\\\u201c\u201d\s]+")
 _SIGN = re.compile(r"[^\w\s]")
-
-
-class Untranslatable(ValueError):
-    """The words cannot become one query. The message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """A query of X, and one reason for each part of the topic that scrm checks itself."""
-
-    query: str
-    left_to_us: tuple[str, ...] = ()
 
 
 def translate(terms: Terms, *, max_length: int = MAX_LENGTH) -> Translation:
@@ -50,7 +38,7 @@ def translate(terms: Terms, *, max_length: int = MAX_LENGTH) -> Translation:
             left.append(_too_long(term))
         else:
             query = f"{query} {excluded}"
-    return Translation(f"{query} {NO_RETWEETS}", (*reasons, *left))
+    return Translation((f"{query} {NO_RETWEETS}",), (*reasons, *left))
 
 
 def operator(term: str) -> str:
