@@ -12,6 +12,7 @@ from scrm.channels.channel import Channel
 from scrm.channels.connector import Connector
 
 _KINDS = {
+    "bluesky": "scrm.channels.bluesky.channel",
     "email": "scrm.channels.email.channel",
     "feed": "scrm.channels.feed.channel",
     "manual": "scrm.channels.manual",

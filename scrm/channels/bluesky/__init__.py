@@ -1,0 +1,1 @@
+"""Bluesky: mentions, replies, searches and direct messages by XRPC, with an app password."""

@@ -1,0 +1,31 @@
+"""The Bluesky channel."""
+
+from __future__ import annotations
+
+from scrm.channels.bluesky.connect import CONNECTOR
+from scrm.channels.bluesky.listen import BlueskyListener
+from scrm.channels.bluesky.moderate import BlueskyModerator
+from scrm.channels.bluesky.richtext import MAX_GRAPHEMES
+from scrm.channels.bluesky.speak import (
+    MAX_PICTURE_BYTES,
+    MAX_PICTURES,
+    BlueskyEditor,
+    BlueskySpeaker,
+)
+from scrm.channels.bluesky.threads import BlueskyThreads
+from scrm.channels.channel import Channel
+from scrm.channels.text_rules import TextRules
+
+CHANNEL = Channel(
+    kind="bluesky",
+    label="Bluesky",
+    listener=BlueskyListener(),
+    speaker=BlueskySpeaker(),
+    editor=BlueskyEditor(),
+    connector=CONNECTOR,
+    text=TextRules(max_length=MAX_GRAPHEMES, unit="graphemes", threads=True),
+    moderator=BlueskyModerator(),
+    threads=BlueskyThreads(),
+    titles=False,
+    carries=MAX_PICTURES * MAX_PICTURE_BYTES,
+)

@@ -1,0 +1,235 @@
+"""Publish posts, replies and threads, send direct messages, and take posts down.
+
+The key of each post follows from the nonce (see `keys`). Before a post is created, its key is
+looked up, so that a second attempt finds the post of the first one. If both attempts run at once,
+the server refuses the second post with this key. The parts of a thread are created one after the
+other; an attempt after a crash continues behind the last part that exists.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from scrm.channels.base import (
+    ChannelError,
+    Credentials,
+    File,
+    Idempotence,
+    Lookup,
+    Outgoing,
+    Receipt,
+)
+from scrm.channels.bluesky import direct
+from scrm.channels.bluesky.card import card
+from scrm.channels.bluesky.client import Client, Row, XrpcError
+from scrm.channels.bluesky.keys import POST, Uri, later_key, record_key
+from scrm.channels.bluesky.lookup import get_posts, has_address, record
+from scrm.channels.bluesky.read import NETWORK
+from scrm.channels.bluesky.richtext import check, facets, first_link
+
+MAX_PICTURES, MAX_PICTURE_BYTES = 4, 1_000_000
+MAX_PARTS = 50
+
+Ref = dict[str, str]
+"""A reference to a version of a post: its `uri` and its `cid`."""
+
+
+class BlueskySpeaker:
+    def idempotence(self, credentials: Credentials) -> Idempotence:
+        """Posts have our own keys; direct messages can only be looked up."""
+        return "lookup" if credentials.config.get("messages") else "key"
+
+    def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
+        client = Client.of(credentials)
+        if outgoing.visibility == "private":
+            return direct.send(client, credentials, outgoing)
+        texts = [check(text) for text in outgoing.parts or (outgoing.text,)]
+        _check_pictures(outgoing.attachments)
+        if len(texts) > MAX_PARTS:
+            raise ChannelError(f"A thread may have {MAX_PARTS} posts at most.", permanent=True)
+        root, parent = _answered(client, outgoing.in_reply_to)
+        first: Ref | None = None
+        for position, text in enumerate(texts):
+            at = _place(credentials, outgoing, position)
+            made = record(client, at)
+            if made is None:
+                pictures = outgoing.attachments if position == 0 else ()
+                post = _post(client, text, pictures, root, parent)
+                made = create(client, at, post)
+            parent = _ref(made)
+            root, first = root or parent, first or parent
+        return _receipt(_place(credentials, outgoing), root)
+
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        """Look up the last part, which is created only after all others."""
+        client = Client.of(credentials)
+        if outgoing.visibility == "private":
+            return direct.find(client, credentials, outgoing)
+        last = max(len(outgoing.parts), 1) - 1
+        if record(client, _place(credentials, outgoing, last)) is None:
+            return Lookup.ABSENT
+        first = record(client, _place(credentials, outgoing)) or {}
+        value = first.get("value")
+        reply = value.get("reply") if isinstance(value, dict) else None
+        root = reply.get("root") if isinstance(reply, dict) else None
+        return _receipt(_place(credentials, outgoing), root)
+
+
+class BlueskyEditor:
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:  # noqa: ARG002
+        raise ChannelError(
+            "Bluesky cannot change a published post. Delete the post and publish it again.",
+            permanent=True,
+        )
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        """Delete the post; of a thread, delete all parts in one step."""
+        client = Client.of(credentials)
+        try:
+            at = Uri.parse(receipt.key)
+        except ValueError as error:
+            raise ChannelError(
+                "Bluesky deletes a direct message only for its sender, so the recipient would "
+                "still see it.",
+                permanent=True,
+            ) from error
+        if at.repo != credentials.self_key:
+            raise ChannelError("This post belongs to another account.", permanent=True)
+        keys = _existing_parts(client, at)
+        writes = [
+            {"$type": "com.atproto.repo.applyWrites#delete", "collection": POST, "rkey": rkey}
+            for rkey in keys
+        ]
+        if writes:
+            client.post("com.atproto.repo.applyWrites", {"repo": at.repo, "writes": writes})
+
+
+def create(client: Client, at: Uri, value: Row) -> Row:
+    """Create a record with our own key; if it exists by now, return it. Raises ChannelError."""
+    facts = {"repo": at.repo, "collection": at.collection, "rkey": at.rkey, "record": value}
+    try:
+        return client.post("com.atproto.repo.createRecord", facts)
+    except ChannelError as error:
+        # Servers answer with a general error if the key exists, so the key itself is looked up.
+        if error.retry_after is None and _worth_a_look(error) and (made := _made(client, at)):
+            return made
+        raise
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _worth_a_look(error: ChannelError) -> bool:
+    return error.uncertain or (isinstance(error, XrpcError) and error.permanent)
+
+
+def _made(client: Client, at: Uri) -> Row | None:
+    try:
+        return record(client, at)
+    except ChannelError:
+        return None
+
+
+def _place(credentials: Credentials, outgoing: Outgoing, position: int = 0) -> Uri:
+    return Uri(credentials.self_key, POST, record_key(outgoing.nonce, position))
+
+
+def _receipt(first: Uri, root: Any) -> Receipt:
+    uri = root.get("uri") if isinstance(root, dict) else None
+    return Receipt(NETWORK, str(first), uri if isinstance(uri, str) else str(first), first.url)
+
+
+def _ref(made: Row) -> Ref:
+    return {"uri": str(made.get("uri", "")), "cid": str(made.get("cid", ""))}
+
+
+def _answered(client: Client, key: str) -> tuple[Ref | None, Ref | None]:
+    """Return the first post of the thread and the answered post; None for a new thread."""
+    if not key:
+        return None, None
+    if key.startswith("dm:"):
+        raise ChannelError("A direct message cannot be answered publicly.", permanent=True)
+    view = next((each for each in get_posts(client, [key]) if has_address(each)), None)
+    if view is None or not view.get("cid"):
+        raise ChannelError(
+            "The post was deleted, or its author blocked this account: there is nothing to reply "
+            "to.",
+            permanent=True,
+        )
+    if isinstance(viewer := view.get("viewer"), dict) and viewer.get("replyDisabled"):
+        raise ChannelError(
+            "The author of this thread does not allow this account to reply.", permanent=True
+        )
+    reply = view["record"].get("reply") if isinstance(view.get("record"), dict) else None
+    root = reply.get("root") if isinstance(reply, dict) else None
+    return _ref(root if isinstance(root, dict) else view), _ref(view)
+
+
+def _post(
+    client: Client, text: str, pictures: tuple[File, ...], root: Ref | None, parent: Ref | None
+) -> Row:
+    post: Row = {"$type": POST, "text": text, "createdAt": now()}
+    if marks := facets(text, lambda handle: did_of(client, handle)):
+        post["facets"] = marks
+    if pictures:
+        images = [_picture(client, file) for file in pictures]
+        post["embed"] = {"$type": "app.bsky.embed.images", "images": images}
+    elif (link := first_link(text)) and (preview := card(link)):
+        post["embed"] = preview
+    if root and parent:
+        post["reply"] = {"root": root, "parent": parent}
+    return post
+
+
+def did_of(client: Client, handle: str) -> str:
+    """Return the DID of a handle, or "" if nobody has it. Raises ChannelError."""
+    try:
+        answer = client.get("com.atproto.identity.resolveHandle", {"handle": handle})
+    except XrpcError as error:
+        if error.permanent:
+            return ""
+        raise
+    return str(answer.get("did", ""))
+
+
+def _check_pictures(files: tuple[File, ...]) -> None:
+    if len(files) > MAX_PICTURES:
+        raise ChannelError(f"Bluesky accepts {MAX_PICTURES} pictures with a post.", permanent=True)
+    for file in files:
+        if not file.content_type.lower().startswith("image/"):
+            raise ChannelError(
+                f"Bluesky accepts only pictures, and {file.name} is none.", permanent=True
+            )
+        if len(file.content) > MAX_PICTURE_BYTES:
+            raise ChannelError(
+                f"The picture {file.name} is larger than 1 MB. Make it smaller.", permanent=True
+            )
+
+
+def _picture(client: Client, file: File) -> Row:
+    return {"alt": file.alt, "image": client.upload(file.content, file.content_type).get("blob")}
+
+
+def _existing_parts(client: Client, first: Uri) -> list[str]:
+    """Return the keys of a post and of those parts of its thread that still exist."""
+    found, previous = ([first.rkey] if record(client, first) else []), first
+    for position in range(1, MAX_PARTS):
+        try:
+            part = Uri(first.repo, POST, later_key(first.rkey, position))
+        except ValueError:  # another program made this post
+            break
+        stored = record(client, part)
+        if stored is None or _parent(stored) != str(previous):
+            break
+        found.append(part.rkey)
+        previous = part
+    return found
+
+
+def _parent(stored: Row) -> str:
+    value = stored.get("value")
+    reply = value.get("reply") if isinstance(value, dict) else None
+    parent = reply.get("parent") if isinstance(reply, dict) else None
+    return str(parent.get("uri", "")) if isinstance(parent, dict) else ""
