@@ -16,7 +16,7 @@ REAL_PACKAGES := dovecot-imapd dovecot-lmtpd postfix \
 	wordpress wordpress-theme-twentytwentythree mariadb-server php-cli php-mysql \
 	php-curl php-xml php-mbstring php-intl php-gd
 
-.PHONY: run test test-guards test-real real test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
+.PHONY: run test test-guards test-real real bluesky-network test-browser browser lighthouse check bench bench-smoke screenshots lock clean lint fast
 
 run: .venv/run.stamp  ## everything on one address; PORT=8001, HOST=…, SAMPLE=0 change it
 	@exec $(PY) -m scrm.launcher.run
@@ -29,11 +29,11 @@ test: .venv/test.stamp  ## all tests but the browser's; ARGS="-k inbox" chooses
 test-guards: .venv/test.stamp  ## whether the machine of G1 sees each guard that is missing
 	@$(EMBEDDED) var/test -- $(PY) -m pytest -n 2 -m guards tests/responses $(ARGS)
 
-test-real: .venv/test.stamp real  ## against real software of others, from Debian's packages
+test-real: .venv/test.stamp real  ## against real software of others, from Debian's packages and npm
 	@$(EMBEDDED) var/real -- $(PY) -m pytest -m real tests/real $(ARGS)
 
 # Their own services are not started: the tests start them, in places of their own.
-real:
+real: bluesky-network
 	@lacking=; for each in $(REAL_PACKAGES); do \
 		dpkg -s $$each >/dev/null 2>&1 || lacking="$$lacking $$each"; done; \
 		[ -z "$$lacking" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -44,6 +44,11 @@ real:
 		apt-get install -q -y --no-install-recommends $$lacking >/dev/null; code=$$?; \
 		[ -z "$$made" ] || rm -f /usr/sbin/policy-rc.d; exit $$code; \
 		else echo "Not installed:$$lacking. Their tests will be skipped." >&2; fi
+
+# Pinned, with checksums, in tests/real/tools; a second call does nothing.
+bluesky-network: .venv/bin/python
+	@$(PY) -m tests.real.bluesky || \
+		echo "The Bluesky network could not be installed by npm: its tests will be skipped." >&2
 
 test-browser: .venv/test.stamp browser  ## what a person does, in Chromium
 	@$(EMBEDDED) var/test -- sh -c '$(PY) -m pytest -n 2 -m "browser and not alone" tests/browser $(ARGS); code=$$?; \

@@ -107,7 +107,7 @@ class TestMentions:
     ) -> None:
         """The network orders mentions by the date that the author states.
 
-        Fails if the listener stops at the first known mention and reads no older pages.
+        Fails if the listener reads no older pages than the newest one.
         """
         start = datetime.now(UTC) - timedelta(days=100)
         for number in range(250):

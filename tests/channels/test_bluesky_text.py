@@ -194,7 +194,7 @@ def test_a_sweep_loses_nothing_in_any_order_of_events(
 ) -> None:
     """New rows, rows with an old date, deletions and killed fetches in any order.
 
-    Fails if the sweep stops at the first known row, or if no older pages are read.
+    Fails if no older pages are read, or if a sweep that was interrupted begins again at the top.
     """
     listed = Ordered(start)
     for what, number in steps:

@@ -3,7 +3,7 @@
     with BlueskyNetwork() as network:
         jo = network.person("jo")
         post = jo.post("Hello @skyward.test", mention=care)
-        network.stop(), network.start()  # the servers alone; posts and accounts remain lost
+        network.pause(), network.resume()  # as if the network did not answer for a while
 
 It needs node, the package in var/tools/bluesky (see `installed`), and the PostgreSQL of the test
 session, in which it has a database of its own. It ends exactly what it started.
@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def missing() -> str:
 def installed() -> bool:
     """Install the package unless this version is there already; return whether it is there.
 
-    It takes minutes. Its native module is compiled or downloaded by its install script.
+    It takes minutes. Its native module is downloaded or compiled by an install script.
     """
     lock = TOOLS / "package-lock.json"
     if STAMP.exists() and STAMP.read_bytes() == lock.read_bytes():
@@ -58,6 +59,7 @@ def installed() -> bool:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(TOOLS / name, PLACE / name)
     command = ["npm", "ci", "--prefix", str(PLACE), "--no-audit", "--no-fund", "--silent"]
+    print("Installing a Bluesky network by npm, which takes minutes", flush=True)
     done = subprocess.run(command, cwd=PLACE, check=False, timeout=1_200)
     if done.returncode == 0:
         shutil.copy(lock, STAMP)
@@ -253,3 +255,7 @@ def _free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(not (shutil.which("npm") and installed()))
