@@ -239,10 +239,9 @@ class TestOtherParts:
         ours = brand.us.post("We care", to=post)
         (mine,) = eventually(lambda: hear(us, address=f"author:{brand.us.did}").items)
         assert (mine.key, mine.in_reply_to) == (ours["uri"], post["uri"])
-        assert CHANNEL.threads
-        thread = eventually(
-            lambda: len(found := CHANNEL.threads.thread(us, ours["uri"])) == 2 and found
-        )
+        reader = CHANNEL.threads
+        assert reader
+        thread = eventually(lambda: len(found := reader.thread(us, ours["uri"])) == 2 and found)
         assert [item.key for item in thread] == [post["uri"], ours["uri"]]
 
     def test_a_thread_is_one_conversation(self, brand: Brand) -> None:

@@ -8,6 +8,4 @@ from __future__ import annotations
 from tests.standins import bluesky_methods
 from tests.standins.bluesky_server import Bluesky, Person
 
-assert bluesky_methods.METHODS
-
-__all__ = ["Bluesky", "Person"]
+__all__ = ["Bluesky", "Person", "bluesky_methods"]
