@@ -156,26 +156,21 @@ def _refused(
             f"The session at {host} has expired. scrm renews it automatically.",
             code, retry_after=1,
         )  # fmt: skip
+    return XrpcError(_why(host, status, code, words, chat=chat), code, permanent=True)
+
+
+def _why(host: str, status: int, code: str, words: str, *, chat: bool) -> str:
+    """Return the sentence for a refusal that would be repeated."""
     if code in _CLOSED:
-        return XrpcError(
-            f"The account at {host} {_CLOSED[code]}. Open it there, then connect it again.",
-            code, permanent=True,
-        )  # fmt: skip
+        return f"The account at {host} {_CLOSED[code]}. Open it there, then connect it again."
     if chat and code == "InvalidToken":
-        return XrpcError(
+        return (
             "The app password has no access to direct messages. Create one with this access at "
-            "Bluesky and connect the account again.",
-            code, permanent=True,
-        )  # fmt: skip
+            "Bluesky and connect the account again."
+        )
     if status == 401 or code in _NOT_OURS:
-        return XrpcError(
-            f"{host} does not accept this login any more ({status}). Connect the account again.",
-            code, permanent=True,
-        )  # fmt: skip
-    return XrpcError(
-        f"{host} refuses this: {words or code or 'no reason given'} ({status}).",
-        code, permanent=True,
-    )  # fmt: skip
+        return f"{host} does not accept this login any more ({status}). Connect the account again."
+    return f"{host} refuses this: {words or code or 'no reason given'} ({status})."
 
 
 def _json(response: http.Response) -> Any:

@@ -52,8 +52,7 @@ def sweep(
     depth: how many entries are remembered. whole: whether the first sweep reads the list to its
     end; if not, it reads `depth` entries. most: the most entries that may be read.
     """
-    known = [str(mark) for mark in state.get("known", [])]
-    read = [str(mark) for mark in state.get("read", [])]
+    known, read = list(state.get("known", [])), list(state.get("read", []))
     place, stop = str(state.get("place", "")), set(known)
     found: dict[str, Any] = {}
     left = SIZE * PAGES if most is None else most
@@ -67,31 +66,33 @@ def sweep(
         # An empty page is not the end: the network leaves out entries after it has cut the page.
         reached = bool(marks) and stop.issuperset(marks)
         if not place or reached or (not known and not whole and len(read) >= depth):
-            kept = _first([*read, *known], depth)
-            older = state.get("older", {}) if place else {}
-            if most is not None or not place:
-                return Swept(list(found.values()), {"known": kept, "older": older}, False)
-            return _look_deeper(page_at, kept, older, found, depth)
+            ended = {"known": _first([*read, *known], depth), "older": state.get("older", {})}
+            if place and most is None:
+                ended = _look_deeper(page_at, ended, found, depth)
+            return Swept(list(found.values()), ended, False)
         if len(found) >= ENOUGH or left <= 0:
             break
-    kept_state = {**state, "known": known, "read": read[:depth], "place": place}
-    return Swept(list(found.values()), kept_state, True)
+    unfinished = {**state, "known": known, "read": read[:depth], "place": place}
+    return Swept(list(found.values()), unfinished, True)
 
 
 def _look_deeper(
-    page_at: PageAt, known: list[str], older: Mapping[str, Any], found: dict[str, Any], depth: int
-) -> Swept:
-    """Read the next older page, and begin again at the top when `depth` is reached."""
+    page_at: PageAt, state: Mapping[str, Any], found: dict[str, Any], depth: int
+) -> dict[str, Any]:
+    """Read the next older page, and begin again at the top when `depth` is reached.
+
+    Adds the new entries to `found` and returns the next state.
+    """
+    known, older = state["known"], state["older"]
     page = page_at(str(older.get("place", "")), OLDER_SIZE)
     marks = {mark_of(key): entry for key, entry in page.entries.items()}
     passed = int(older.get("passed", 0)) + OLDER_SIZE
-    ended = not page.cursor or passed + OLDER_SIZE > depth - SIZE
+    is_last = not page.cursor or passed + OLDER_SIZE > depth - SIZE
     _keep_new(marks, set(known), found)
-    state = {
+    return {
         "known": _first([*marks, *known], depth) if set(marks) - set(known) else known,
-        "older": {} if ended else {"place": page.cursor, "passed": passed},
+        "older": {} if is_last else {"place": page.cursor, "passed": passed},
     }
-    return Swept(list(found.values()), state, False)
 
 
 def _keep_new(marks: Mapping[str, Any], known: set[str], found: dict[str, Any]) -> None:
