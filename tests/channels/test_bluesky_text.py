@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scrm.channels.base import ChannelError, Terms
 from scrm.channels.bluesky.keys import Uri, later_key, record_key
 from scrm.channels.bluesky.richtext import check, expanded, facets, first_link, mentioned
-from scrm.channels.bluesky.search import queries
+from scrm.channels.bluesky.search import queries, translate
 from scrm.channels.bluesky.sweep import Page, sweep
+from scrm.channels.search_query import Untranslatable
 
 PIECES = st.sampled_from([
     "https://skyward.example/a?b=c#d", "@skycare.test", "#bags", "é", "👩‍👩‍👧", " ", "\n", ".",
@@ -136,6 +137,17 @@ class TestQueries:
     def test_typed_words_stay_as_they_are(self) -> None:
         assert queries(" from:jo.test bag ", None) == ["from:jo.test bag"]
         assert queries("", Terms()) == []
+
+    def test_a_translation_says_what_bluesky_cannot_search_for(self) -> None:
+        found = translate(Terms(any_of=("sky", "air"), none_of=("led",)))
+        assert found.queries == ("sky", "air")
+        excluded, alternatives = found.left_to_us
+        assert "“led” are read and left out by scrm" in excluded
+        assert "2 queries are asked" in alternatives
+
+    def test_a_topic_without_words_cannot_be_translated(self) -> None:
+        with pytest.raises(Untranslatable, match="at least one word"):
+            translate(Terms(none_of=("led",)))
 
 
 class Ordered:

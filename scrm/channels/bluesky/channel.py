@@ -6,6 +6,7 @@ from scrm.channels.bluesky.connect import CONNECTOR
 from scrm.channels.bluesky.listen import BlueskyListener
 from scrm.channels.bluesky.moderate import BlueskyModerator
 from scrm.channels.bluesky.richtext import MAX_GRAPHEMES
+from scrm.channels.bluesky.search import translate
 from scrm.channels.bluesky.speak import (
     MAX_PICTURE_BYTES,
     MAX_PICTURES,
@@ -26,6 +27,7 @@ CHANNEL = Channel(
     text=TextRules(max_length=MAX_GRAPHEMES, unit="graphemes", threads=True),
     moderator=BlueskyModerator(),
     threads=BlueskyThreads(),
+    translate=translate,
     titles=False,
     carries=MAX_PICTURES * MAX_PICTURE_BYTES,
 )

@@ -7,6 +7,7 @@ word of `any_of` becomes a query of its own, and scrm itself applies `none_of` t
 from __future__ import annotations
 
 from scrm.channels.base import Terms
+from scrm.channels.search_query import Translation, Untranslatable
 
 _LONGEST = 300
 
@@ -18,6 +19,20 @@ def queries(words: str, terms: Terms | None) -> list[str]:
     chosen = [term for each in (terms.any_of if terms else ()) if (term := _term(each))]
     asked = [" ".join([*fixed, term]) for term in chosen] or [" ".join(fixed)]
     return [query for query in dict.fromkeys(asked) if query]
+
+
+def translate(terms: Terms) -> Translation:
+    """Return the queries for a topic, and what scrm checks itself. Raises Untranslatable."""
+    found = queries("", terms)
+    if not found:
+        raise Untranslatable("Bluesky needs at least one word. Add a word to the topic.")
+    left = []
+    if terms.none_of:
+        words = ", ".join(f"“{term}”" for term in terms.none_of)
+        left.append(f"Posts with {words} are read and left out by scrm: Bluesky excludes no words.")
+    if len(found) > 1:
+        left.append(f"Bluesky has no “or”, so {len(found)} queries are asked, one per alternative.")
+    return Translation(tuple(found), tuple(left))
 
 
 def _term(term: str) -> str:
