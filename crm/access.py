@@ -1,6 +1,6 @@
 """Decide who may read the text of a conversation, act on cases, or open a page.
 
-The rows that a list shows are not chosen here, but by the method `visible_to` of their queryset.
+This module does not select the rows of lists. The method `visible_to` of a queryset does that.
 """
 
 from __future__ import annotations
@@ -75,5 +75,8 @@ def supervisor_only(view: Page[P]) -> Page[P]:
 
 
 def worker_only(view: Page[P]) -> Page[P]:
-    """Decorate a view so that it answers 403 to users who may act on cases in no department."""
+    """Decorate a view for users who may act on cases in at least one department.
+
+    To all other users, the view answers 403.
+    """
     return _only(works)(view)

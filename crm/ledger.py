@@ -58,7 +58,7 @@ class Entry:
 class Recorded:
     """The ids of the rows that belong to an entry.
 
-    new: False if the entry was in the ledger before this call.
+    new: False if the entry was already in the ledger when `record` was called.
     """
 
     interaction: int
@@ -228,10 +228,10 @@ def _in_order(entries: Sequence[Entry], known: dict[Place, Interaction]) -> list
 
 
 def _author(entry: Entry | None, row: Interaction | None) -> Author | None:
-    """Return the outside party of an item, or None if it has none.
+    """Return the outside party of an item, or None if the item has none.
 
-    This is the author of the entry. If the entry has no author, it is the profile of the ledger
-    row.
+    If the entry has an author, the result is this author. Otherwise the result is the profile of
+    the ledger row.
     """
     if entry and entry.author:
         return entry.author

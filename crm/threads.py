@@ -16,11 +16,13 @@ Person = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Facts about the parent of an item. If an item answers another item, that is its parent.
+    """Facts about the parent of an item.
+
+    If an item answers another item, the answered item is the parent.
 
     conversation: the key of the conversation of the parent.
     addressed: whether we wrote the parent to one person.
-    people: the participants of that conversation.
+    people: the participants of the parent's conversation.
     """
 
     conversation: str

@@ -1,4 +1,4 @@
-"""Store edits and deletions of mentions that the networks report."""
+"""Store the edits and deletions of items that networks report after the items were found."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def fetch_source(source: Source | None = None) -> Fetch | None:
-    """Fetch the given source and return the fetch.
+    """Fetch the given source, and return the row of this fetch.
 
-    Without a source, this fetches the source that has been due longest. Returns None if no source
-    is due, or if another worker is fetching this source.
+    If no source is given, the source that has been due longest is fetched. Returns None if no
+    source is due, or if another worker is fetching the source.
     """
     # This commits the claim before the fetch: if the worker dies, the lease lapses.
     fetch = (source or Source.objects).start_fetch(now=timezone.now())

@@ -1,6 +1,6 @@
 """Named filters for mentions and sources.
 
-A count on a page and the list that the count links to use the same filter, so the two agree.
+A count on a page links to a list. The count and the list use the same filter, so they agree.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ FREE_RHYTHM, PAID_RHYTHM = 300, 900
 class SearchOffer:
     """A search that one of our accounts can make for a topic.
 
-    translation: what the network is asked; None if the words cannot be translated.
-    problem: why they cannot be translated, or "".
+    translation: the words of the topic as queries of the network; None if the network cannot search
+    for these words.
+    problem: the reason why the network cannot search for the words; "" if it can.
     source: the source that makes this search already, or None.
     """
 
@@ -33,7 +34,7 @@ class SearchOffer:
 
     @property
     def cost(self) -> str:
-        """The price of 1,000 items, or that the search is free."""
+        """The price of 1,000 items as text. If the search is free, the text says so."""
         channel = self.account.channel
         if channel.prices is None or not channel.item_price:
             return _("free")
@@ -67,7 +68,7 @@ def _offer(topic: Topic, account: Account, source: Source | None) -> SearchOffer
 def start(topic: Topic, account: Account, *, owner: User, now: datetime) -> Source:
     """Create the source that searches with this account for the topic, or return the existing one.
 
-    Items that the search finds open cases only if they match a topic.
+    An item that is found by the search opens a case only if the item matches a topic.
     """
     rhythm = PAID_RHYTHM if account.channel.prices else FREE_RHYTHM
     source, _created = Source.objects.get_or_create(

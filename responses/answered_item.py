@@ -12,7 +12,10 @@ from scrm.channels.base import ChannelError
 
 
 def deleted_at(item: Interaction | None) -> datetime | None:
-    """Return when scrm learned that the author has deleted the item; None if it still exists."""
+    """Return when scrm learned that the author has deleted the item.
+
+    Returns None if the item was not deleted, or if `item` is None.
+    """
     if item is None:
         return None
     last = MentionChange.objects.filter(mention__interaction=item).order_by("-pk").first()

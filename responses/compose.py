@@ -92,7 +92,10 @@ def places_for(case: Case) -> list[Place]:
 def _place(
     account: Account, profile: Profile, message: Interaction | None, visibility: str
 ) -> Place:
-    """Return the place of a reply to this message, or of a new conversation if it is None."""
+    """Return the place of a reply to `message`.
+
+    If `message` is None, return the place of a new conversation.
+    """
     conversation = message.conversation if message else None
     allowed = permission(account, message, visibility)
     return Place(account, profile, conversation, visibility, allowed)
@@ -258,8 +261,8 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
     """Store the decision and the response.
 
-    The response is a private reply to one person. `facts` can contain other values for these and
-    other fields of the response.
+    If `facts` does not say otherwise, the response is a private reply to one person. `facts` can
+    also set further fields of the response.
     """
     issue = facts.pop("issue", None) or (case.issue if case else None)
     audience = facts.setdefault("audience", Response.Audience.ONE)

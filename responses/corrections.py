@@ -245,9 +245,10 @@ def undo(response: Response, *, by: User) -> list[Response]:
 def _stopped_at(post: Delivery, *, by: Response) -> Delivery | None:
     """Return the latest correction of `post` that was cancelled because of the correction `by`.
 
-    The result is None if there is no such correction. It is also None if a correction that was
-    written after the cancelled one is held, or has a delivery of `post` that is neither cancelled
-    nor bounced.
+    If no correction was cancelled because of `by`, the result is None. The result is also None if a
+    newer correction, written after the cancelled correction, is still in force. A newer correction
+    is in force if the response is held or released, and if its delivery for `post` is neither
+    cancelled nor bounced.
     """
     alive = post.changes.filter(
         state__in=_NOT_UNDONE, response__state__in=[State.HELD, State.RELEASED]

@@ -335,7 +335,7 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
 def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, int]]:
     """Return the posts that are not in the ledger yet.
 
-    A post that is in the ledger already belongs to a delivery.
+    The other posts are left out, because the delivery of each of them is already known.
     """
     listed = list(posts)
     scopes, keys = {item.scope for item, _ in listed}, {item.key for item, _ in listed}

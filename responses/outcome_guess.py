@@ -1,9 +1,10 @@
 """Propose the outcome of an answer (thanks, angry or neutral) from its phrases and its tone.
 
-Pages show that an outcome is only proposed until a user confirms or corrects it. Phrases with a
-clear meaning take precedence over the tone. The tone counts only if the text seems to be English,
-because the dictionary for tones contains only English words. If the phrases and the tone contradict
-each other, nothing is proposed. This module does not use the database.
+scrm only proposes an outcome. Until a user confirms or changes the outcome, pages show it as a
+proposal. Phrases with a clear meaning take precedence over the tone. The tone counts only if the
+text seems to be English, because the dictionary for tones contains only English words. If the
+phrases and the tone contradict each other, nothing is proposed. This module does not use the
+database.
 """
 
 from __future__ import annotations

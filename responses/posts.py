@@ -16,10 +16,11 @@ _TO_MANY = {"profile": None, "direction": Interaction.Direction.OUT}
 
 
 def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any]]:
-    """Return querysets of those interactions in `among` that are our posts about some cases.
+    """Return querysets of the interactions in `among` that are our posts about certain cases.
 
-    These are all cases whose profile has one of the ids in `profiles`. A post is about a case if
-    its response belongs to the case or to the issue of the case.
+    `profiles` are ids of profiles. The result contains the posts about all cases with these
+    profiles. A post is about a case if its response belongs to the case or to the issue of the
+    case.
     """
     # These are two queries without OR: with OR, PostgreSQL would read all responses instead of the
     # cases of these profiles.

@@ -67,11 +67,14 @@ def send(response: Response, *, by: User, now: datetime | None = None) -> Respon
 
 @transaction.atomic
 def approve(response: Response, *, by: User, why: str = "", now: datetime | None = None) -> None:
-    """Approve the text of a held response; release the response if no approval is missing then.
+    """Approve the text of a held response. After the last approval, release the response.
 
     Nobody can approve the same text twice. Users cannot approve their own texts. There is one
     exception: if a team lead must approve and the author is the only team lead of the department,
-    the author can approve. Raises Refused, and raises Stale if the response is not held.
+    the author can approve.
+
+    Raises Refused if this user cannot approve the response, or if a business rule refuses the
+    response. Raises Stale if the response is not held.
     """
     now = now or timezone.now()
     mine = _lock_held(response)

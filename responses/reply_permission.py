@@ -1,4 +1,7 @@
-"""Whether the network of an account lets us reply to a message; shown before anyone types."""
+"""Find out whether the network of an account lets us reply to a message.
+
+Pages show this to the user before the user writes the reply.
+"""
 
 from __future__ import annotations
 

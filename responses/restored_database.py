@@ -45,7 +45,7 @@ def is_set_back(*, now: datetime) -> bool:
     """Whether an older copy replaced this database; if so, stop all sending.
 
     Attempts to send are counted in the database. The highest number is also stored outside the
-    database, as the high-water mark. An older copy contains a lower number.
+    database, as the witness. The number in an older copy is lower than the witness.
     """
     if not Instance.objects.is_set_back():
         return False

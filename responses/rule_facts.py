@@ -1,7 +1,7 @@
 """Collect the facts about a response that the business rules evaluate.
 
-The facts include personal data in the text about people in the response's case or in the cases of
-its issue.
+Among the facts are the places where the text contains personal data of certain people. These are
+the people in the response's case or in the cases of its issue.
 """
 
 from __future__ import annotations

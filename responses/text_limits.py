@@ -14,7 +14,8 @@ from scrm.channels.text_rules import TextRules
 def rules_of(account: Account) -> TextRules:
     """Return the limits of texts from an account.
 
-    The configuration of the account overrides the longest text of its channel.
+    The configuration of the account can set a maximum length. This length then replaces the maximum
+    length of the channel.
     """
     rules = account.channel.text
     return replace(rules, max_length=account.config.get("max_length", rules.max_length))

@@ -19,9 +19,10 @@ UNLIMITED = 1_000_000
 def has_turn(delivery: Delivery, now: datetime) -> bool:
     """Whether the limits of its account allow this delivery to be sent now.
 
-    The limits are first used up by the account's due deliveries that come earlier in the order. A
-    removal is always allowed. Call this function in a transaction. It locks an account that has
-    limits, so that two workers cannot both send the last delivery that the limits allow.
+    The account's due deliveries that come earlier in the order use the limits first. If nothing is
+    left after them, this delivery must wait. A removal never waits. Call this function in a
+    transaction. It locks an account that has limits, so that two workers cannot both send the last
+    delivery that the limits allow.
     """
     account = Account.objects.get(pk=delivery.account_id)
     # A removal is never delayed, and an account without limits is not locked.

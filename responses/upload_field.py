@@ -66,7 +66,10 @@ def trouble(file: UploadedFile[bytes]) -> str:
 
 
 class KeptField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Checkboxes for files that are already stored. A file whose box is not ticked is not sent."""
+    """Checkboxes for files that are already stored.
+
+    Only the files whose checkboxes are ticked are sent.
+    """
 
     def __init__(self) -> None:
         super().__init__(

@@ -29,10 +29,11 @@ class Account(models.Model):
     """Our own account on a channel.
 
     The secrets are stored encrypted, and they do not appear in the change history of the account.
-    sources_to_open: address → name of the sources that the app `listening` must still create. The
-    app empties this field when it has created them.
+    sources_to_open: address → name of each source that the app `listening` must create for this
+    account. After the app has created the sources, it empties this field.
     secrets_expire_at: when the secrets stop working unless they are renewed; None if never.
-    renewal_lease_until: until when one worker is renewing the secrets; None if no worker is.
+    renewal_lease_until: the end of the lease of the worker that renews the secrets; None if no
+    worker renews them.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -42,9 +42,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def is_set_back(self) -> bool:
         """Return whether this database was set back to an earlier state.
 
-        The database stores the number of attempts to send. The high-water mark, which is stored
-        outside the database, is the highest number that the database ever had. If the database has
-        a lower number than the mark, it was set back.
+        The database stores the number of attempts to send. The witness (see
+        `scrm.db.high_water_mark`) is the highest number that the database ever had, and it is kept
+        outside the database. If the number in the database is lower than the witness, the database
+        was set back.
         """
         mine = self.filter(pk=ONLY).first()
         if mine is None:
@@ -57,12 +58,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return known > mine.attempts and behind.exists()
 
     def count_attempt(self) -> None:
-        """Count one attempt to send. After the commit, the number is stored in the high-water mark.
+        """Count one attempt to send. After the commit, the new number is stored as the witness.
 
         Call this method last in the transaction. It locks the row until the commit, so the numbers
         are committed in ascending order. Raises DoesNotExist if the row is missing. The method does
-        not create a missing row: with a new row, this database could send although no admin has
-        allowed it.
+        not create a missing row: with a new row, this database could send although no user has
+        allowed it to send.
         """
         with connection.cursor() as cursor:
             cursor.execute(
@@ -79,8 +80,8 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def accept(self) -> None:
         """Give this database a new name and allow it to send.
 
-        The old name is marked as retired in the high-water mark. If an older copy of the database
-        is restored later, it has the old name and therefore may not send.
+        The witness of the old name is set to RETIRED. If an older copy of the database is restored
+        later, the copy has the old name and therefore cannot send.
         """
         # Read the old name before the update replaces it.
         old = str(self.get(pk=ONLY).uuid)
@@ -93,9 +94,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 class Instance(models.Model):
     """The identity of the database that may send. The table has one row.
 
-    A restored copy of the database contains the same row. But `CurrentFingerprint` has another
-    value in the copy than the stored `fingerprint`.
-    uuid: the name of the database in `scrm.db.high_water_mark`.
+    A restored copy of the database contains the same row. But in the copy, the value of
+    `CurrentFingerprint` differs from the stored `fingerprint`.
+    uuid: the name of the database, under which its witness is stored.
     attempts: the number of attempts to send.
     """
 

@@ -34,10 +34,10 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """Return the newest `most` interactions for the timeline of these profiles.
 
         These are the interactions with the profiles, and our posts about the cases with them.
-        Filter the queryset before this call: the result is already cut to `most` rows. Select a
-        later page before this call too, with `before`.
-        The call reads at most `most` rows of each profile from an index, so a long history takes no
-        longer than a short one.
+        If a filter or a later page is wanted, apply the filter and the method `before` first. They
+        cannot be applied to the result, because it is already cut to `most` rows. The call reads at
+        most `most` rows of each profile from an index, so a long history takes no longer than a
+        short one.
         """
         # A list and not a subquery: with the ids, PostgreSQL knows which profiles have a long
         # history.
@@ -59,7 +59,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         return self.annotate(later=Subquery(after.values("kind")[:1]))
 
     def before(self, row: Interaction) -> InteractionQuerySet:
-        """Return the interactions that come after `row` if the newest is listed first."""
+        """Return the interactions that come after `row` on a timeline, that is, the older ones."""
         # The condition sort_at__lte excludes no further rows, but it lets PostgreSQL start at the
         # right place of the index.
         below = Q(sort_at__lt=row.sort_at) | Q(pk__lt=row.pk)

@@ -56,7 +56,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def unmailed(self) -> NoticeQuerySet:
         """Return the notices that are not mailed yet.
 
-        The result is empty while this database may not send because it was restored.
+        While sending is stopped because this database was restored, the result is empty.
         """
         # A restored copy must not mail notices that the original database has already mailed.
         allowed = self.exclude(Exists(Instance.objects.moved())).exclude(

@@ -9,14 +9,15 @@ from scrm.db.encrypted import EncryptedJSONField
 
 
 class OAuthAttempt(models.Model):
-    """A login on a network's own page that a user has started.
+    """A login that a user has started, and that takes place on a page of the network.
 
-    The network sends the user back with a random value, the state; the attempt is found by the
-    hash of that value. An attempt can be used once, by the user who started it.
+    The network sends the user back with a random value, the state. scrm finds the attempt by the
+    hash of the state. Only the user who started the attempt can use it, and only once.
 
-    kind: the kind of the channel. account: the account that is connected again; None for a new
-    account. kept: what the channel needs to complete the login.
-    used_at: when the user came back; None before.
+    kind: the kind of the channel.
+    account: the account that is connected again; None for a new account.
+    kept: what the channel needs to complete the login.
+    used_at: the time when the user came back from the network; None until then.
     """
 
     state_hash = models.CharField(max_length=64, unique=True)

@@ -19,7 +19,10 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         return self.open().filter(kind=Pause.Kind.BY_HAND)
 
     def restored(self) -> PauseQuerySet:
-        """Return the open pause that began after a restore and lasts until an admin ends it."""
+        """Return the open pause that began because the database was restored, if there is one.
+
+        It lasts until a supervisor or an admin ends it.
+        """
         return self.open().filter(kind=Pause.Kind.RESTORED)
 
     def begin(self, *, by: User, why: str, now: datetime | None = None) -> bool:

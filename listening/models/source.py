@@ -55,7 +55,11 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         return source.fetches.create(attempt=source.attempt, started_at=now)
 
     def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Create the sources that newly connected accounts list in `sources_to_open`."""
+        """Create the sources that are named in `Account.sources_to_open`, for all active accounts.
+
+        When an account is connected, its channel names these sources. This method creates them and
+        then empties the field, so that a later call does not create them again.
+        """
         # Do not read the secrets: this must work even if no key can decrypt them.
         asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
         for account in asking.order_by("pk"):
@@ -94,7 +98,7 @@ class Source(LeasedRow):
     ABOUT_US if the items are about us; then only items that match a topic open or update a case.
     rhythm: the number of seconds between fetches.
     cursor: the position at which the last fetch ended, in the format of the channel.
-    cases_since: items older than this open no cases.
+    cases_since: the date from which the source opens cases. An older item opens no case.
     topic: the topic whose words the source searches for; None if the source searches for no topic.
     daily_budget: the most that fetches may cost in one day (UTC), in millionths of a US dollar;
     None if only the budget of the account limits them.
@@ -157,7 +161,7 @@ class Source(LeasedRow):
     def start_fetch(self, *, now: datetime) -> Fetch | None:
         """Claim this source and return a new fetch.
 
-        Returns None if the source is not due, or if it is claimed already.
+        Returns None if the source is not due, or if another worker has claimed the source.
         """
         return Source.objects.filter(pk=self.pk).start_fetch(now=now)
 

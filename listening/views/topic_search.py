@@ -19,7 +19,10 @@ from scrm.web.params import number
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def topic_searches(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show what each network would be asked for the topic; a POST starts one of the searches."""
+    """Show which queries each network would receive for the topic.
+
+    A POST request starts one of these searches.
+    """
     topic = get_object_or_404(Topic.objects.select_related("current"), pk=pk)
     offers = searches.offers(topic)
     if request.method == "POST":

@@ -17,9 +17,9 @@ from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES, size_words
 class FileFields(forms.Form):
     """Form fields for attached files.
 
-    `kept` contains the stored files that will still be sent. `uploads` contains new files. If no
-    account can send files, the field `uploads` is removed. In this case the field `kept` is removed
-    too, unless the response already has files.
+    `kept` contains the stored files that the user has kept. `uploads` contains new files. The files
+    of both fields will be sent. If no account can send files, the field `uploads` is removed. In
+    this case the field `kept` is removed too, unless the response already has files.
     """
 
     kept = KeptField()

@@ -134,9 +134,10 @@ class ReplyForm(Composing, PlaceFields, FileFields, ThreadField, Later):
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
-        """Fill the form with a draft, but select a public place only if the user has confirmed it.
+        """Fill the form with a draft.
 
-        The confirmation is needed only if the person wrote privately.
+        If the person wrote privately, a public place is selected only if the user has consented to
+        a public answer.
         """
         confirmed = "publicly" not in self.fields or fields.get("publicly")
         if is_public(fields.get("place", "")) and not confirmed:

@@ -72,8 +72,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def overdue(self, now: datetime) -> DeliveryQuerySet:
         """Return the queued deliveries that are overdue, for example after an outage.
 
-        A delivery is overdue STALE_SEND_SECONDS after its planned time. A user then decides whether
-        it is still sent.
+        A delivery is overdue STALE_SEND_SECONDS after its planned time. A user must then decide
+        whether to send it late or not at all.
         """
         return self.filter(
             state=DeliveryState.QUEUED,
@@ -127,8 +127,9 @@ class Delivery(models.Model):
     corrects or removes. It is None for a new text. If this delivery removes a text, `by` is the
     user who removed the text, and `why` is the reason.
 
-    scrm waits for an answer until `answer_due_at`. `silent_at` is the time at which scrm found that
-    no answer had arrived by then. If an answer arrives later, `silent_at` is set to None again.
+    scrm waits for an answer until `answer_due_at`. If no answer arrives before this time, scrm
+    marks the delivery as unanswered: `silent_at` is the time of this mark. If an answer arrives
+    after the mark, `silent_at` is set to None again.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -388,9 +389,9 @@ class Delivery(models.Model):
     def is_overtaken(self) -> bool:
         """Whether a later correction or a removal of the same post was already sent.
 
-        This correction must then not be sent. The order of corrections is the order of their
-        responses. The order of deliveries does not count, because a correction that is sent again
-        has a new delivery.
+        If so, this delivery must not be sent. The order of corrections is the order of their
+        responses. The order of their deliveries does not count: if a correction is sent again, it
+        gets a new delivery.
         """
         # Nothing may be published again after a removal.
         newer = Q(act=DeliveryAction.WITHDRAW) | Q(

@@ -126,9 +126,12 @@ class Gap(models.Model):
     """Something that is missing from the record. Gaps are only reported, never repaired.
 
     `check_key` names the check that found the gap. `subject` is the row that is missing, or the row
-    that lacks something. Later runs recognise the gap by its subject. `there` maps the kind of each
-    neighbouring row to the id of the row. These ids are not foreign keys, because a neighbouring
-    row may be missing too. `words` is a message that says what is missing.
+    that lacks something. Later runs recognise the gap by its subject.
+
+    A neighbouring row is a row that shows where the gap is, for example the case of the subject.
+    `there` maps the kind of each neighbouring row to the id of the row. These ids are not foreign
+    keys, because a neighbouring row may be missing too. `words` is a message that says what is
+    missing.
     """
 
     check_key = models.CharField(max_length=30)

@@ -25,11 +25,11 @@ _UNFINISHED = "The check started but did not finish. It runs again the next nigh
 
 
 def check_record(record_check: RecordCheck, *, room: float | None = None) -> None:
-    """Run the checks one after the other, and skip the checks that an earlier attempt has tried.
+    """Run the checks one after the other. Checks that an earlier attempt has begun are skipped.
 
     After `room` seconds, no further check is started, and another task continues with the remaining
     checks. If `room` is None, there is no limit. If the process dies during a check, the next
-    attempt skips only this check.
+    attempt skips this check and continues with the next one.
     """
     if not record_check.claim():
         return

@@ -84,7 +84,7 @@ def outcome_is(asked: str) -> Q:
 
 
 def silent(responses: ResponseQuerySet) -> ResponseQuerySet:
-    """Return the responses without an answer for which the time to wait is over.
+    """Return the responses that were not answered in time and have no answer now.
 
     At least one of their deliveries is marked as unanswered.
     """

@@ -150,7 +150,7 @@ def adopt(delivery: Delivery, *, now: datetime) -> None:
 
 
 def relink(*, now: datetime) -> None:
-    """Link recent interactions that reply to a text that we sent and that have no feedback yet."""
+    """Link recent interactions without feedback to the texts of ours to which they reply."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
         ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None

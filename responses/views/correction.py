@@ -66,9 +66,9 @@ def take_down(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _undone(request: StaffRequest, statement: Response) -> Response | None:
-    """Return the cancelled correction of the user with which the user wants to continue.
+    """Return the cancelled correction that the user wants to continue to write.
 
-    The URL parameter `again` is the id of the correction.
+    The URL parameter `again` is the id of the correction. It must be a correction by this user.
     """
     again = number(request.GET.get("again", "")) or 0
     mine = statement.corrections.filter(author=request.user, state=State.CANCELLED)

@@ -185,7 +185,7 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:
-    """Return the value of a form field in a form that the database can store.
+    """Return the value of a form field without anything that the database would refuse.
 
     Characters that PostgreSQL refuses are removed, and the value is cut to `most` characters. A
     draft can therefore always be saved.

@@ -18,7 +18,7 @@ from responses.models import SavedReply
 def saved_replies(request: StaffRequest) -> HttpResponse:
     """List the saved replies that the user's departments may use.
 
-    The name of a reply links to its form only if the user may change it.
+    The name of a saved reply is a link to its form only if the user may change the saved reply.
     """
     mine = Department.objects.visible_to(request.user)
     rows = SavedReply.objects.filter(Q(department=None) | Q(department__in=mine))

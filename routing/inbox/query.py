@@ -77,8 +77,8 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     """Return the view of the inbox for a URL that names no view.
 
     If the URL has search words or a status, the view is “all”. If it has a filter such as a
-    department or an assignee, the view is “open”. Otherwise the view is “mine”. If the user has no
-    active case, the view is “unassigned” instead of “mine”.
+    department or an assignee, the view is “open”. Otherwise the view is “mine”. But if no active
+    case is assigned to the user, the view is “unassigned” instead of “mine”.
 
     cases: the cases among which the user's active cases are searched for.
     """

@@ -349,7 +349,10 @@ class Case(models.Model):
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values. Otherwise raise Stale with the assignee."""
+        """Update the row if it has the expected values. Otherwise raise Stale.
+
+        The message of Stale names the present assignee and department.
+        """
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(

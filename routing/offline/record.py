@@ -28,7 +28,9 @@ SCOPE = "offline"
 
 
 class LoggedAlready(Exception):
-    """The same form was logged before with a different text. Nothing was recorded this time.
+    """An earlier submission of the same form was logged with a different text.
+
+    Nothing was recorded this time.
 
     case: the case of the offline contact that was logged before.
     """
@@ -72,8 +74,8 @@ def log(
 ) -> Case:
     """Record and route an offline contact, and return its case.
 
-    If the same form was logged before with the same text, the case from that time is returned.
-    If the text is different, LoggedAlready is raised.
+    If an earlier submission of the same form was logged with the same text, the case of the earlier
+    submission is returned. If the text is different, LoggedAlready is raised.
 
     scans: attachments, saved or not. A scan is skipped if a scan with the same name and size is
       already attached.

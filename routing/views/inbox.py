@@ -225,7 +225,10 @@ def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
 
 
 def _shown_view(address: QueryDict) -> str:
-    """Return the view that the list on screen sends in the parameter `shows`, or ""."""
+    """Return the name of the inbox view in the parameter `shows`; "" if it names no view.
+
+    The browser adds this parameter to the query string of the list on screen.
+    """
     shows = address.get("shows", "")
     return shows if shows in LABELS else ""
 

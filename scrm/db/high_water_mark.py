@@ -1,8 +1,8 @@
-"""Store the highest number of a send attempt outside the database.
+"""Store the witness of a database: the number of the last attempt to send, outside the database.
 
-If the highest attempt in the database is lower than this number, the database was restored from an
-older copy. The number is stored in Redis and in a file. If it is missing in both, nothing is
-concluded from that.
+The witness is kept in Redis and in a file. The database counts the attempts too. If the number in
+the database is lower than the witness, the database was replaced by an older copy. If the witness
+is missing in Redis and in the file, nothing is concluded from that.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ Redis stores scores as doubles: up to this number every integer is exact.
 
 
 def highest(name: str) -> int:
-    """Return the highest known attempt of this database; 0 if none is known."""
+    """Return the witness of the database with this name; 0 if no witness is known."""
     # Take the higher of the two numbers, because either may be lost or out of date.
     return max(_in_redis(name), _in_file(name))
 
 
 def keep(name: str, attempt: int) -> None:
-    """Store the number of this send attempt, unless a higher number is already stored.
+    """Store the number of this attempt as the witness, unless a higher number is already stored.
 
+    name: the name of the database.
     If Redis or the file cannot be written, the function logs a warning and raises no exception.
     """
     _keep_in_redis(name, attempt)
