@@ -1,7 +1,7 @@
-"""Functions that crm calls, but that apps above crm implement.
+"""Functions that crm calls, but that other apps implement.
 
-crm cannot import these apps, because they import crm. `scrm/wiring.py` sets each function at
-startup.
+These apps build on crm: they import crm, so crm cannot import them. `scrm/wiring.py` sets each
+function at startup.
 """
 
 from __future__ import annotations

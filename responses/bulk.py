@@ -28,8 +28,8 @@ def carry_out(job: Job, *, ring: bool = False) -> None:
     """Run the job's action on each selected case, if the job's owner may work on the case.
 
     If the job is run again after a crash, cases that were already tried are skipped. `ring` says
-    whether the owner is notified at the end. It is True if the job runs in a worker, because the
-    owner does not wait for the result on a page.
+    whether the owner is notified at the end. It is True if the job runs in a worker: the owner then
+    does not wait for the result on a page.
     """
     # An earlier run of this job may have crashed: cases that it changed must not be changed twice.
     tried = {pk for pk, *_rest in (*_changes(job), *_refused(job))}

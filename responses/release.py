@@ -33,7 +33,7 @@ def verdict_on(
     """Apply the business rules to the response as it is now.
 
     `accounts` are the accounts that will send the response. They must be given if the response is
-    not stored yet, because it then has no deliveries.
+    not stored yet, because an unsaved response has no deliveries.
     """
     if accounts is None:
         accounts = [delivery.account for delivery in response.deliveries.select_related("account")]

@@ -15,7 +15,7 @@ ALLOWED = Permission()
 
 
 def permission(account: Account, message: Interaction | None, visibility: str) -> Permission:
-    """Return whether a reply of this visibility to the message is allowed.
+    """Return whether the network lets us reply to the message with this visibility.
 
     message: the message that is answered; None if the reply starts a new conversation.
     """

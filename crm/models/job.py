@@ -85,7 +85,7 @@ class Job(LeasedRow):
 
         form: the UUID of the submitted form. With this UUID, a double click creates only one job.
         here: True if the caller claims the job itself, so that no worker is woken. If the caller
-        fails to claim the job, the periodic task `scrm.pipeline.tick` starts it.
+        fails to claim the job, the tick (a periodic task) starts the job.
         """
         values = {"kind": kind, "owner": by, "total": total, "file": file, "data": data}
         job, new = cls.objects.get_or_create(uuid=form or uuid4(), defaults=values)

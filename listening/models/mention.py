@@ -146,7 +146,8 @@ class Mention(LeasedRow):
 class Enclosure(models.Model):
     """A file that came with a mention.
 
-    As soon as the mention is recorded in the ledger, the file is attached to its interaction.
+    As soon as the mention is recorded in the ledger, the file is attached to the interaction of the
+    mention.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="enclosures")

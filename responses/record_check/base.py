@@ -1,6 +1,7 @@
 """The class for a single check of the record check.
 
-A check consists of a query, and of a message for each gap that the query finds.
+A check consists of a query, and of a message for each gap that the query finds. With each gap, the
+check also reports neighbouring rows, which show where the gap is, for example the case.
 """
 
 from __future__ import annotations

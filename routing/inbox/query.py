@@ -78,7 +78,8 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 
     If the URL has search words or a status, the view is “all”. If it has a filter such as a
     department or an assignee, the view is “open”. Otherwise the view is “mine”. But if no active
-    case is assigned to the user, the view is “unassigned” instead of “mine”.
+    case is assigned to the user, the view is “unassigned” instead of “mine”. A case is active if
+    its status is “new” or “open”.
 
     cases: the cases among which the user's active cases are searched for.
     """

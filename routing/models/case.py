@@ -349,10 +349,7 @@ class Case(models.Model):
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values. Otherwise raise Stale.
-
-        The message of Stale names the present assignee and department.
-        """
+        """Update the row if it has the expected values; else raise Stale (names the assignee)."""
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(

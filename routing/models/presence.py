@@ -21,7 +21,7 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(at__gt=now - FRESH)
 
     def sweep(self, *, now: datetime) -> int:
-        """Delete presences whose browser stopped reporting, and return the number of deleted rows.
+        """Delete the presences of users whose browsers no longer report; return their number.
 
         One call deletes at most 500 presences. For each of them, the case gets an event `LEFT`.
         """

@@ -209,9 +209,9 @@ def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
 def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
     """Parse a URL's query string; return the list of cases that it asks for, and the form.
 
-    If the URL names no view of the inbox, the view in the parameter `shows` is used. With this
-    parameter, the list on screen sends its own view. The default view would be wrong for this
-    list, because the default view changes when the user claims a first case.
+    If the URL names no view of the inbox, the view in the parameter `shows` is used. It contains
+    the view of the list on screen. The default view would be wrong for this list: the default view
+    changes when the user claims a first case, but the list keeps its view.
     """
     form = InboxForm(address, user=user)
     form.is_valid()

@@ -1,9 +1,9 @@
 """Send nudges: Celery messages that wake a worker for work that is due.
 
-A nudge is sent after the row that makes the work due is committed. A nudge may be lost, because the
-tick, a task that runs every few seconds, finds all due work. So `nudge` never retries and never
-raises an exception. Messages expire, and new messages are dropped if many are waiting already.
-Therefore no queue grows without limit when a worker is slow or stopped.
+A row makes the work due. The nudge is sent after the commit of this row. A nudge may be lost,
+because the tick, a task that runs every few seconds, finds all due work. So `nudge` never retries
+and never raises an exception. Messages expire, and new messages are dropped if many are waiting
+already. Therefore no queue grows without limit when a worker is slow or stopped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def nudge(task: str, *args: int | str, after: float = 0) -> None:
 
 
 def nudge_each(task: str, due: QuerySet[Any], *, oldest_by: str) -> None:
-    """Nudge the task once for each due row, oldest first.
+    """Send one nudge for each due row. The oldest row comes first.
 
     Nudges are sent only until `MAX_IN_FLIGHT` messages wait in the queue.
 

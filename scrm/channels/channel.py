@@ -36,7 +36,7 @@ class Channel:
     item_price: the name of the paid operation that reading one item uses, or "".
     visibilities: the visibilities with which the channel can send.
     titles: whether a text may have a title that the network shows.
-    carries: the number of bytes of files that may be sent with a text.
+    carries: the maximum number of bytes of all files that are sent with one text.
     own_ground: true if the network is our own site, for example our blog. Such a network has one
     account, and every post that answers no item was written by us.
     connector: None if accounts of this channel need no login.

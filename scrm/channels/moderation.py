@@ -16,7 +16,10 @@ class Moderator(Protocol):
     """
 
     def actions(self, credentials: Credentials, item_key: str) -> tuple[ModerationAction, ...]:
-        """Return the actions that the network allows for this item. Asks no server."""
+        """Return the actions that the network allows for this item.
+
+        Sends no request to a server.
+        """
         ...
 
     def act(

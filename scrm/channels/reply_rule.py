@@ -46,5 +46,8 @@ class ReplyRule(Protocol):
     def __call__(
         self, credentials: Credentials, received: Received, visibility: Visibility
     ) -> Permission:
-        """Return whether a reply of this visibility is allowed. Asks no server."""
+        """Return whether the network lets us reply with this visibility.
+
+        Sends no request to a server.
+        """
         ...

@@ -6,9 +6,9 @@ A condition is a leaf or a group. In JSON, a group is `{"all": [..]}`, `{"any": 
 "all", it is always met.
 
 An operator with "not", "none" or "does not" is negative: it is the exact negation of a positive
-operator. A fact that is missing, None or not of its field's type satisfies no positive operator.
-Therefore it satisfies every negative operator. Text is compared after folding (see `fold`);
-choices and sets are compared exactly.
+operator. A fact can be missing, be None, or have the wrong type. Such a fact does not satisfy any
+positive operator, and therefore it satisfies every negative operator. Text is compared after
+folding (see `fold`); choices and sets are compared exactly.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def _equals(value: str) -> Callable[[Any], bool]:
 
 
 def _contains(value: str) -> Callable[[Any], bool]:
-    """Match `value` at the start of a word.
+    """Return a function that says whether a fact contains `value` at the start of a word.
 
-    In writing systems without spaces between words, match `value` anywhere.
+    In writing systems without spaces between words, `value` may be anywhere in the fact.
     """
     search = beginning(value).search
     return lambda fact: search(fold(fact)) is not None

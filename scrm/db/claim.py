@@ -18,8 +18,8 @@ from django.db.models import F, Q
 class LeasedRow(models.Model):
     """A row that workers claim.
 
-    attempt: the number of claims so far. It is the fence: if the row in the database has another
-      number by now, the worker has lost its lease and must change nothing.
+    attempt: the number of claims so far. It is the fence: if this number has changed in the
+      database, another worker has claimed the row. The first worker must then change nothing.
     """
 
     attempt = models.PositiveIntegerField(default=0)

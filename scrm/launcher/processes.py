@@ -48,7 +48,7 @@ def spawn(
     identity: Identity | None = None,
     session: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Start a child process, which gets `death_signal` when the *thread* that called this ends.
+    """Start a child process. The kernel sends it `death_signal` when the calling *thread* ends.
 
     Therefore, call this from the main thread. If `session` is true, the child leads its own session
     and process group. Otherwise the child stays in the foreground of the terminal and keeps the

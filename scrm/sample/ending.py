@@ -195,12 +195,12 @@ def _let_nobody_in() -> None:
 
 
 def _is_busy(now: datetime) -> bool:
-    """Return whether a worker is at work that would write data of the sample after the removal.
+    """Return whether a worker would write data of the sample after the removal.
 
     This is the case during a delivery and during a job. It is also the case while a mention from
     the user's own source is processed, because the topics and rules of the sample are applied to
-    it. Fetches and the sandbox may continue, because they notice that they have lost their claim or
-    that their rows are gone.
+    the mention. Fetches and the sandbox may continue, because they notice that they have lost their
+    claim or that their rows are gone.
     """
     waiting = Mention.objects.unprocessed().exclude(scope__startswith="sandbox.")
     return (

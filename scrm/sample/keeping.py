@@ -133,9 +133,11 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
 
 
 def _older_rows_in_use(model: Model, admin: User) -> Q:
-    """Return the condition for the rows of the sample that are kept because the user needs them.
+    """Return the condition for the rows of the sample that must be kept.
 
-    These are the admin's own user, and the topics that the user's own routing rules refer to.
+    In the table of users, this is the row of `admin`, who removes the sample. In the table of
+    topics, these are the topics to which the user's own routing rules refer. In all other tables,
+    the condition selects no row.
     """
     if model is User:
         return Q(pk=admin.pk)
@@ -145,7 +147,10 @@ def _older_rows_in_use(model: Model, admin: User) -> Q:
 
 
 def _topics_in_use() -> set[str]:
-    """Return the names of the topics that the user's own routing rules refer to."""
+    """Return the names of the topics to which the user's own routing rules refer.
+
+    The user's own rules are those that were created after the sample was loaded.
+    """
     own = RoutingRule.objects.filter(pk__gt=marker.newest(RoutingRule), current__isnull=False)
     return {
         name
@@ -190,10 +195,11 @@ def _user_keys(model: Model) -> list[ForeignKey[Any, Any]]:
 
 
 def _passes_on(key: ForeignKey[Any, Any]) -> bool:
-    """Return whether this is a foreign key to a user that is changed to the remaining admin.
+    """Return whether this foreign key refers to users and is changed to the remaining admin.
 
-    It is changed in all rows in which it refers to a removed user. A key with on_delete=CASCADE is
-    not changed: its rows are dropped together with the user.
+    The key is changed in all rows in which it refers to a removed user. A key with
+    on_delete=CASCADE is not changed: its rows are dropped together with the user. A key that the
+    database does not enforce is not changed either.
     """
     owned = key.remote_field.on_delete is not models.CASCADE
     return key.related_model is User and owned and _is_enforced(key)

@@ -62,9 +62,10 @@ def _is_loopback(address: str) -> bool:
 
 
 def people(request: HttpRequest) -> dict[str, Any]:
-    """Context processor that adds to every page the users that this user can switch to.
+    """Context processor that adds certain users of the sample to the context of every page.
 
-    The users are loaded only if a template shows them.
+    These are the users that the logged-in user can switch to. They are loaded only if a template
+    shows them.
     """
     if not (settings.SAMPLE_SWITCHER and hasattr(request, "user")):
         return {}

@@ -107,9 +107,9 @@ def _sender(letter: Letter, own: str) -> Person | None:
 
     Usually the author is the sender. But a web form sends mails from our address or from a no-reply
     address, and a mailing list sends mails from its own address. In mails from a web form or from a
-    mailing list of our own domain, the header Reply-To or X-Original-From names the author. If
-    there is another sender, these headers are ignored, because otherwise our answers could go to
-    the wrong person.
+    mailing list of our own domain, the header Reply-To or X-Original-From names the author. In all
+    other mails, these headers are ignored, because otherwise our answers could go to the wrong
+    person.
     """
     sender, asked = letter.sender, letter.original or letter.reply_to
     if sender is None or asked is None:

@@ -66,7 +66,7 @@ def server(credentials: Credentials, side: Side) -> Server:
 
 
 def _connect(server: Server, until: float) -> socket.socket:
-    """Open a connection. If the security setting is TLS, it is encrypted from the start."""
+    """Open a connection. With the security setting TLS, all traffic is encrypted from the start."""
     try:
         sock = http.connect(server.host, server.port, timeout=max(until - time.monotonic(), 0.01))
         # Check this after the connection is open, when the address of the server is known.

@@ -1,10 +1,12 @@
-"""Parse feeds in a child process with limits of CPU, memory and time.
+"""Parse feeds in a parser process, a child process with limits of CPU, memory and time.
 
-The child is started on first use. A start takes 0.3 s, so one child parses many feeds, one at a
-time. A child that exceeds its limits is killed, and a new child is started for the next feed. The
-child ends when its standard input closes, which happens when this process ends. A process forked
-from this one must close its copies of the pipes, because otherwise the standard input would stay
-open.
+The parser process is started on first use. A start takes 0.3 s, so one parser process parses many
+feeds, one at a time. A parser process that exceeds its limits is killed, and a new one is started
+for the next feed.
+
+The parser process ends when its standard input is closed. This happens when the process that
+started it, its parent, ends. But if the parent forks, the forked process has copies of the pipes,
+which would keep the standard input open. Therefore the forked process closes its copies.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 class _Child:
-    """The child process, its pipes, and a lock.
+    """A parser process, the pipes to it, and a lock.
 
     A thread holds the lock while it uses the pipes, so only one thread uses them at a time.
     """
@@ -37,7 +39,10 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, head: bytes, body: bytes) -> bytes:
-        """Return the child's answer. If the child died, the answer has no line break at its end."""
+        """Send a request to the parser process and return the answer.
+
+        If the parser process died, the answer has no line break at its end.
+        """
         child = self._running()
         assert child.stdin is not None
         assert child.stdout is not None
@@ -72,9 +77,9 @@ class _Child:
         return self.process
 
     def close_pipes_after_fork(self) -> None:
-        """Close this process's copies of the pipes after a fork.
+        """Close the copies of the pipes that a forked process has. It calls this after the fork.
 
-        The child process belongs to the parent process, which continues to use it.
+        The parser process still belongs to its parent, which continues to use it.
         """
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None and process.stdin is not None and process.stdout is not None:
@@ -92,7 +97,10 @@ os.register_at_fork(after_in_child=_own.close_pipes_after_fork)
 def parse(
     op: Literal["feed", "page"], body: bytes, *, base: str, content_type: str
 ) -> dict[str, Any]:
-    """Call `parse_feed` or `parse_page` in the child and return its result. Raises ChannelError."""
+    """Call `parse_feed` or `parse_page` in the parser process, and return the result.
+
+    Raises ChannelError.
+    """
     request = {
         "op": op,
         "length": len(body),

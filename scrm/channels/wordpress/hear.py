@@ -1,10 +1,10 @@
 """Read the posts of our blog and its comments, including comments that wait for moderation.
 
-Comments are read newest first, until the comments are reached that the last fetch has read.
-Consecutive pages of results overlap, so that no comment is missed if another comment is deleted
-during the fetch. If there are too many pages, the next fetch reads the rest. Every fetch reads the
-newest hundred comments again. Thus a comment is also found after an editor has moved it out of the
-spam.
+Comments are read newest first. A fetch stops at the comments that an earlier fetch has already
+read. Consecutive pages of results overlap, so that no comment is missed if another comment is
+deleted during the fetch. If there are too many pages, the next fetch reads the rest. Every fetch
+reads the newest hundred comments again. Thus a comment is also found after an editor has moved it
+out of the spam.
 """
 
 from __future__ import annotations
@@ -126,11 +126,11 @@ def _sweep(
 ) -> tuple[list[Row], dict[str, Any]]:
     """Read rows, newest first, until `cursor["floor"]` is reached; return them and the next cursor.
 
-    The floor is the mark of the newest row of the last complete sweep, so older rows are already
-    known. After `PAGES` further pages the function stops, and the next fetch reads the first page
-    and continues at `cursor["offset"]`. If rows are added in the meantime, some rows are read
-    twice. If up to `OVERLAP` rows are deleted between two pages, no row is missed, because the
-    pages overlap.
+    A sweep reads all rows that are newer than the floor; it can take several fetches. The floor is
+    the mark of the newest row of the last complete sweep, so older rows are already known. A fetch
+    stops after `PAGES` further pages. The next fetch then reads the first page again and continues
+    the sweep at `cursor["offset"]`. If rows are added in the meantime, some rows are read twice. If
+    up to `OVERLAP` rows are deleted between two pages, no row is missed, because the pages overlap.
     page_at: returns the page of rows that begins at an offset.
     mark: returns the value by which rows are ordered.
     size: the number of rows of a full page.

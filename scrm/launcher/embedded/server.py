@@ -150,10 +150,10 @@ def locked(path: Path) -> Iterator[None]:
 def runner(data: Path) -> processes.Identity | None:
     """Return the system user of the server process, or None to use the current user.
 
-    Only root starts a server as another user, because PostgreSQL refuses to run as root. That user
-    is the owner of the data directory. If the directory does not exist or belongs to root, a
-    special system user is used.
-    Raises ServiceError if the current user is not root and the directory belongs to another user.
+    Only root starts a server as another user, because PostgreSQL refuses to run as root. This other
+    user is the owner of the data directory. If the directory does not exist or belongs to root, a
+    special system user is used. Raises ServiceError if the current user is not root and the
+    directory belongs to another user.
     """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
