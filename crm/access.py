@@ -23,8 +23,8 @@ P = ParamSpec("P")
 def readable(user: User) -> Q:
     """Return the condition that selects the interactions whose text the user may read.
 
-    The condition excludes interactions of conversations that are restricted to a department of
-    which the user is no member. Supervisors and admins may read all texts.
+    If a conversation is restricted to a department, the condition excludes its interactions for all
+    users who are not members of this department. Supervisors and admins may read all texts.
     """
     if user.sees_everything:
         return Q()

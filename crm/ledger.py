@@ -72,9 +72,10 @@ class Recorded:
 def tellable(moment: datetime | None) -> datetime | None:
     """Return `moment` in UTC, limited to a range that can be shown in every time zone.
 
-    The range begins two days after `datetime.min` and ends two days before `datetime.max`. A moment
-    before the range becomes the start of the range, and a moment after the range becomes its end.
-    The result is in UTC, because PostgreSQL refuses UTC offsets of 16 hours or more.
+    The range begins two days after `datetime.min` and ends two days before `datetime.max`. If the
+    moment is earlier than the range, the result is the start of the range. If it is later, the
+    result is the end of the range. The result is in UTC, because PostgreSQL refuses UTC offsets of
+    16 hours or more.
     """
     return moment and min(max(moment, _FIRST), _LAST).astimezone(UTC)
 

@@ -15,8 +15,8 @@ from scrm.db.locks import locked
 def keep_changes(fetch: Fetch, changes: Iterable[Change], *, now: datetime) -> list[MentionChange]:
     """Store the changes that are new, in the order in which they are reported; return them.
 
-    A change is not new if the mention already has this content, or was already deleted. A change
-    of an item that was never found is ignored.
+    A change is not new if the mention already has this content, or was already deleted. If an item
+    was never found, its changes are ignored.
     """
     changes = list(changes)
     mentions = _mentions(changes)

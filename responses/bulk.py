@@ -101,7 +101,7 @@ def _refused(job: Job) -> list[list[Any]]:
 def take_back(job: Job, *, by: User) -> tuple[int, int]:
     """Undo the job; return the number of restored cases and the number of cases left unchanged.
 
-    A case that was changed after the job is not restored. Raises Stale if the job was already
+    If a case was changed after the job, it is not restored. Raises Stale if the job was already
     undone.
     """
     # Every transaction locks the cases before their job.

@@ -49,7 +49,7 @@ def _after(last: int, now: datetime) -> list[int]:
 def _drop_rows(seen: list[int], now: datetime) -> list[str]:
     """Delete those of the given rows that are still unused; return the names of their files.
 
-    A transaction that uses a file locks the row of the file. Rows that are locked are skipped.
+    When a transaction uses a file, it locks the row of the file. Locked rows are skipped.
     """
     rows = Attachment.objects.filter(pk__in=seen).select_for_update(skip_locked=True)
     locked = [row.pk for row in rows]

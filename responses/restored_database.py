@@ -1,9 +1,9 @@
-"""Stop all sending in a database that was restored from a copy, until a user allows it.
+"""Stop all sending in a database that was restored from a copy, until a user allows sending.
 
-These are guarantees G18 and G26 (docs/guarantees.md). The original database may already have sent
-the deliveries that become due while sending is stopped. These deliveries become `unknown`, and are
-then handled like all other unknown deliveries. Deliveries that are planned for a later time wait
-until a user allows sending.
+This implements guarantees G18 and G26 (docs/guarantees.md). The original database may already have
+sent the deliveries that become due while sending is stopped. These deliveries become `unknown`, and
+are then handled like all other unknown deliveries. Deliveries that are planned for a later time
+wait until a user allows sending.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def attach_files(response: Response, files: Sequence[Attachment], *, by: User) -
 def take_back(response: Response) -> list[str]:
     """Detach the files from an undone response and return their UUIDs, for its author's draft.
 
-    Files that another user uploaded belong to the author from now on.
+    If another user uploaded one of these files, the file belongs to the author from now on.
     """
     files = list(response.attachments.filter(interaction=None))
     if files:

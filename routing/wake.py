@@ -16,8 +16,8 @@ MAX_CASES_PER_TICK = 500
 def wake_snoozed(*, now: datetime) -> int:
     """Reopen cases whose snooze time has passed, and return the number of reopened cases.
 
-    One call reopens at most `MAX_CASES_PER_TICK` cases. Cases that another transaction has locked
-    are left for the next call.
+    One call reopens at most `MAX_CASES_PER_TICK` cases. If another transaction has locked a case,
+    the case is left for the next call.
     """
     snoozed = Case.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
     # Skip locked cases instead of waiting for the user who is changing them.

@@ -93,9 +93,9 @@ class Contact(models.Model):
     def tag(self, tag: str) -> str:
         """Add a tag to the contact and return the tag as it was stored.
 
-        If other contacts have the same tag with different upper and lower case letters, their
-        spelling is used. The database appends the tag to the stored list, so two users can add tags
-        at the same time.
+        If other contacts have the same tag with different upper and lower case letters, the
+        spelling of the stored tag is used. The database appends the tag to the stored list, so two
+        users can add tags at the same time.
         """
         known = {name.casefold(): name for name in reversed(Contact.objects.known_tags())}
         tag = known.get(tag.casefold(), tag)

@@ -51,8 +51,8 @@ class MentionQuerySet(LeaseQuerySet["Mention"]):
         """Claim the oldest due mentions and return them.
 
         most: the largest number of mentions; if it is None, `MAX_MENTIONS_PER_BATCH`.
-        A mention that was claimed repeatedly without a result is claimed alone, because it may kill
-        the worker and would then delay the other mentions of the batch.
+        If a mention was claimed repeatedly without a result, it is claimed alone. It may kill the
+        worker, and would then delay the other mentions of the batch.
         """
 
         def risky_alone(mentions: list[Mention]) -> list[Mention]:

@@ -93,7 +93,7 @@ class Topic(models.Model):
     ) -> TopicRevision:
         """Create a new revision and make it the current one.
 
-        Matches found earlier continue to refer to the revision that they matched.
+        Existing matches keep their references to earlier revisions.
         """
         # Lock the topic: two admins who save at the same time would create the same revision
         # number.
@@ -143,8 +143,8 @@ class TopicStamp(models.Model):
 
     While the stamp is unchanged, a process can use the topics that it compiled before and need not
     read them again. The stamp is a random UUID and not a counter. A rollback would set a counter
-    back, and the next change would get a number that a process may already have read. A transaction
-    that changes a topic locks this row until its commit, so two changes never overlap.
+    back, and the next change would get a number that a process may already have read. When a
+    transaction changes a topic, it locks this row until its commit, so two changes never overlap.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)

@@ -53,7 +53,7 @@ class Results:
 
     @property
     def deliveries(self) -> QuerySet[Delivery]:
-        """The sent deliveries. A text that bounced and was sent again counts once."""
+        """The sent deliveries. If a text bounced and was sent again, it counts once."""
         return Delivery.objects.filter(
             response__in=self.statements.order_by().values("pk"), state="sent"
         )

@@ -204,7 +204,7 @@ def judge(draft: Facts, rules: Iterable[ResponseRule]) -> Verdict:
 def together(verdicts: Iterable[Verdict]) -> Verdict:
     """Combine the verdicts on several versions of a text into one verdict.
 
-    The strictest rule decides. A rule that applies to several versions gives only one reason.
+    The strictest rule decides. If a rule applies to several versions, it gives only one reason.
     """
     found: dict[int, Reason] = {}
     for verdict in verdicts:

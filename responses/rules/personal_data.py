@@ -63,7 +63,7 @@ class Finding:
 def find(text: str, known: Known) -> tuple[Finding, ...]:
     """Return all places with personal data in a text, from left to right.
 
-    A place that lies inside a longer place is left out.
+    If a place lies inside a longer place, only the longer place is returned.
     """
     found = sorted(set(_findings(text, known)), key=lambda finding: (finding.start, -finding.end))
     kept: list[Finding] = []

@@ -22,8 +22,8 @@ It is higher than the number of agents who may press the button at the same mome
 def take_next(user: User) -> Case | None:
     """Claim and return the most urgent unassigned case in the user's departments.
 
-    A case that another agent is claiming at this moment is skipped. Returns None if there is no
-    unassigned case.
+    If another agent is claiming a case at this moment, that case is skipped. Returns None if there
+    is no unassigned case.
     """
     free = Case.objects.active().unclaimed()
     firsts = [

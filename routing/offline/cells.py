@@ -110,7 +110,8 @@ def _name(cell: str) -> str:
 def reach(cell: str) -> tuple[str, str]:
     """Parse a cell that contains a phone number or a mail address; return (phone, mail).
 
-    The value that the cell does not contain is "". Raises Unclear.
+    If the cell contains no phone number, phone is "". If it contains no mail address, mail is "".
+    Raises Unclear.
     """
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)

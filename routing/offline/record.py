@@ -44,7 +44,7 @@ class LoggedAlready(Exception):
 class OfflineContact:
     """One offline contact as a user entered it.
 
-    form: UUID of the form. A form that is submitted twice is logged only once.
+    form: UUID of the form. If a form is submitted twice, it is logged only once.
     kind: one of the kinds in `crm.offline_kinds`.
     profile, contact: the person, if known. Otherwise phone, mail and name identify the profile.
     case: the case that the user chose.

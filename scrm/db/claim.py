@@ -49,8 +49,9 @@ class LeaseQuerySet(models.QuerySet[Row]):
     ) -> list[Row]:
         """Claim and return the first due rows.
 
-        Rows that another worker is claiming at this moment are skipped. The attempt is committed
-        before the work begins, so that it is counted even if the process dies during the work.
+        If another worker is claiming a row at this moment, that row is skipped. The attempt is
+        committed before the work begins, so that it is counted even if the process dies during the
+        work.
 
         most: the maximum number of rows that are locked.
         choose: selects the rows to claim from the locked rows.

@@ -15,7 +15,8 @@ _TRIES = 3
 def is_passing(error: Exception) -> bool:
     """Return whether an error is transient, such as a deadlock or a lost connection.
 
-    A row that is too large for its index also raises OperationalError. That error is not transient.
+    OperationalError is also raised if a row is too large for its index. This error is not
+    transient.
     """
     return isinstance(error, OperationalError | InterfaceError) and not isinstance(
         error.__cause__, ProgramLimitExceeded

@@ -65,7 +65,7 @@ def ids(header: str) -> tuple[str, ...]:
 def token(text: str) -> str:
     """Return the key of a thread as 20 hexadecimal digits, so that it fits into a Message-ID.
 
-    A text that already has this form is returned unchanged. Any other text is hashed.
+    If a text already has this form, it is returned unchanged. Any other text is hashed.
     """
     return text if _TOKEN.fullmatch(text) else sha256(text.encode()).hexdigest()[:20]
 
@@ -73,9 +73,9 @@ def token(text: str) -> str:
 def thread(own: str, references: Sequence[str], author: str) -> str:
     """Return the key of the thread to which a mail belongs.
 
-    A mail that refers to one of our mails belongs to the thread of our mail, because its author
-    must have received our mail. In all other cases, only mails of the same author share a thread,
-    because anybody can copy a Message-ID that is not signed.
+    If a mail refers to one of our mails, it belongs to the thread of our mail: its author must have
+    received our mail. In all other cases, only mails of the same author share a thread, because
+    anybody can copy a Message-ID that is not signed.
     own: the mail's own Message-ID, or its digest.
     """
     # Start with the last reference, which is the mail that is answered.
@@ -95,8 +95,7 @@ def key(message_id: str, digest: str) -> str:
     """Return the key of a mail that we did not send: its Message-ID and a digest.
 
     The sender chooses the Message-ID, so two different mails could have the same one. Therefore the
-    key also contains a digest of the content. The key of a mail that we sent is its Message-ID
-    alone.
+    key also contains a digest of the content. If we sent a mail, its key is only its Message-ID.
     """
     return f"{message_id}#{digest[:16]}"
 

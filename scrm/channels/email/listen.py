@@ -53,7 +53,7 @@ class MailListener:
 
         The cursor contains the UIDVALIDITY of the folder, the UID of the last mail, and the first
         day to read (`since`). If UIDVALIDITY has changed, all mails since that day are read again.
-        Mails that are already stored are then recognised by their keys.
+        The stored mails are then recognised by their keys.
         """
         account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
@@ -188,7 +188,7 @@ def _items(
 ) -> Iterator[Item | UnreadableItem]:
     """Yield the item of a mail, and before it a warning if the sender has exceeded the limit.
 
-    A mail that is too large yields an unreadable item. A mail that was deleted yields nothing.
+    If the mail is too large, an unreadable item is yielded. If it was deleted, nothing is yielded.
     """
     if not raw:
         return

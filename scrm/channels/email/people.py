@@ -53,10 +53,10 @@ class Person:
 def mail_address(text: str) -> str:
     """Return an address in its normal form; "" if `text` is no address.
 
-    The normal form serves as a key. It is in lower case, and its domain is in ASCII (A-labels). A
-    domain that IDNA does not allow is only put into lower case. An address with an invisible
-    character is not accepted. An address with a character that separates addresses, such as a
-    comma, is not accepted either, even if the character is full-width.
+    The normal form serves as a key. It is in lower case, and its domain is in ASCII (A-labels). If
+    IDNA does not allow a domain, the domain is only put into lower case. An address must not
+    contain an invisible character. It must not contain a character that separates addresses either,
+    such as a comma, even if this character is full-width.
     """
     found = _ADDRESS.fullmatch(_unwrapped(text)) if len(text) <= _LONGEST_ADDRESS else None
     if not found:

@@ -28,7 +28,7 @@ class MailSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
         """Return "none", because nobody can look up whether an SMTP server accepted a mail.
 
-        A mail that is not found in the mailbox may have been sent nevertheless.
+        If a mail is not found in the mailbox, it may have been sent nevertheless.
         """
         return "none"
 
