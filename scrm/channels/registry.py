@@ -16,6 +16,7 @@ _KINDS = {
     "email": "scrm.channels.email.channel",
     "feed": "scrm.channels.feed.channel",
     "manual": "scrm.channels.manual",
+    "mastodon": "scrm.channels.mastodon.channel",
     "sandbox": "scrm.channels.sandbox.channel",
     "wordpress": "scrm.channels.wordpress.channel",
     "x": "scrm.channels.x.channel",

@@ -1,0 +1,1 @@
+"""Mastodon: reads mentions, hashtags, lists and searches, and posts, replies and moderates."""

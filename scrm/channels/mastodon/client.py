@@ -1,0 +1,251 @@
+"""Requests to a Mastodon server through Mastodon.py, with errors in plain English."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from mastodon import Mastodon
+from mastodon.errors import MastodonError, MastodonNetworkError
+
+from scrm.channels.base import ChannelError, Credentials
+from scrm.net import http
+from scrm.text.clean import plain
+
+SECONDS = 20.0
+"""The time limit of one request."""
+_LONGEST_WAIT = 3_600.0
+_LONGEST_NETWORK = 60
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_NEVER_SENT = {"refused", "not found", "unreachable", "malformed"}
+"""Kinds of HttpError that a session raises only before the request was sent."""
+_UNREADABLE = (
+    MastodonError, ValueError, TypeError, KeyError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What Mastodon.py raises for an error status and for an answer that it cannot read."""
+
+Row = dict[str, Any]
+
+
+class Gone(ChannelError):
+    """The server does not have what was asked for, or does not show it to us."""
+
+
+class _Api(Mastodon):
+    """Mastodon.py without the extra requests that it sends to learn the version of the server."""
+
+    def timeline_is_available(
+        self,
+        timeline: str = "public",  # noqa: ARG002
+        local: bool = False,  # noqa: ARG002
+        remote: bool = False,  # noqa: ARG002
+        with_auth: bool = False,  # noqa: ARG002
+        fail_hard: bool = False,  # noqa: ARG002
+    ) -> bool:
+        return True
+
+    def verify_minimum_version(self, version_str: str, cached: bool = False) -> bool:  # noqa: ARG002
+        return True
+
+
+@dataclass(slots=True)
+class _LastAnswer:
+    """Status and headers of the last answer, which the errors of Mastodon.py do not contain."""
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self, response: Any, *_args: Any, **_options: Any) -> None:
+        self.status, self.headers = response.status_code, response.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server and a login there. base: its address without a path."""
+
+    base: str
+    domain: str
+    api: _Api = field(repr=False)
+    answer: _LastAnswer = field(repr=False)
+
+    @classmethod
+    def of(cls, credentials: Credentials | None) -> Server:
+        secrets = credentials.secrets if credentials else {}
+        config = credentials.config if credentials else {}
+        if not config.get("api") or not secrets.get("token"):
+            raise ChannelError(
+                "This account is not connected: its access token is missing. Connect the account "
+                "again.",
+                permanent=True,
+            )
+        return cls.open(
+            str(config["api"]), str(secrets["token"]), domain=str(config.get("domain", ""))
+        )
+
+    @classmethod
+    def open(cls, base: str, token: str = "", *, domain: str = "") -> Server:
+        base = encrypted_or_local(base)
+        answer, session = _LastAnswer(), http.guarded_session()
+        # A redirect could take a text or a token to another server.
+        session.max_redirects = 0
+        session.hooks["response"].append(answer.record)
+        api = _Api(
+            api_base_url=base, session=session, request_timeout=SECONDS, user_agent="",
+            ratelimit_method="throw",
+        )  # fmt: skip
+        # Not as an argument: Mastodon.py would read a file whose name is the token.
+        api.access_token = token or None
+        return cls(base, domain or urlsplit(base).netloc, api, answer)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base).netloc
+
+    def rows(self, request: Callable[[_Api], Any]) -> list[Any]:
+        """Return the list that was requested. Raises ChannelError."""
+        found = self.ask(request)
+        if not isinstance(found, list):
+            raise self._not_data()
+        return list(found)
+
+    def row(self, request: Callable[[_Api], Any], *, publishes: bool = False) -> Row:
+        """Return the object that was requested. Raises ChannelError.
+
+        publishes: whether the request publishes a text; only then an error can be `uncertain`.
+        """
+        found = self.ask(request, publishes=publishes)
+        if not isinstance(found, dict):
+            raise self._not_data(publishes=publishes)
+        return found
+
+    def ask(self, request: Callable[[_Api], Any], *, publishes: bool = False) -> Any:
+        """Return what the request returns. Raises ChannelError."""
+        self.answer.status, self.answer.headers = 0, {}
+        try:
+            return request(self.api)
+        except _UNREADABLE as error:
+            # Without the cause, because its text can contain a whole answer with a token.
+            raise self._explained(error, publishes=publishes) from None
+
+    def _explained(self, error: Exception, *, publishes: bool) -> ChannelError:
+        status = self.answer.status
+        if isinstance(error, MastodonNetworkError):
+            return self._no_answer(error, publishes=publishes)
+        if status == 429:
+            return ChannelError(
+                f"{self.host} asks for less frequent requests (429).",
+                retry_after=self._retry_after(),
+            )
+        if status >= 500:
+            return ChannelError(
+                f"{self.host} has a server error ({status}).",
+                retry_after=self._retry_after(),
+                uncertain=publishes,
+            )
+        if status >= 400:
+            return self._refused(error)
+        return self._not_data(publishes=publishes)
+
+    def _refused(self, error: Exception) -> ChannelError:
+        status, host = self.answer.status, self.host
+        given = error.args[3] if len(error.args) > 3 else ""
+        words = plain(given)[:300].rstrip(".") if isinstance(given, str) else ""
+        if status == 401:
+            return ChannelError(
+                f"{host} does not accept this login any more (401). Connect the account again.",
+                permanent=True,
+            )
+        if status in (404, 410):
+            return Gone(
+                f"{host} does not have it ({status}): it was deleted or is not visible to us.",
+                permanent=True,
+            )
+        quoted = f": “{words}”" if words else ""
+        if status == 403:
+            return ChannelError(
+                f"{host} does not allow this{quoted} (403). If a permission is missing, connect "
+                "the account again.",
+                permanent=True,
+            )
+        return ChannelError(f"{host} refuses this{quoted} ({status}).", permanent=True)
+
+    def _no_answer(self, error: Exception, *, publishes: bool) -> ChannelError:
+        if 300 <= self.answer.status < 400:
+            return ChannelError(
+                f"{self.host} has moved to another address. Connect the account with the new "
+                "address of the server.",
+                permanent=True,
+            )
+        cause = error.__context__
+        if isinstance(cause, http.HttpError):
+            never_sent = cause.kind in _NEVER_SENT
+            return ChannelError(cause.message, uncertain=publishes and not never_sent)
+        return ChannelError(
+            f"{self.host} closed the connection or did not answer in time.", uncertain=publishes
+        )
+
+    def _not_data(self, *, publishes: bool = False) -> ChannelError:
+        return ChannelError(
+            f"{self.host} answers with something that is not an answer of Mastodon. It may be in "
+            "maintenance.",
+            uncertain=publishes,
+        )
+
+    def _retry_after(self) -> float | None:
+        value = str(self.answer.headers.get("retry-after", "")).strip()
+        if re.fullmatch(r"[0-9]{1,9}", value):
+            return min(float(value), _LONGEST_WAIT)
+        # Mastodon.py has corrected this time by the difference between the two clocks.
+        reset = self.api.ratelimit_reset
+        if self.answer.status != 429 or reset is None:
+            return None
+        return min(max(reset - time.time(), 1.0), _LONGEST_WAIT)
+
+
+def network_of(base: str) -> str:
+    """Return the network of a server: its host and port.
+
+    The host is the one that we talk to, not the domain that the server states, because a server
+    could otherwise use the keys of another one.
+    """
+    network = f"mastodon:{urlsplit(base).netloc.lower()}"
+    if len(network) <= _LONGEST_NETWORK:
+        return network
+    return f"{network[:39]}#{sha256(network.encode()).hexdigest()[:20]}"
+
+
+def encrypted_or_local(address: str) -> str:
+    """Return the address if a token may be sent there: it has https or is on this machine."""
+    where = urlsplit(address)
+    if where.scheme == "https" or is_local(address):
+        return address
+    raise ChannelError(
+        f"{where.hostname} would receive the access token unencrypted. Use an address with https.",
+        permanent=True,
+    )
+
+
+def is_local(address: str) -> bool:
+    where = urlsplit(address)
+    return where.scheme == "http" and where.hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def checked_id(key: Any) -> str:
+    """Return an id of the server as a string. Raises ValueError, because it goes into a path."""
+    text = str(key) if isinstance(key, str | int) and not isinstance(key, bool) else ""
+    if not _ID.match(text):
+        raise ValueError("an id is missing or has an unknown form")
+    return text
+
+
+def requested_id(key: str, what: str) -> str:
+    """Return an id that goes into a request. Raises ChannelError if it is not of this network."""
+    try:
+        return checked_id(key)
+    except ValueError as error:
+        raise ChannelError(f"This {what} is not known on Mastodon.", permanent=True) from error

@@ -1,0 +1,92 @@
+"""Search for the words of a topic, where the server has full-text search.
+
+Mastodon finds only statuses that contain all words of a query. For a topic with alternatives, each
+of them is searched for. Results come newest first and are read back to the newest status of the
+last fetch; the index of the server lags behind, so the first page is always read completely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scrm.channels.base import Batch, ChannelError, FetchRequest, Json, Terms
+from scrm.channels.mastodon.client import Server
+from scrm.channels.mastodon.read import Place
+from scrm.channels.mastodon.reading import Reading, order, restored, row_name
+
+PAGE, PAGES, OVERLAP, REMEMBERED = 40, 5, 5, 80
+QUERIES = 5
+"""The most queries of one fetch; the next fetch continues with the others."""
+_LONGEST_QUERY = 400
+
+
+def listen(server: Server, place: Place, words: str, request: FetchRequest) -> Batch:
+    queries, cursor = queries_of(words, request.terms), request.cursor
+    if not queries:
+        raise ChannelError("This search has no words. Enter the words to search for.",
+                           permanent=True)  # fmt: skip
+    first = int(cursor.get("turn", 0)) % len(queries)
+    reading = Reading(server, place, restored(cursor.get("recent")))
+    floors = {text: state for text, state in dict(cursor.get("queries", {})).items()
+              if text in queries}  # fmt: skip
+    waits = False
+    for text in queries[first : first + QUERIES]:
+        floors[text] = _sweep(reading, text, floors.get(text, {}))
+        waits = waits or "offset" in floors[text]
+    turn = (first + QUERIES) if first + QUERIES < len(queries) else 0
+    reading.recheck("")
+    cursor = {"turn": turn, "queries": floors, "recent": reading.stored(REMEMBERED)}
+    return reading.batch(cursor, 0 if turn or waits else None)
+
+
+def queries_of(words: str, terms: Terms | None) -> list[str]:
+    """Return the queries for the typed words, or one for each alternative of a topic."""
+    if terms is None:
+        return [words.strip()[:_LONGEST_QUERY]] if words.strip() else []
+    needed = [_quoted(term) for term in terms.all_of]
+    excluded = [f"-{_quoted(term)}" for term in terms.none_of]
+    choices = [[_quoted(term)] for term in terms.any_of] or ([[]] if needed else [])
+    texts = [" ".join([*choice, *needed, *excluded])[:_LONGEST_QUERY] for choice in choices]
+    return list(dict.fromkeys(texts))
+
+
+def _quoted(term: str) -> str:
+    term = " ".join(term.replace('"', " ").split())
+    return f'"{term}"' if " " in term else term
+
+
+def _sweep(reading: Reading, text: str, state: Json) -> dict[str, Any]:
+    """Read results back to `state["floor"]`; if there are too many, the next fetch continues."""
+    floor, top = str(state.get("floor", "")), str(state.get("top", ""))
+    offset = int(state.get("offset", 0))
+    rows = page = _page(reading.server, text, 0)
+    newest = max(map(_name, rows), key=order, default="")
+    if offset:
+        page = _page(reading.server, text, offset)
+        rows = rows + page
+    top, done = top or newest or floor, False
+    for _ in range(PAGES):
+        done = (
+            len(page) < PAGE or not floor or order(min(map(_name, page), key=order)) <= order(floor)
+        )
+        if done:
+            break
+        offset += PAGE - OVERLAP
+        page = _page(reading.server, text, offset)
+        rows = rows + page
+    for row in sorted(rows, key=lambda row: order(_name(row))):
+        reading.take(row)
+    return {"floor": top} if done else {"floor": floor, "top": top, "offset": offset}
+
+
+def _name(row: Any) -> str:
+    return row_name(row)
+
+
+def _page(server: Server, text: str, offset: int) -> list[Any]:
+    found = server.row(
+        lambda api: api.search_v2(
+            text, resolve=False, result_type="statuses", limit=PAGE, offset=offset or None
+        )
+    ).get("statuses")
+    return list(found) if isinstance(found, list) else []
