@@ -22,7 +22,7 @@ class Budget:
     """What is left for this fetch. When it is spent, the next fetch reads the remaining rows."""
 
     until: float = field(default_factory=lambda: time.monotonic() + SECONDS)
-    picture_bytes: int = ALL_BYTES
+    picture_bytes: int = field(default_factory=lambda: ALL_BYTES)
     lookups: int = LOOKUPS
 
     @property

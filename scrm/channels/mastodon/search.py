@@ -12,7 +12,7 @@ from typing import Any
 from scrm.channels.base import Batch, ChannelError, FetchRequest, Json, Terms
 from scrm.channels.mastodon.client import Server
 from scrm.channels.mastodon.read import Place
-from scrm.channels.mastodon.reading import Reading, order, restored, row_name
+from scrm.channels.mastodon.reading import NAMELESS, Reading, order, restored, row_name
 
 PAGE, PAGES, OVERLAP, REMEMBERED = 40, 5, 5, 80
 QUERIES = 5
@@ -57,30 +57,32 @@ def _quoted(term: str) -> str:
 
 def _sweep(reading: Reading, text: str, state: Json) -> dict[str, Any]:
     """Read results back to `state["floor"]`; if there are too many, the next fetch continues."""
-    floor, top = str(state.get("floor", "")), str(state.get("top", ""))
-    offset = int(state.get("offset", 0))
+    floor, offset = str(state.get("floor", "")), int(state.get("offset", 0))
     rows = page = _page(reading.server, text, 0)
-    newest = max(map(_name, rows), key=order, default="")
+    top = str(state.get("top") or max(_names(rows), key=order, default=floor or "0"))
     if offset:
         page = _page(reading.server, text, offset)
         rows = rows + page
-    top, done = top or newest or floor, False
+    done = _reaches(page, floor)
     for _ in range(PAGES):
-        done = (
-            len(page) < PAGE or not floor or order(min(map(_name, page), key=order)) <= order(floor)
-        )
         if done:
             break
         offset += PAGE - OVERLAP
         page = _page(reading.server, text, offset)
-        rows = rows + page
-    for row in sorted(rows, key=lambda row: order(_name(row))):
+        rows, done = rows + page, _reaches(page, floor)
+    for row in sorted(rows, key=lambda row: order(row_name(row))):
         reading.take(row)
     return {"floor": top} if done else {"floor": floor, "top": top, "offset": offset}
 
 
-def _name(row: Any) -> str:
-    return row_name(row)
+def _reaches(page: list[Any], floor: str) -> bool:
+    """Whether no further page is needed. A first fetch, without a floor, reads only one."""
+    lowest = min(_names(page), key=order, default="0")
+    return not floor or len(page) < PAGE or order(lowest) <= order(floor)
+
+
+def _names(rows: list[Any]) -> list[str]:
+    return [name for name in map(row_name, rows) if not name.startswith(NAMELESS)]
 
 
 def _page(server: Server, text: str, offset: int) -> list[Any]:
