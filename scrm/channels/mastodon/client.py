@@ -51,9 +51,9 @@ class _Api(Mastodon):
     becomes "True", and an object becomes a list.
     """
 
-    def _Mastodon__try_cast_to_type(
-        self, value: Any, override_type: Any = None
-    ) -> tuple[Any, None]:  # noqa: ARG002, N802
+    def _Mastodon__try_cast_to_type(  # noqa: N802
+        self, value: Any, **_options: Any
+    ) -> tuple[Any, None]:
         return (_Object(value) if isinstance(value, dict) else value), None
 
     def timeline_is_available(
