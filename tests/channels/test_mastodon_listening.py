@@ -230,6 +230,8 @@ class TestPaging:
         ann = net.account("ann")
         for number in range(30):
             net.write(ann, f"@us {number}")
+        assert Reader(net, max_items=0).fetch().next_after is None
+        assert net.asked == []
         reader = Reader(net, max_items=8)
         reader.fetch()
         reader.cursor = {"from": "0"}
@@ -337,6 +339,21 @@ class TestChanges:
         net.remove(row["id"])
         reader.fetch()
         assert reader.changes == [("edited", row["id"]), ("deleted", row["id"])]
+
+    def test_a_deletion_is_reported_once_for_two_notifications(self, net: MastodonServer) -> None:
+        """Also if a notification stays without its post."""
+        ann = net.account("ann")
+        row = net.write(ann, "@us one")
+        net.notify("quote", row)
+        reader = Reader(net)
+        reader.fetch()
+        assert reader.keys == [row["id"]]
+        del net.statuses[row["id"]]
+        for one in net.notifications:
+            one["status"] = None
+        reader.fetch()
+        reader.fetch()
+        assert reader.changes == [("deleted", row["id"])]
 
     def test_an_old_server_is_asked_one_by_one(self, net: MastodonServer) -> None:
         net.has_bulk = False
@@ -523,7 +540,7 @@ class TestHostile:
         assert reader.keys == [good["id"]]
 
     def test_wrong_types_of_other_fields_lose_no_item(self, net: MastodonServer) -> None:
-        wrong = {
+        wrong: dict[str, Any] = {
             "created_at": ["x"], "mentions": {"a": 1}, "media_attachments": "x", "quote": 5,
             "in_reply_to_id": {"x": 1}, "language": 4, "spoiler_text": None, "url": 5,
             "edited_at": {}, "reblog": "x", "visibility": 3,

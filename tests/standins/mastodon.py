@@ -170,14 +170,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _request(self) -> Request:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kind, form, files = self.headers.get("Content-Type") or "", {}, {}
+        kind = self.headers.get("Content-Type") or ""
+        form: dict[str, list[str]] = {}
+        files: dict[str, tuple[str, str, bytes]] = {}
         if kind.startswith("multipart/"):
             head = f"Content-Type: {kind}\r\n\r\n".encode()
             for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
-                name = part.get_param("name", header="content-disposition")
-                content = part.get_payload(decode=True)
-                if part.get_filename():
-                    files[name] = (part.get_filename(), part.get_content_type(), content)
+                name = str(part.get_param("name", header="content-disposition"))
+                content = bytes(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+                if filename := part.get_filename():
+                    files[name] = (filename, part.get_content_type(), content)
                 else:
                     form[name] = [content.decode()]
         else:

@@ -174,7 +174,8 @@ def _on_status(
 
 
 def _context(net: MastodonServer, _request: Request, row: dict[str, Any]) -> Any:
-    before, at = [], row
+    before: list[dict[str, Any]] = []
+    at = row
     while parent := net.statuses.get(at["in_reply_to_id"]):
         before.insert(0, parent)
         at = parent

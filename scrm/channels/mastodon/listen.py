@@ -90,6 +90,8 @@ class _Timeline:
         start: str | None = cursor.get("from")
         at, taken = start, 0
         for _ in range(PAGES):
+            if taken >= self.most or (taken and self.reading.budget.is_spent):
+                return self._more(at, 0 if taken else None)
             try:
                 rows = self.page(at)
             except ChannelError as error:
@@ -118,7 +120,7 @@ class _Timeline:
             count += 1
         return last, count
 
-    def _more(self, at: str | None, next_after: float) -> Batch:
+    def _more(self, at: str | None, next_after: float | None) -> Batch:
         """End the fetch before the end of the timeline; the next one continues exactly here."""
         return self.reading.batch(self._cursor(at), next_after)
 

@@ -57,7 +57,7 @@ class Reading:
     roots: bool = False
     budget: Budget = field(default_factory=Budget)
     items: dict[str, Item] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
+    changes: dict[str, Change] = field(default_factory=dict)
     unreadable: list[UnreadableItem] = field(default_factory=list)
     met: set[str] = field(default_factory=set)
     size: int = 0
@@ -70,7 +70,7 @@ class Reading:
         try:
             status = _status(row)
             if status is None:
-                self.known[name] = Known(name)
+                self._keep_without_status(name)
                 return
             found = Known(name, checked_id(status["id"]), read.edited_at(status))
             if before and (before.status, before.edited) == (found.status, found.edited):
@@ -81,6 +81,12 @@ class Reading:
                 reason = f"This answer of {self.server.host} cannot be read: {error!r}"
                 self.unreadable.append(UnreadableItem(read.raw(row), reason[:500]))
             self.known[name] = before or Known(name)
+
+    def _keep_without_status(self, name: str) -> None:
+        if name in self.known:  # `recheck` finds out whether its status was deleted
+            self.met.discard(name)
+        else:
+            self.known[name] = Known(name)
 
     def _keep(self, row: Any, status: read.Json, found: Known, before: Known | None) -> None:
         is_edit = row.get("type") in _EDITS
@@ -99,7 +105,7 @@ class Reading:
             self.size += len(item.raw)
         # An edited status between rows that were read before may have been found before, too.
         if is_edit or before or (found.edited and was_passed):
-            self.changes.append(read.change(status, self.place))
+            self._change(read.change(status, self.place))
         self.known[found.row] = Known(found.row, found.status, found.edited, thread)
 
     def _thread(self, status: read.Json) -> str:
@@ -140,13 +146,16 @@ class Reading:
         for known in missed:
             status = found.get(known.status, known)
             if status is None:
-                self.changes.append(read.deleted(known.status, self.place))
+                self._change(read.deleted(known.status, self.place))
                 del self.known[known.row]
             elif isinstance(status, Mapping) and read.edited_at(status) != known.edited:
-                self.changes.append(read.change(status, self.place))
+                self._change(read.change(status, self.place))
                 self.known[known.row] = Known(
                     known.row, known.status, read.edited_at(status), known.thread
                 )
+
+    def _change(self, change: Change) -> None:
+        self.changes[change.key] = change
 
     def _look_up(self, keys: list[str]) -> dict[str, read.Json | None]:
         """Return the statuses by their ids; None for a status that no longer exists."""
@@ -156,12 +165,20 @@ class Reading:
             try:
                 rows = self._several(asked)
             except Gone:  # before Mastodon 4.3, statuses can only be requested one by one
-                return {key: self._one(key) for key in keys[-SINGLES:]}
+                return self._one_by_one(keys[-SINGLES:])
             found |= {str(row["id"]): row for row in rows if _is_whole(row)}
         return found
 
     def _several(self, keys: list[str]) -> list[Any]:
         return self.server.rows(lambda api: api.statuses(list(keys)))
+
+    def _one_by_one(self, keys: list[str]) -> dict[str, read.Json | None]:
+        found: dict[str, read.Json | None] = {}
+        for key in keys:
+            if self.budget.is_spent:
+                break
+            found[key] = self._one(key)
+        return found
 
     def _one(self, key: str) -> read.Json | None:
         try:
@@ -181,7 +198,7 @@ class Reading:
         return [[known.row, known.status, known.edited, known.thread] for known in rows]
 
     def batch(self, cursor: Json, next_after: float | None) -> Batch:
-        items, changes = tuple(self.items.values()), tuple(self.changes)
+        items, changes = tuple(self.items.values()), tuple(self.changes.values())
         nothing = not (items or changes or self.unreadable)
         return Batch(items, cursor, nothing, next_after, tuple(self.unreadable), self.size, changes)
 
