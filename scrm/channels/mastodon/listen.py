@@ -3,7 +3,8 @@
 Timelines are read upwards, from the oldest unread row to the newest one. Ids contain the time of
 writing, and a status of another server that arrives late gets an id between older ones. Therefore
 each fetch starts a little below the end of the last one: `RECENT` rows or `LATE` minutes, whichever
-is more.
+is more. If a fetch ends early, the next one continues exactly there, and the one after the end
+starts where the early one started, because rows can have arrived late meanwhile.
 """
 
 from __future__ import annotations
@@ -91,22 +92,22 @@ class _Timeline:
         at, taken = start, 0
         for _ in range(PAGES):
             if taken >= self.most or (taken and self.reading.budget.is_spent):
-                return self._more(at, 0 if taken else None)
+                return self._more(cursor, at, 0 if taken else None)
             try:
                 rows = self.page(at)
             except ChannelError as error:
                 # What was read before is kept; the next fetch reports the error if it lasts.
                 if taken == 0:
                     raise
-                return self._more(at, error.retry_after or 60.0)
+                return self._more(cursor, at, error.retry_after or 60.0)
             last, count = self._take(rows, self.most - taken)
             taken, before, at = taken + count, at, last or at
             if count < len(rows):
-                return self._more(at, 0)
+                return self._more(cursor, at, 0)
             # A first fetch reads the newest page only.
             if start is None or len(rows) < PAGE or at == before:
-                return self._end(start)
-        return self._more(at, 0)
+                return self._end(cursor)
+        return self._more(cursor, at, 0)
 
     def _take(self, rows: list[Any], most: int) -> tuple[str, int]:
         """Read rows, oldest first; return the id of the last one read, and how many were read."""
@@ -120,19 +121,24 @@ class _Timeline:
             count += 1
         return last, count
 
-    def _more(self, at: str | None, next_after: float | None) -> Batch:
+    def _more(self, cursor: Json, at: str | None, next_after: float | None) -> Batch:
         """End the fetch before the end of the timeline; the next one continues exactly here."""
-        return self.reading.batch(self._cursor(at), next_after)
+        low = {"low": cursor.get("low"), "continues": True}
+        return self.reading.batch(self._cursor(at) | low, next_after)
 
-    def _end(self, start: str | None) -> Batch:
+    def _end(self, cursor: Json) -> Batch:
+        start = cursor.get("from")
         if start is not None:
             self.reading.recheck(start)
-        rows, at = self.reading.remembered(), start or "0"
+        rows, low = self.reading.remembered(), start or "0"
         if len(rows) == RECENT or (rows and start is None):
-            at = _before(rows[0].row)
+            low = _before(rows[0].row)
         if self.late and rows:
-            at = min(at, _earlier(rows[-1].row, LATE), key=order)
-        return self.reading.batch(self._cursor(at), None)
+            low = min(low, _earlier(rows[-1].row, LATE), key=order)
+        at = low
+        if cursor.get("continues") and cursor.get("low") is not None:
+            at = min(at, cursor["low"], key=order)
+        return self.reading.batch(self._cursor(at) | {"low": low}, None)
 
     def _cursor(self, at: str | None) -> dict[str, Any]:
         top = max([self.reading.top, *self.reading.known], key=order)
