@@ -176,11 +176,20 @@ class TestReading:
             media("a"), media("gone", url=f"{net.url}/nothing"), media("film", type="video"),
             media("plain", url="http://far.example/x.png"), media("b"),
         ]  # fmt: skip
+        asked: list[str] = []
+        fetch = http.fetch
+
+        def watched(url: str, **options: Any) -> http.Response:
+            asked.append(url)
+            return fetch(url, **options)
+
+        monkeypatch.setattr(http, "fetch", watched)
         net.write(net.account("ann"), "@us see", media_attachments=files)
         reader = Reader(net)
         reader.fetch()
         found = [(file.name, file.content, file.alt) for file in reader.items[0].attachments]
         assert found == [("a.png", PNG, "of a"), ("b.png", PNG, "of b")]
+        assert "http://far.example/x.png" not in asked, "a picture is never fetched without TLS"
 
     def test_discover_offers_lists_and_hashtags(self, net: MastodonServer) -> None:
         net.lists["7"] = {"id": "7", "title": "Press"}
