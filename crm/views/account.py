@@ -12,14 +12,14 @@ from crm.access import StaffRequest, admin_only
 from crm.forms import AccountForm
 from crm.models import Account
 from crm.views.budget import budget_form
-from scrm.channels.registry import connectors
+from scrm.channels.overview import overviews
 
 
 @admin_only
 @require_safe
 def accounts(request: StaffRequest) -> HttpResponse:
     rows = Account.objects.select_related("owner")
-    context = {"accounts": rows, "connectors": connectors()}
+    context = {"accounts": rows, "networks": overviews()}
     return render(request, "crm/accounts.html", context)
 
 

@@ -314,9 +314,8 @@ class Delivery(models.Model):
 
         For a new text, call this only if the text was certainly not sent.
         """
-        self._settle(
-            state=DeliveryState.QUEUED, send_after=now + timedelta(seconds=after), error=error
-        )
+        due = now + timedelta(seconds=after)
+        self._settle(state=DeliveryState.QUEUED, send_after=due, error=error)
 
     def fail(self, error: str) -> None:
         """Mark the delivery as failed. It was not sent, and a user decides what to do."""

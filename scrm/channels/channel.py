@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from django.utils.functional import Promise
+
 from scrm.channels.base import (
     Editor,
     Listener,
@@ -26,6 +28,8 @@ from scrm.channels.text_rules import TextRules
 class Channel:
     """A kind of network, with the code for it and its limits.
 
+    hears, says: short lists of what scrm reads and sends there, for the page on which an admin
+    chooses a network; "" for a channel that is not offered there.
     speaker: None if scrm cannot send there. Then staff send texts outside scrm and record them.
 
     text: the limits of a text.
@@ -44,6 +48,8 @@ class Channel:
 
     kind: str
     label: str
+    hears: str | Promise = ""
+    says: str | Promise = ""
     listener: Listener | None = None
     speaker: Speaker | None = None
     editor: Editor | None = None

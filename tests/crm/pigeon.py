@@ -44,6 +44,7 @@ def connect(typed: Json, known: Credentials | None, *, test: bool) -> Connected:
 CHANNEL = Channel(
     kind="pigeon",
     label="Pigeon post",
+    hears="letters on the roof",
     connector=Connector(
         label="Pigeon loft",
         title="Connect a pigeon loft",

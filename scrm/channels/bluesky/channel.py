@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.bluesky.connect import CONNECTOR
 from scrm.channels.bluesky.listen import BlueskyListener
 from scrm.channels.bluesky.moderate import BlueskyModerator
@@ -19,6 +21,8 @@ from scrm.channels.text_rules import TextRules
 
 CHANNEL = Channel(
     kind="bluesky",
+    hears=_("mentions, replies, quotes, messages, search for topics"),
+    says=_("replies, posts, threads, messages, images"),
     label="Bluesky",
     listener=BlueskyListener(),
     speaker=BlueskySpeaker(),

@@ -1,5 +1,7 @@
 """The e-mail channel. It reads one of our mailboxes by IMAP and sends mails by SMTP."""
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 from scrm.channels.email.connect import CONNECTOR
 from scrm.channels.email.listen import MailListener
@@ -8,6 +10,8 @@ from scrm.web.upload_limits import MAX_FILE_BYTES
 
 CHANNEL = Channel(
     kind="email",
+    hears=_("every mail to the address"),
+    says=_("mail to one person"),
     label="Email",
     listener=MailListener(),
     speaker=MailSpeaker(),

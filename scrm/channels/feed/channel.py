@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels import permalink
 from scrm.channels.base import (
     Author,
@@ -282,7 +284,7 @@ def _linked(page: http.Response, until: float) -> list[Found]:
     """
     found: list[Found] = []
     last_error: ChannelError | None = None
-    for address, _ in _parse("page", page)["links"][:_MAX_TRIED]:
+    for address, _title in _parse("page", page)["links"][:_MAX_TRIED]:
         try:
             found.append(_try(address, until))
         except ChannelError as error:
@@ -313,4 +315,9 @@ def _left(until: float) -> float:
     return max(until - time.monotonic(), 0.0)
 
 
-CHANNEL = Channel(kind="feed", label="Feed", listener=FeedListener())
+CHANNEL = Channel(
+    kind="feed",
+    label="Feed",
+    hears=_("blogs, forums, podcasts, every site with a feed"),
+    listener=FeedListener(),
+)

@@ -1,15 +1,20 @@
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 from scrm.channels.mastodon.account import MAX_LENGTH
 from scrm.channels.mastodon.connect import CONNECTOR
 from scrm.channels.mastodon.edit import MastodonEditor
 from scrm.channels.mastodon.listen import MastodonListener
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
+from scrm.channels.mastodon.search import translate
 from scrm.channels.mastodon.speak import MastodonSpeaker
 from scrm.channels.text_rules import TextRules
 
 CHANNEL = Channel(
     kind="mastodon",
     label="Mastodon",
+    hears=_("mentions, hashtags, lists, timelines, search for topics"),
+    says=_("replies, posts, threads, direct messages, images"),
     listener=MastodonListener(),
     speaker=MastodonSpeaker(),
     editor=MastodonEditor(),
@@ -18,6 +23,7 @@ CHANNEL = Channel(
     reply_rule=reply_rule,
     moderator=MastodonModerator(),
     threads=MastodonThreads(),
+    translate=translate,
     titles=False,
     carries=16 * 1024 * 1024,
 )

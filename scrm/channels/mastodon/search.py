@@ -13,6 +13,7 @@ from scrm.channels.base import Batch, ChannelError, FetchRequest, Json, Terms
 from scrm.channels.mastodon.client import Server
 from scrm.channels.mastodon.read import Place
 from scrm.channels.mastodon.reading import NAMELESS, Reading, order, restored, row_name
+from scrm.channels.search_query import Translation, Untranslatable
 
 PAGE, PAGES, OVERLAP, REMEMBERED = 40, 5, 5, 80
 QUERIES = 5
@@ -48,6 +49,19 @@ def queries_of(words: str, terms: Terms | None) -> list[str]:
     choices = [[_quoted(term)] for term in terms.any_of] or ([[]] if needed else [])
     texts = [" ".join([*choice, *needed, *excluded])[:_LONGEST_QUERY] for choice in choices]
     return list(dict.fromkeys(texts))
+
+
+def translate(terms: Terms) -> Translation:
+    """Return the queries for a topic, and what scrm checks itself. Raises Untranslatable."""
+    found = queries_of("", terms)
+    if not found:
+        raise Untranslatable("Mastodon needs at least one word. Add a word to the topic.")
+    left = ["Servers without full-text search find only hashtags, or nothing."]
+    if len(found) > 1:
+        left.append(
+            f"Mastodon has no “or”, so {len(found)} queries are asked, one per alternative."
+        )
+    return Translation(tuple(found), tuple(left))
 
 
 def _quoted(term: str) -> str:

@@ -1,3 +1,5 @@
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 from scrm.channels.wordpress.connect import CONNECTOR
 from scrm.channels.wordpress.hear import WordPressListener
@@ -5,6 +7,8 @@ from scrm.channels.wordpress.speak import WordPressEditor, WordPressSpeaker
 
 CHANNEL = Channel(
     kind="wordpress",
+    hears=_("comments on your blog"),
+    says=_("posts, corrections, replies to comments"),
     label="WordPress",
     listener=WordPressListener(),
     speaker=WordPressSpeaker(),

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 from scrm.channels.prices import PriceList
 from scrm.channels.text_rules import TextRules
@@ -11,6 +13,8 @@ from scrm.channels.x.translate import translate
 
 CHANNEL = Channel(
     kind="x",
+    hears=_("mentions, replies, quotes, messages, search for topics"),
+    says=_("replies, posts, threads, messages, images"),
     label="X",
     listener=XListener(),
     speaker=XSpeaker(),
