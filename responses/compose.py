@@ -80,7 +80,7 @@ def places_for(case: Case) -> list[Place]:
         .order_by("pk")
     }
     return [
-        _place(account, profile, last.get((profile.pk, visibility)), visibility)
+        _place(account, profile, visibility, last)
         for account in speaking_accounts(case.department)
         for profile in profiles
         for visibility in sorted(visibilities(account), reverse=True)
@@ -90,14 +90,21 @@ def places_for(case: Case) -> list[Place]:
 
 
 def _place(
-    account: Account, profile: Profile, message: Interaction | None, visibility: str
+    account: Account,
+    profile: Profile,
+    visibility: str,
+    last: Mapping[tuple[int | None, str], Interaction],
 ) -> Place:
-    """Return the place of a reply to `message`.
+    """Return the place of a reply to this profile.
 
-    If `message` is None, return the place of a new conversation.
+    `last` maps the id of a profile and a visibility to the last message. If the profile sent no
+    message of this visibility, the reply starts a new conversation. Then the last public message
+    shows whether the network lets us reply.
     """
+    message = last.get((profile.pk, visibility))
     conversation = message.conversation if message else None
-    allowed = permission(account, message, visibility)
+    received = message or last.get((profile.pk, Response.Visibility.PUBLIC.value))
+    allowed = permission(account, received, visibility)
     return Place(account, profile, conversation, visibility, allowed)
 
 
@@ -215,20 +222,27 @@ def state_publicly(
     return once(words, write)
 
 
-def log_by_hand(case: Case, words: Words, *, account: Account, by: User) -> Response:
-    """Record a reply that a user gave by phone, on paper or in person. The reply counts as sent."""
+def log_by_hand(
+    case: Case, words: Words, *, account: Account, by: User, receipt: Receipt | None = None
+) -> Response:
+    """Record a reply that a user gave outside scrm. The reply counts as sent.
+
+    `receipt` has the keys of a post that the user published on the network of the account, so that
+    answers to the post are found. It is None for a reply by phone, on paper or in person.
+    """
 
     def write() -> Response:
         now = timezone.now()
         lock_workspace()  # before any row: every writer of the ledger locks in this order
-        response = write_down(words, by=by, case=case, state="released", released_at=now)
+        facts = {"state": "released", "released_at": now, "visibility": words.visibility}
+        response = write_down(words, by=by, case=case, **facts)
         delivery = Delivery.objects.create(
             response=response,
             account=account,
             destination=case.profile.key,
             profile=case.profile,
         )
-        mark_sent(delivery, Receipt(account.network, str(delivery.uuid)), now=now)
+        mark_sent(delivery, receipt or Receipt(account.network, str(delivery.uuid)), now=now)
         return response
 
     return once(words, write)

@@ -93,8 +93,11 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
     form = ByHandForm(case, request.POST)
 
     def act() -> Response:
-        words = form.words(visibility="private")
-        return compose.log_by_hand(case, words, account=_manual_account(case), by=request.user)
+        receipt = form.receipt
+        account = form.network_account if receipt else None
+        words = form.words(visibility="public" if receipt else "private")
+        account = account or _manual_account(case)
+        return compose.log_by_hand(case, words, account=account, by=request.user, receipt=receipt)
 
     return _submit(request, case, "by-hand", form, act)
 

@@ -5,11 +5,13 @@ The parts are the code that listens, sends, edits, moderates and connects accoun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.utils.functional import Promise
 
 from scrm.channels.base import (
+    Credentials,
     Editor,
     Listener,
     Speaker,
@@ -22,6 +24,9 @@ from scrm.channels.prices import PriceList
 from scrm.channels.reply_rule import ReplyRule
 from scrm.channels.search_query import Translate
 from scrm.channels.text_rules import TextRules
+
+KeyOf = Callable[[Credentials, str], str]
+"""Return the key of the item at a web address of the network, or "" if the address has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Channel:
     prices: None if the network is free of charge.
     item_price: the name of the paid operation that reading one item uses, or "".
     visibilities: the visibilities with which the channel can send.
+    key_of: finds the item at a web address, so that staff can log what they posted there; None if
+    the network has no such addresses.
     titles: whether a text may have a title that the network shows.
     carries: the maximum number of bytes of all files that are sent with one text.
     own_ground: true if the network is our own site, for example our blog. Such a network has one
@@ -59,6 +66,7 @@ class Channel:
     moderator: Moderator | None = None
     threads: ThreadReader | None = None
     translate: Translate | None = None
+    key_of: KeyOf | None = None
     prices: PriceList | None = None
     item_price: str = ""
     visibilities: tuple[Visibility, ...] = ("private", "public")

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from listening.models import Fetch, Mention, Source
 from responses import outbox
 from responses.models import Delivery, Response
+from responses.results.feedback import Heard, answered
 from routing.models import Case
 from scrm.channels.base import Credentials, Idempotence, Lookup, Outgoing, Receipt
 from scrm.channels.channel import Channel
@@ -55,6 +57,10 @@ class Telegraph:
             return Permission(until=datetime(2026, 12, 1, 9, tzinfo=UTC))
         return Permission() if known or received.quotes_us else Permission(False, REASON)
 
+    def key_of(self, credentials: Credentials, address: str) -> str:
+        site, _slash, key = address.rpartition("/")
+        return key if site == "https://telegraph.example" else ""
+
 
 @pytest.fixture
 def telegraph(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Telegraph:
@@ -65,6 +71,7 @@ def telegraph(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Telegraph:
         speaker=telegraph,
         text=TextRules(max_length=40, threads=True),
         reply_rule=telegraph.rule,
+        key_of=telegraph.key_of,
     )
     monkeypatch.setattr("crm.models.account.channel", lambda _kind: channel)
     return telegraph
@@ -91,6 +98,7 @@ def found(
     return mention
 
 
+LINK = "https://telegraph.example/777"
 LONG = "We found your bag in Leeds. It is on its way. The courier calls before noon."
 
 
@@ -178,3 +186,53 @@ def test_a_person_who_answered_or_quoted_us_can_be_answered(
     page = as_(agent).get(url("composer", found(**{fact: "our-post"}))).content.decode()
     assert REASON not in page
     assert "Reply publicly as @SkywardAir to @roncalder" in page
+
+
+def log(agent: User, as_: As, case: Case, **typed: Any) -> Any:
+    return as_(agent).post(url("by_hand", case), form(case, how="network", **typed))
+
+
+def test_an_answer_to_a_post_that_was_logged_by_hand_is_found(
+    found: Callable[..., Case], hear: Callable[..., Case], microblog: Account, agent: User, as_: As
+) -> None:
+    """The network does not let us reply, so the agent posts there and logs the post with its link.
+
+    When the person answers that post, the answer is linked to the logged reply.
+    """
+    case = found()
+    assert log(agent, as_, case, text="Sorry!", link=LINK).status_code == 302
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.scope, delivery.sent_key) == ("sent", microblog.network, "777")
+    assert (delivery.response.visibility, delivery.account) == ("public", microblog)
+    conversation = delivery.interaction.conversation_id
+    heard = Heard(0, conversation, microblog.network, "777", "public", timezone.now())
+    assert answered([heard])[0].delivery == delivery.pk
+
+
+@pytest.mark.parametrize(
+    ("link", "error"),
+    [
+        ("", "Enter the link to the post that you published there."),
+        ("https://elsewhere.example/777", "Enter the link to the post that you published there."),
+        ("javascript:alert(1)", "Enter a valid URL."),
+    ],
+)
+def test_a_post_is_logged_only_with_its_link(
+    found: Callable[..., Case], agent: User, as_: As, link: str, error: str
+) -> None:
+    page = log(agent, as_, found(), text="Sorry!", link=link)
+    assert page.status_code == 422
+    assert page.context["form"].errors["link"] == [error]
+    assert not Response.objects.exists()
+
+
+def test_a_post_that_is_already_recorded_is_not_logged_again(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    case = found()
+    log(agent, as_, case, text="Sorry!", link=LINK)
+    page = log(agent, as_, case, text="Sorry again!", link=LINK)
+    assert page.context["form"].errors["link"] == [
+        "This post is already recorded. Nothing was saved."
+    ]
+    assert Response.objects.count() == 1

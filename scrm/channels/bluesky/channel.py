@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.bluesky.connect import CONNECTOR
+from scrm.channels.bluesky.link import key_of
 from scrm.channels.bluesky.listen import BlueskyListener
 from scrm.channels.bluesky.moderate import BlueskyModerator
 from scrm.channels.bluesky.richtext import MAX_GRAPHEMES
@@ -32,6 +33,7 @@ CHANNEL = Channel(
     moderator=BlueskyModerator(),
     threads=BlueskyThreads(),
     translate=translate,
+    key_of=key_of,
     titles=False,
     carries=MAX_PICTURES * MAX_PICTURE_BYTES,
 )

@@ -4,6 +4,7 @@ from scrm.channels.channel import Channel
 from scrm.channels.mastodon.account import MAX_LENGTH
 from scrm.channels.mastodon.connect import CONNECTOR
 from scrm.channels.mastodon.edit import MastodonEditor
+from scrm.channels.mastodon.link import key_of
 from scrm.channels.mastodon.listen import MastodonListener
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
 from scrm.channels.mastodon.search import translate
@@ -24,6 +25,7 @@ CHANNEL = Channel(
     moderator=MastodonModerator(),
     threads=MastodonThreads(),
     translate=translate,
+    key_of=key_of,
     titles=False,
     carries=16 * 1024 * 1024,
 )

@@ -6,6 +6,7 @@ from scrm.channels.channel import Channel
 from scrm.channels.prices import PriceList
 from scrm.channels.text_rules import TextRules
 from scrm.channels.x.connect import CONNECTOR
+from scrm.channels.x.link import key_of
 from scrm.channels.x.listen import XListener
 from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
 from scrm.channels.x.speak import MOST_BYTES, MOST_PICTURES, XEditor, XSpeaker
@@ -25,6 +26,7 @@ CHANNEL = Channel(
     moderator=XModerator(),
     threads=XThreadReader(),
     translate=translate,
+    key_of=key_of,
     prices=PriceList.read(Path(__file__).with_name("prices.toml")),
     item_price="post read",
     titles=False,
