@@ -9,9 +9,9 @@ mentions as the small one. The queries run alternately on both databases.
 
 A figure `…_buffers` is the number of pages that PostgreSQL reads for a query, as reported by
 EXPLAIN. Figures `…_p50` and `…_p99` of queries are percentiles of the CPU time of the database and
-of this process. CPU time is used because other programs on the machine distort the elapsed time.
-The ratio is the cost in the large database, divided by the cost in the small database. If a list is
-shorter in the small database, the ratio compares the cost per row.
+of the benchmark process. CPU time is used because other programs on the machine distort the elapsed
+time. The ratio is the cost in the large database, divided by the cost in the small database. If a
+list is shorter in the small database, the ratio compares the cost per row.
 
 With `--smoke`, all sizes are small. The exit status is then not 0 if a figure misses its goal by
 more than a factor of two.

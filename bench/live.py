@@ -115,7 +115,7 @@ def spent(pid: int) -> float:
 
 
 def took(port: int, path: str, cookie: str, times: int) -> list[float]:
-    """Send requests one after the other on one connection; return the milliseconds of each."""
+    """Send requests one after the other on one connection; return the duration of each in ms."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN)) as line:
         spent = []
         for _ in range(times):

@@ -114,7 +114,10 @@ def workspace() -> User:
 
 
 def process() -> int:
-    """Process one batch of mentions like the Celery task; return the number of SQL statements."""
+    """Process one batch of mentions as the Celery task does.
+
+    Returns the number of SQL statements.
+    """
     lease = timedelta(seconds=60)
     mentions = Mention.objects.claim_batch(now=timezone.now(), lease=lease)
     with CaptureQueriesContext(connection) as queries:

@@ -25,7 +25,7 @@ Cost = tuple[float, float]
 
 @contextmanager
 def drawing() -> Iterator[Callable[[], Cost] | None]:
-    """Yield a function that renders django-helpdesk's list of tickets and returns the cost.
+    """Yield a function that renders django-helpdesk's list of tickets and returns the cost of this.
 
     The context manager yields None if django-helpdesk cannot be installed.
     """

@@ -21,9 +21,9 @@ Statement = tuple[str, Any]
 class Figure:
     """One line of a report.
 
-    `goal` is the limit of the ratio. If the line has no ratio, it is the limit of the value. A goal
-    that starts with “>” is a minimum, and the goal “-” means that there is no limit. Any other goal
-    is a maximum.
+    `goal` is the limit of the ratio. If the line has no ratio, `goal` is the limit of the value. A
+    goal that starts with “>” is a minimum, and the goal “-” means that there is no limit. Any other
+    goal is a maximum.
     """
 
     name: str
@@ -61,7 +61,7 @@ def missed(*, slack: float) -> int:
 
 
 def compare(name: str, small: Cost, large: Cost) -> None:
-    """Report the cost of a query in the large database, and how it differs from the small one.
+    """Report the cost of a query in the large database, and its ratio to that in the small one.
 
     The ratio is the cost in the large database, divided by the cost in the small database. If the
     small database returns fewer rows, the ratio compares the cost per row. The goal for the ratios
@@ -99,7 +99,7 @@ class Cost:
 
     `buffers` is the number of pages that PostgreSQL reads from its cache or from disk. `rows` is
     the number of rows that the last statement returns. `p50` and `p99` are percentiles of the CPU
-    time in milliseconds, of the database server and this process together.
+    time in milliseconds, of the database server and the benchmark process together.
     """
 
     buffers: int
@@ -109,7 +109,10 @@ class Cost:
 
 
 class Line:
-    """A separate connection to one database, with access to the CPU time of its server process."""
+    """A separate connection to one database.
+
+    It can also measure the CPU time of the server process that handles the connection.
+    """
 
     def __init__(self, database: str) -> None:
         facts = connection.get_connection_params() | {"dbname": database}
@@ -131,7 +134,7 @@ class Line:
             return (self.spent() - start) * 1000
 
     def read(self, asked: Statement) -> tuple[int, int]:
-        """Run a statement with EXPLAIN; return the number of pages read and of rows returned."""
+        """Run a statement with EXPLAIN; return the numbers of pages read and rows returned."""
         with closing(self.to.cursor()) as cursor:
             sql, params = asked
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", params)
@@ -141,7 +144,7 @@ class Line:
 
 
 def costs(asked: dict[str, list[Statement]], *, runs: int) -> list[Cost]:
-    """Measure the statements in each database, and return the cost in each.
+    """Measure the statements in each database, and return one cost for each database.
 
     `asked` maps the name of each database to its statements. The runs alternate between the
     databases, so that a disturbance of the machine affects all databases equally.

@@ -1,9 +1,9 @@
 """Run django-helpdesk in its own virtual environment, and render its list of tickets on request.
 
-Each line on standard input requests one rendering. The script answers with one line: the CPU time
-of this process and the CPU time of its database process, both in milliseconds. One rendering
-consists of two requests by a staff user: the page with the list, and the JSON of the first 50 rows,
-which the page fetches.
+Each line on standard input requests one rendering. The script answers with one line, which contains
+two numbers of milliseconds: the CPU time of the script and the CPU time of its database process.
+One rendering consists of two requests by a staff user: the page with the list, and the JSON of the
+first 50 rows, which the page fetches.
 """
 
 from __future__ import annotations

@@ -117,9 +117,9 @@ def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
     """Compare the cost of the page `one` with the cost of the page `other`.
 
     The calls alternate between the pages. The result has three numbers. The first is the CPU time
-    of `one` in this process, in milliseconds. The second is the CPU time of `one` in the database,
-    in milliseconds. The third is the CPU time of `one` divided by the CPU time of `other`, both
-    measured in this process.
+    of `one` in the benchmark process, in milliseconds. The second is the CPU time of `one` in the
+    database, in milliseconds. The third is the CPU time of `one` divided by the CPU time of
+    `other`, both measured in the benchmark process.
     """
     costs = [(cpu(one, 3), cpu(other, 10)) for _ in range(pairs)]
     ratio = median(a[0] / b[0] for a, b in costs)
@@ -127,7 +127,11 @@ def against(one: Page, other: Page, pairs: int) -> tuple[float, float, float]:
 
 
 def cpu(page: Page, times: int) -> tuple[float, float]:
-    """Return the CPU time per call in milliseconds, of this process and of its database process."""
+    """Return the CPU time per call of a page, in milliseconds.
+
+    The first number is the CPU time of the benchmark process. The second number is the CPU time of
+    its database process.
+    """
     page()
     clock = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
     start, before = time.process_time(), int(clock.read_text().split()[0])

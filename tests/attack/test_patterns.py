@@ -1,6 +1,6 @@
 """Guarantee G24 (docs/guarantees.md): no regular expression is slow on hostile strings.
 
-Every regular expression in the code takes linear time on them.
+On such a string, every regular expression in the code takes linear time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Guarantee G24 (docs/guarantees.md): four hostile texts from outside take little time.
+"""Guarantee G24 (docs/guarantees.md): hostile texts are processed in little time.
 
-Each of these texts once stopped a process. The code was then fixed. The tests of hostile texts fail
-with the old code. Other tests show that both versions give the same results for ordinary texts.
+The tests use four texts from outside. Each of these texts once stopped a process. The code was then
+fixed. The tests of hostile texts fail with the old code. Other tests show that the old code and the
+new code give the same results for ordinary texts.
 """
 
 from __future__ import annotations

@@ -174,10 +174,11 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Windows:
-    """All browsers of one test. The test fails at its end if a console shows an error or a warning.
+    """All browsers of one test.
 
-    A test calls `expect` with parts of the messages that it causes on purpose. These messages do
-    not let the test fail.
+    The test fails at its end if the console of a browser shows an error or a warning. A test calls
+    `expect` with parts of the messages that it causes on purpose. These messages do not let the
+    test fail.
     """
 
     chromium: Browser

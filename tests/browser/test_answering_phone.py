@@ -49,8 +49,9 @@ def test_one_is_sent_back_and_one_is_approved(
 ) -> None:
     """On a phone, a user sends one held response back and approves another one.
 
-    The opened form must be wider than 300 px. Fails if the CSS class `.pop.left` places the form
-    beside its button on a phone too, because then the form is only 225 px wide.
+    The button “Send back” opens a form, which must be wider than 300 px. Fails if the CSS class
+    `.pop.left` places the form beside its button on a phone too, because then the form is only 225
+    px wide.
     """
     ship(admin, but=("No posts at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))

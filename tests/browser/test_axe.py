@@ -56,7 +56,7 @@ def found(page: Page, what: str) -> list[str]:
 def test_every_page(inspected: Windows, part: int) -> None:
     """Axe finds no problem on any page of the table of URLs.
 
-    Each page is opened by a user whose role shows most of the page.
+    Each page is opened by a user whose role may see most parts of the page.
     """
     inspected.expect("404", "501", "503")
     things = build()

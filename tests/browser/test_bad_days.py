@@ -55,7 +55,8 @@ def test_a_text_that_was_begun_without_a_connection_is_saved_when_it_is_back(
 ) -> None:
     """A text that is typed without a connection is saved as a draft when the connection is back.
 
-    Fails if the browser keeps no copy, or if the copy is not saved at the event `connected`.
+    Fails if the browser keeps no copy of the text, or if the copy is not saved at the event
+    `connected`.
     """
     windows.expect(LOST)
     hand.page.context.set_offline(True)
@@ -131,10 +132,10 @@ def test_a_verb_pressed_without_a_connection_is_done_when_it_is_back(
 def test_an_expired_session_comes_back_to_the_case_and_the_text(
     hand: Mouse, agent: User, world: World
 ) -> None:
-    """If the session expires before a draft is saved, a new login leads back to case and text.
+    """If the session expires before a draft is saved, a new login leads to the case and text.
 
-    Fails if the URL of the login page has no `next`, if the login form appears inside a part of the
-    page, or if the browser keeps no copy of the text.
+    Fails if the URL of the login page has no parameter `next`, if the login form appears inside a
+    part of the page, or if the browser keeps no copy of the text.
     """
     _expires_at(hand.page, "**/draft/")
     hand.write("We are very sorry.")
@@ -149,7 +150,7 @@ def test_a_verb_after_the_session_has_expired_comes_back_to_the_case(
 ) -> None:
     """If the session expires before “Done” is pressed, the login leads back to the case.
 
-    The case is not done yet. Fails if the URL of the login page has no `next`.
+    The case is not done yet. Fails if the URL of the login page has no parameter `next`.
     """
     _expires_at(hand.page, "**/done/")
     hand.finish()
@@ -331,9 +332,9 @@ def _mail_to(case: Case, service: Department, agent: User) -> Account:
 def test_a_survey_that_is_read_wrongly_says_so_and_is_put_right(
     windows: Windows, hand: Mouse, tmp_path: Path
 ) -> None:
-    """The preview of a survey file shows if the encoding, the delimiter or a column is wrong.
+    """The preview of a survey file shows an error for a wrong encoding, delimiter or column.
 
-    The user can correct them before any survey answer is recorded.
+    The user can correct these settings before any survey answer is recorded.
     """
     windows.expect("422")
     file = tmp_path / "umfrage.csv"

@@ -1,4 +1,8 @@
-"""Before a reply is sent: a private place is selected, and files can be removed."""
+"""Before a reply is sent, it can be made private, and its files can be removed.
+
+If the customer has written privately, the form selects a private reply, and a public reply must be
+confirmed.
+"""
 
 from __future__ import annotations
 

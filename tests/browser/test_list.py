@@ -74,7 +74,7 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """A row of a finished case does not return when the server's answer with the row arrives late.
+    """If the server's answer with a row arrives after its case was finished, the row stays away.
 
     The page requested the row before the case was finished. Fails if the old row stays in the page
     for 400 ms after the case was finished, because then the late answer shows the case again.
@@ -95,7 +95,7 @@ def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
 def test_a_list_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """A finished case does not return when the server's answer with the list arrives late.
+    """If the server's answer with the list arrives late, a finished case does not appear again.
 
     The page requested the list before the case was finished. Fails without `turnFinished` in
     list_versions.js.
@@ -134,8 +134,8 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
     """A list whose URL names no view shows the same view after a refresh.
 
-    When an agent claims a first case, the default view becomes “Mine”. Fails if the request does
-    not contain the parameter "shows", because then the refresh changes to “Mine” and marks all
+    When an agent claims their first case, the default view becomes “Mine”. Fails if the request
+    does not contain the parameter "shows", because then the refresh changes to “Mine” and marks all
     other rows as gone.
     """
     page = hand.page
@@ -151,9 +151,9 @@ def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, wo
 
 
 def test_a_slow_send_takes_nobody_away_from_the_next_case(hand: Mouse, world: World) -> None:
-    """If the server's answer to “Send” arrives late, the case that the agent then has open stays.
+    """A late answer of the server to “Send” does not close the case that was opened meanwhile.
 
-    Fails if the answer always opens the next case of the list.
+    Fails if the answer of the server always opens the next case of the list.
     """
     page = hand.page
     hand.write("We are sorry.")

@@ -31,8 +31,8 @@ def close(page: Page) -> None:
 def test_a_verb_is_chosen_by_its_name(windows: Windows, agent: User, world: World) -> None:
     """An action that is chosen in the palette opens its small form.
 
-    An action without a form acts at once. Fails if the click that closes the palette also closes
-    the small form.
+    An action without a form is done immediately. Fails if the click that closes the palette also
+    closes the small form.
     """
     hand = Keyboard(windows.open(agent))
     page = hand.page

@@ -57,7 +57,9 @@ def test_a_call_of_a_stranger_is_logged(sit_down: SitDown, agent: User, world: W
 def test_a_name_typed_before_the_scripts_are_there_is_looked_up(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """A name that is typed before the scripts are loaded is searched when they are loaded.
+    """A user can type a name before the scripts of the page are loaded.
+
+    When the scripts are loaded, the page searches for the name.
 
     Fails if the script does not search at the event DOMContentLoaded.
     """

@@ -24,7 +24,10 @@ WHY = "The world need not know the number."
 
 @pytest.fixture(autouse=True)
 def rules(admin: User) -> None:
-    """Create the rules of a new workspace, except the rule that depends on the time of day."""
+    """Create the business rules that a new workspace has.
+
+    The rule that depends on the time of day is left out.
+    """
     ship(admin, but=("No posts at night",))
 
 

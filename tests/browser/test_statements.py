@@ -40,7 +40,7 @@ def blog(service: Department, admin: User) -> Account:
 
 @pytest.fixture
 def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
-    """Return an issue with five complaints, in a workspace with the rules of a new workspace.
+    """Return an issue with five complaints, and create the business rules of a new workspace.
 
     The rule that depends on the time of day is left out.
     """
@@ -123,10 +123,10 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
 def test_one_is_corrected_where_it_stands_and_then_taken_down(
     sit_down: SitDown, lead: User, stated: Response
 ) -> None:
-    """A correction replaces the text of the post; the record keeps both texts.
+    """A correction replaces the published text of the statement; the record keeps both texts.
 
-    After that the post is taken down, and the record also keeps the reason. Fails if a correction
-    is sent as a new post.
+    After that, the statement is taken down, and the record also keeps the reason. Fails if a
+    correction is sent as a new statement.
     """
     hand = sit_down(lead, stated.get_absolute_url())
     page = hand.page
@@ -212,7 +212,7 @@ def test_a_campaign_shows_what_its_statement_drew_by_channel_and_by_person(
 
 
 def figures(hand: Hand, row: str) -> dict[str, str]:
-    """Return the numbers in one row of the results, by the label of their column.
+    """Return the numbers in one row of the results, as a dict with the column labels as keys.
 
     Numbers that are zero are left out.
     """

@@ -35,7 +35,7 @@ def at(windows: Windows, user: User, world: World, key: str) -> Mouse:
 def listening(page: Page) -> None:
     """Load the page again, and wait until it is connected to the live updates.
 
-    The page does not receive events that were sent before.
+    Events that were sent before the connection do not reach the page.
     """
     with page.expect_response(lambda answer: "/live/?token" in answer.url):
         page.reload()
@@ -115,7 +115,7 @@ def test_a_new_case_is_on_screen_within_a_second(
     """The page announces a new case within one second.
 
     The test measures three cases, and only the median must be below the limit. On a slow machine,
-    the limit is higher. Fails if one second of delay is added.
+    the limit is higher. Fails if a delay of one second is added to the code.
     """
     page = windows.open(agent)
     listening(page)
@@ -158,7 +158,8 @@ def test_the_last_of_what_comes_at_once_is_shown(
 ) -> None:
     """If two messages arrive shortly after each other, the page shows the second one too.
 
-    Fails if `dispatchThrottled` in live.js does not repeat the event at the end of its interval.
+    Fails if `dispatchThrottled` in live.js does not send the last event again at the end of the
+    interval in which it suppresses events.
     """
     anna = at(windows, agent, world, "ron")
     listening(anna.page)
@@ -174,8 +175,9 @@ def test_a_draft_is_the_same_in_two_windows_and_after_a_reload(
 ) -> None:
     """If a draft is changed in two windows, both texts are kept.
 
-    The window that changes the draft last still has an old version. It keeps its own text and shows
-    a message with the other text. Fails without the version number of the draft.
+    One window changes the draft after the other window has saved a newer version. The first window
+    keeps its own text and shows a message with the text of the other window. Fails without the
+    version number of the draft.
     """
     windows.expect("409")
     first = at(windows, agent, world, "ron")

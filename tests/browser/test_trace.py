@@ -60,7 +60,7 @@ def answered(windows: Windows, agent: User, world: World, asked: Case) -> Respon
 def test_the_history_is_filtered_kept_shared_and_exported(
     sit_down: SitDown, windows: Windows, agent: User, lead: User, answered: Response, tmp_path: Path
 ) -> None:
-    """A user filters the response history, saves and shares the filters as a view, and exports it.
+    """A user filters the response history, saves and shares the filters, and exports the history.
 
     Fails if the export ignores the filters.
     """

@@ -1,6 +1,6 @@
 """A button that is pressed twice, or while the browser is busy, acts only once.
 
-The second answer does not change the page.
+The server's answer to the second press does not change the page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Held:
             route.continue_()
 
     def come(self, n: int) -> None:
-        """Wait until the browser has made `n` requests."""
+        """Wait until the browser has made `n` requests to the URL."""
         for _ in range(100):
             if len(self.all) >= n:
                 return
@@ -55,8 +55,9 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_send_is_one_response(hand: Mouse, world: World) -> None:
     """If “Send” is pressed twice, one response is sent.
 
-    The second answer arrives when the next case is already open, and that case stays open. Fails if
-    the form has no UUID, or if the second answer changes the page.
+    The server's answer to the second press arrives when the next case is already open. That case
+    stays open. Fails if the form has no UUID, or if the answer to the second press changes the
+    page.
     """
     requests = Held(hand, "**/reply/", first=1)
     hand.write("We are sorry.")

@@ -80,9 +80,9 @@ def _draft(world: World, case: Case, agent: User, teammate: User, sales: Departm
 
 
 def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    """Save a draft of a note, so that the composer opens with the note.
+    """Save a draft of a note, so that the composer opens the tab for notes.
 
-    The key `r` must then load the tab for a reply first.
+    In this state, the key `r` must first load the tab for replies.
     """
     Draft.keep(kind="note", by=agent, text="Ask the captain. ", seen=0, case=case, fields={})
 
@@ -182,9 +182,10 @@ def test_a_reply_is_typed_while_the_page_of_a_case_loads(
 
 
 def test_a_reader_keeps_what_they_typed(windows: Windows, reader: User, world: World) -> None:
-    """If a read-only member types a reply, a box keeps the text and says that they cannot write.
+    """If a read-only member types a reply, a box on the page keeps the text.
 
-    The text is still there after a reload of the page. Fails without typeahead.js.
+    The box says that the member cannot write here. After a reload of the page, the box has the same
+    text. Fails without typeahead.js.
     """
     case = world["layla"]
     page = windows.open(reader, case.get_absolute_url())
@@ -231,7 +232,8 @@ def test_a_reply_is_typed_without_a_connection(
 ) -> None:
     """A reply that is typed without a connection goes into its field when the connection is back.
 
-    If the field is not loaded yet, a box keeps the text until then. Fails without typeahead.js.
+    If the field is not loaded yet, a box on the page keeps the text until the field is loaded.
+    Fails without typeahead.js.
     """
     windows.expect(LOST)
     case = world["layla"]
@@ -258,8 +260,8 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 ) -> None:
     """Text for a case that cannot be loaded does not go into the case that was open before.
 
-    When the connection is back, the text goes into the right case. Fails if the old case is still
-    shown although the URL names the new case.
+    When the connection is back, the text goes into the right case. Fails if the page shows the old
+    case although the URL names the new case.
     """
     windows.expect(LOST)
     ron, layla = world["ron"], world["layla"]
@@ -285,7 +287,7 @@ def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
 def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If a user marks a case as done and types a note immediately, it belongs to the next case.
+    """If a user marks a case as done and immediately types a note, the note is for the next case.
 
     Fails without typeahead.js, because then the text goes into the case that is done.
     """
@@ -401,8 +403,9 @@ def test_letters_in_a_small_form_act_on_nothing_beyond_it(
 ) -> None:
     """Letters that are typed in a small form do not act as shortcuts of the page.
 
-    The text has no space, because the space key would press the button. Fails if a button of the
-    form has the focus, or if `j` opens the next case of the list.
+    The typed text has no space, because a space would press the button that has the focus. Fails if
+    the letters act as shortcuts although a button of the form has the focus, for example if `j`
+    opens the next case of the list.
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])

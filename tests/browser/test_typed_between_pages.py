@@ -104,8 +104,8 @@ def test_text_for_a_page_that_fails_goes_into_no_other(
 ) -> None:
     """If a page fails to load, the text for this page goes into the field of no other page.
 
-    A box keeps the text until the right page opens. Fails if the text goes into the first field of
-    any page.
+    A box on the screen keeps the text until the right page opens. Fails if the text goes into the
+    first field of any page.
     """
     windows.expect("500")
     page = windows.open(agent, world["ron"].get_absolute_url())
@@ -130,8 +130,8 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 ) -> None:
     """A page that the browser restores from its cache does not show text that was already used.
 
-    In this test, the text has been removed from the session storage, so the box must disappear.
-    Fails without the handler of the event `pageshow` in typed_resume.js.
+    In this test, the text has been removed from the session storage, so the box that shows the text
+    must disappear. Fails without the handler of the event `pageshow` in typed_resume.js.
     """
     page = windows.open(agent, world["ron"].get_absolute_url())
     page.route("**/new/", lambda route: route.fulfill(status=204))
@@ -147,7 +147,7 @@ def test_a_page_that_comes_back_shows_only_what_still_has_no_place(
 def test_text_that_fits_no_choice_is_kept(
     windows: Windows, agent: User, world: World, keys: str
 ) -> None:
-    """If the typed text matches no option of a list of choices, a box keeps the text.
+    """If the typed text matches no option of a list of choices, a box on the page keeps the text.
 
     Fails if the list of choices has the focus, because then the text is lost.
     """
@@ -207,7 +207,8 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 ) -> None:
     """The Escape key cancels the shortcut that was pressed, and keeps the text typed after it.
 
-    If no text was typed, no box is shown. Fails if Escape deletes the text.
+    A box on the page shows the kept text, and has a button that discards the text. If the user
+    typed no text, the page shows no such box. Fails if Escape deletes the text.
     """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
@@ -228,7 +229,8 @@ def test_escape_takes_the_press_back_and_keeps_the_text(
 def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: World) -> None:
     """A field that loads slowly is requested only once.
 
-    Fails if the box forgets that a request is running, because then it requests the field again.
+    Meanwhile, a box on the page keeps the typed text. Fails if the code of the box forgets the
+    running request, because then the code requests the field again.
     """
     hand = at_list(windows, agent)
     hand.open(world["layla"])
@@ -245,9 +247,10 @@ def test_a_slow_field_is_asked_for_once(windows: Windows, agent: User, world: Wo
 def test_a_form_that_a_case_does_not_have_is_named_so(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the case does not have the form of the shortcut, the box says so.
+    """If the case does not have the form of the pressed shortcut, the page says so.
 
-    Fails if the box says that the user cannot write in the case at all.
+    The message is in the box that keeps the typed text. Fails if the box says that the user cannot
+    write in the case at all.
     """
     layla = world["layla"]
     layla.finish(by=agent, seen=layla.last_inbound_id)
@@ -262,7 +265,10 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
 def test_a_case_that_is_refused_is_not_called_a_lost_connection(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """If the server returns status 404 for a case, the message does not mention the connection."""
+    """If the server returns status 404 for a case, the page says that the case could not be opened.
+
+    The message does not mention the connection.
+    """
     windows.expect("404", "Response Status Error")
     hand = at_list(windows, agent)
     hand.page.route(
@@ -321,8 +327,8 @@ def test_an_older_list_does_not_replace_a_newer_one(
     """A list that was requested earlier does not replace a list that was requested later.
 
     The user clicked the link “Older”, and the server's answer arrives late. Meanwhile the page
-    loaded the list again. The browser also keeps its URL. Fails if the page still accepts the late
-    answer.
+    loaded the list again. The late answer must change neither the list nor the URL in the browser.
+    Fails if the page accepts the late answer.
     """
     hand = Mouse(windows.open(agent, "/?view=unassigned"))
     page = hand.page

@@ -1,4 +1,7 @@
-"""Connecting a Bluesky account and renewing its session, against the stand-in."""
+"""Connecting a Bluesky account and renewing its session.
+
+The tests use a simulated Bluesky server, the stand-in in `tests/standins`.
+"""
 
 from __future__ import annotations
 

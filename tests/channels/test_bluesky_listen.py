@@ -1,4 +1,7 @@
-"""Listening to Bluesky against the stand-in: every post is found once, whatever happens."""
+"""Listening to Bluesky: every post is found once, whatever happens.
+
+The tests use a simulated Bluesky server, the stand-in in `tests/standins`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ MENTION = "Hello @skycare.test, my bag is lost."
 
 
 def listen_on(us: Credentials, address: str, cursor: Json, fetches: int) -> tuple[set[str], Json]:
-    """Fetch several times; return all keys and the last cursor."""
+    """Fetch `fetches` times, each time from the cursor of the fetch before.
+
+    Returns the keys of all found items, and the last cursor.
+    """
     heard: set[str] = set()
     for _ in range(fetches):
         batch = listen(us, address, cursor)
@@ -106,9 +112,10 @@ class TestMentions:
     def test_a_mention_with_a_date_of_last_year_is_found(
         self, us: Credentials, care: Person, jo: Person
     ) -> None:
-        """The network orders mentions by the date that the author states.
+        """A mention with an old date is found even if newer mentions were fetched before.
 
-        Fails if the listener reads no older pages than the newest one.
+        The network orders mentions by the date that the author states. Fails if the listener reads
+        only the newest page.
         """
         start = datetime.now(UTC) - timedelta(days=100)
         for number in range(250):
@@ -133,7 +140,11 @@ class TestMentions:
 def test_posts_deletions_and_kills_in_any_order_lose_nothing(
     network: Bluesky, data: st.DataObject
 ) -> None:
-    """A killed fetch stores neither items nor cursor. Late posts have an older date."""
+    """In any order of posts, deletions and killed fetches, each post that was not deleted is found.
+
+    A killed fetch stores neither items nor cursor. Some posts have an older date than the posts
+    before them.
+    """
     number = len(network.people)
     ours, theirs = network.person(f"ours{number}"), network.person(f"theirs{number}")
     us = Credentials("bluesky", ours.did, "", _secrets(network, ours), {"pds": network.url})
@@ -269,9 +280,11 @@ class TestMessages:
     def test_nothing_is_missed_while_many_conversations_are_read(
         self, network: Bluesky, us: Credentials, care: Person
     ) -> None:
-        """A conversation may move to a page that was read already.
+        """All messages are found even if one arrives while the list of conversations is read.
 
-        Fails if only the log's own entries are read after the first conversations.
+        The new message moves its conversation to a page of the list that was already read. The
+        network's log of messages contains the new message, but not the older ones. Fails if only
+        the messages in the log are read, and not the whole conversations that the log names.
         """
         people = [network.person(f"person{number:03d}") for number in range(45)]
         for each in people:

@@ -1,4 +1,7 @@
-"""Sending to Bluesky against the stand-in: nothing is published twice, whatever gets lost."""
+"""Sending to Bluesky: nothing is published twice, even if answers of the network are lost.
+
+The tests use a simulated Bluesky server, the stand-in in `tests/standins`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ SPEAKER, MODERATOR = BlueskySpeaker(), BlueskyModerator()
 
 
 def keep_sending(us: Credentials, outgoing: Outgoing) -> Receipt:
-    """Send, and after an uncertain error look the text up, until there is a receipt."""
+    """Try to send the text until there is a receipt.
+
+    After an error that leaves the result uncertain, the text is first looked up on the network.
+    """
     for _ in range(12):
         try:
             return SPEAKER.send(us, outgoing)
@@ -63,7 +69,11 @@ class TestPosts:
     def test_two_attempts_at_once_publish_one_post(
         self, network: Bluesky, us: Credentials, care: Person
     ) -> None:
-        """Both may find no post before either creates one; the server refuses the second key."""
+        """Two attempts to send the same text at the same moment publish one post.
+
+        Both attempts may look for the post before one of them creates the post. The server then
+        refuses the second post, because it has the same key.
+        """
         network.be_slow("com.atproto.repo.getRecord", 0.3)
         receipts: list[Receipt] = []
         sends = [
@@ -267,7 +277,7 @@ class TestPictures:
 class TestCards:
     @pytest.fixture
     def page(self, network: Bluesky) -> Iterator[Callable[..., str]]:
-        """Return a function that serves a page and returns its address."""
+        """Return a function that serves a web page and returns the URL of the page."""
         content: dict[str, Any] = {"body": b"", "type": "text/html", "status": 200}
 
         class Handler(BaseHTTPRequestHandler):
@@ -342,9 +352,10 @@ class TestMessages:
     def test_a_lost_answer_is_looked_up_behind_the_answered_message(
         self, network: Bluesky, us: Credentials, care: Person, jo: Person
     ) -> None:
-        """An equal text before the answered message is an older message.
+        """A reply whose confirmation was lost is searched only after the message that it answers.
 
-        Fails if `find` looks at all messages of the conversation.
+        The same text before that message is an older message of ours, and does not prove that the
+        reply was sent. Fails if `find` searches all messages of the conversation.
         """
         care.write(jo, OUT.text)
         jo.write(care, "Where is my bag?")

@@ -1,4 +1,8 @@
-"""Pure parts of the Bluesky channel: marks in texts, record keys, search queries, the sweep."""
+"""Functions of the Bluesky channel that send no requests.
+
+They find marks (links, mentions and hashtags) in texts, create record keys and search queries, and
+decide which pages of a list are read (`sweep`).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,10 @@ def did(handle: str) -> str:
 
 
 def marked(text: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the bytes of each mark, decoded, with its feature."""
+    """Return the marked part of the text and the feature of each mark.
+
+    A mark gives the position of its part in bytes, so the function also decodes these bytes.
+    """
     raw = text.encode()
     return [
         (raw[mark["index"]["byteStart"] : mark["index"]["byteEnd"]].decode(), mark["features"][0])
@@ -151,9 +158,10 @@ class TestQueries:
 
 
 class Ordered:
-    """A list of the network: rows with a date, newest first. Cursors are dates.
+    """A fake list of the network, with rows that have a date, newest first. Cursors are dates.
 
-    heard, state: what the fetches that were not killed have found, and their last state.
+    heard: the keys that all fetches that were not killed have found. state: the state after the
+    last of these fetches.
     """
 
     def __init__(self, count: int) -> None:
@@ -172,7 +180,7 @@ class Ordered:
             self._add(self.count + 1_000.0)
 
     def late(self, place: int) -> None:
-        """Add a row whose author states an older date."""
+        """Add a row with an older date, as a post whose author states an older date."""
         if self.rows:
             older = self.rows[min(place, len(self.rows) - 1)][0]
             self._add(older - 0.5 / (self.count + 2))
@@ -204,9 +212,10 @@ STEPS = st.tuples(
 def test_a_sweep_loses_nothing_in_any_order_of_events(
     start: int, steps: list[tuple[str, int]]
 ) -> None:
-    """New rows, rows with an old date, deletions and killed fetches in any order.
+    """In any order of events, the sweep finds all rows of the list.
 
-    Fails if no older pages are read, or if a sweep that was interrupted begins again at the top.
+    The events are new rows, rows with an old date, deletions and killed fetches. Fails if no older
+    pages are read. Fails also if a sweep that was interrupted begins again at the newest row.
     """
     listed = Ordered(start)
     for what, number in steps:
@@ -218,7 +227,11 @@ def test_a_sweep_loses_nothing_in_any_order_of_events(
 
 
 def test_a_list_with_holes_is_read_to_its_end() -> None:
-    """The network leaves out entries after it has cut a page, so a page may be empty."""
+    """A list is read to its end even if some of its pages are empty.
+
+    The network first divides the list into pages and then leaves out entries, so a page can be
+    empty.
+    """
     pages = {"": ([], "a"), "a": ([], "b"), "b": (["x"], "c"), "c": (["y"], "")}
 
     def page_at(cursor: str, _: int) -> Page:

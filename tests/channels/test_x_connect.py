@@ -1,4 +1,4 @@
-"""An X account is connected in three ways, and its tokens are renewed before they end."""
+"""An X account is connected in three ways, and its tokens are renewed before they expire."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def typed(x: XServer, login: str, **facts: Any) -> dict[str, Any]:
 def log_in(
     x: XServer, known: Credentials | None = None, secret: str = "", **changed: Any
 ) -> Connected:
-    """Log in on the page of the stand-in. changed: parameters of the answer that differ."""
+    """Log in on the login page of the stand-in, a simulated server of X.
+
+    changed: parameters with which the login page returns to scrm, if they shall differ.
+    """
     values = typed(x, "oauth2", client_id="client-1", client_secret=secret)
     begun = XOAuth().start(values, known, CALLBACK)
     assert begun is not None
@@ -53,7 +56,10 @@ def log_in(
 
 
 def _visit(url: str) -> dict[str, str]:
-    """Allow access on the page; return the parameters with which the browser comes back."""
+    """Allow the access on the login page.
+
+    Returns the parameters of the URL to which the login page redirects the browser.
+    """
     session = http.guarded_session()
     answer = session.get(url, allow_redirects=False, timeout=5)
     back = urlsplit(answer.headers["Location"])

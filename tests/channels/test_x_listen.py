@@ -1,5 +1,6 @@
-"""X is heard completely: no post is lost or doubled by pages, kills, limits or late posts, and
-what is paid for is counted.
+"""Listening to X: no post is lost or recorded twice, and paid requests are counted.
+
+This is true for lists with several pages, killed fetches, limits, and posts that appear late.
 """
 
 from __future__ import annotations
@@ -81,7 +82,11 @@ class TestMentions:
         assert (batch.items, batch.unchanged, batch.usage) == ((), True, {})
 
     def test_a_long_list_is_read_over_several_fetches(self, x: XServer, us: Credentials) -> None:
-        """Fails if `floor` is raised before the list was read to its end."""
+        """A list that is too long for one fetch is read to its end in several fetches.
+
+        Fails if `floor`, the lower limit in the cursor, is raised before the list was read to its
+        end.
+        """
         cursor = begun(us)
         posts = {x.post("200", f"@acme {number}") for number in range(700)}
         x.skew = 5 * MINUTE
@@ -116,7 +121,11 @@ class TestMentions:
         assert x.requests == []
 
     def test_a_post_that_appears_late_is_found(self, x: XServer, us: Credentials) -> None:
-        """Fails if `floor` is the newest id at once, without room for late posts."""
+        """A post that appears later than a post with a higher id is found.
+
+        Fails if `floor`, the lower limit in the cursor, is immediately set to the newest id. The
+        next fetch then leaves out late posts with a lower id.
+        """
         cursor = begun(us)
         late = x.post("200", "@acme late")
         x.late.add(late)
@@ -176,7 +185,10 @@ class TestMentions:
     def test_posts_pages_and_kills_in_any_order_lose_and_double_nothing(
         self, steps: list[str]
     ) -> None:
-        """A kill loses the batch and its cursor together, because they are stored together."""
+        """In any order of posts, fetches, errors and kills, each post is found exactly once.
+
+        A killed fetch stores neither its batch nor its cursor, because both are stored together.
+        """
         with XServer() as x, pytest.MonkeyPatch.context() as patch:
             patch.setattr(http, "allow", networks("127.0.0.1/32"))
             us = x.account()
@@ -266,7 +278,11 @@ class TestSearchAndQuotes:
         assert caught.value.permanent
 
     def test_a_search_that_rested_for_weeks_goes_on(self, x: XServer, us: Credentials) -> None:
-        """X refuses ids of more than seven days ago."""
+        """A search continues after it was not fetched for weeks.
+
+        Its cursor contains ids of posts that are more than seven days old. X refuses a request with
+        such an id.
+        """
         x.post("200", "acme then", ago=timedelta(days=30))
         cursor = begun(us, "search:acme")
         cursor["floor"] = x.snowflake(timedelta(days=20))

@@ -1,5 +1,6 @@
-"""Posts of X are read from recorded answers and from hostile ones; refusals get a wait and a
-sentence.
+"""Reading posts from recorded answers of X and from hostile answers.
+
+For each refusal by X, the tests check the waiting time and the error message.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ USED: dict[str, Callable[[XClient, Any], Answer]] = {
 
 @cache
 def exchanges() -> tuple[Any, ...]:
-    """Return the recorded exchanges of API version 2 that scrm uses."""
+    """Return the recorded pairs of request and response that scrm uses, of version 2 of the API."""
     return tuple(_exchanges())
 
 
@@ -95,7 +96,7 @@ def _exchanges() -> Iterator[Any]:
 
 
 class Replay:
-    """A server that gives one recorded answer, byte by byte, and keeps the request."""
+    """A server that returns one recorded response, byte for byte, and records the request."""
 
     def __init__(self, exchange: Any) -> None:
         replay, answer = self, exchange["response"]
@@ -237,7 +238,10 @@ class TestReading:
     def test_hostile_json_never_stops_the_others(
         self, changed: dict[str, Any], author: Any, user: Any
     ) -> None:
-        """Fails if a wrong type raises anything that the listener does not catch."""
+        """An entry with hostile JSON does not prevent the reading of the other entries.
+
+        Fails if a value of a wrong type raises an exception that the listener does not catch.
+        """
         rows = [POST, {**POST, "id": "5", "author_id": author, **changed}, user]
         includes = {"users": [user, {"id": "200", **changed}], "media": [user]}
         answer = Answer({"data": rows, "includes": includes, "meta": user, "errors": user}, NOW)

@@ -1,4 +1,7 @@
-"""On X, a text is sent once, even if answers are lost; threads continue where they broke off."""
+"""Sending to X: a text is sent once, even if answers of X are lost.
+
+A thread that was interrupted continues after its last sent part.
+"""
 
 from __future__ import annotations
 
@@ -226,7 +229,11 @@ class TestFinding:
     def test_a_second_send_after_a_lost_answer_posts_nothing_twice(
         self, x: XServer, us: Credentials
     ) -> None:
-        """X refuses the duplicate, and then the first post is found."""
+        """If X's answer to a send is lost, a second send publishes no second post.
+
+        X refuses the second post as a duplicate. The speaker then finds the first post, and returns
+        its receipt.
+        """
         x.fault("/2/tweets", method="POST", lost=True)
         with pytest.raises(ChannelError):
             send(us)
@@ -244,7 +251,7 @@ class TestThreads:
     PARTS = ("First 1/3", "Second 2/3", "Third 3/3")
 
     def chain(self, x: XServer, key: str) -> list[str]:
-        """Return the texts from a post along the answers to it."""
+        """Return the text of a post, and the texts of the chain of answers that follows it."""
         texts = [x.posts[key]["text"]]
         for post in sorted(x.posts.values(), key=lambda post: int(post["id"])):
             if {"type": "replied_to", "id": key} in post.get("referenced_tweets", []):

@@ -1,7 +1,7 @@
-"""The query of X is never narrower than the topic, and never longer than X allows.
+"""The search query that is sent to X finds every post that matches the topic.
 
-The queries are read by the model of X's search in `tests/standins/x_query.py`, and compared with
-the matcher of topics.
+The query is never longer than X allows. The tests evaluate the queries with the model of X's search
+in `tests/standins/x_query.py`, and compare the result with the matcher of topics.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def has_words(topic: Terms) -> bool:
 
 @st.composite
 def topics_and_texts(draw: st.DrawFn) -> tuple[Terms, str]:
-    """Return a topic most of whose words are taken from the text."""
+    """Return a topic and a text. Most words of the topic are taken from the text."""
     parts = draw(st.lists(words, min_size=1, max_size=10))
 
     def taken() -> tuple[str, ...]:
@@ -52,7 +52,10 @@ def topics_and_texts(draw: st.DrawFn) -> tuple[Terms, str]:
 @given(topics_and_texts(), st.sampled_from([60, 120, 512]))
 @settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
 def test_everything_that_the_topic_matches_is_found(drawn: tuple[Terms, str], longest: int) -> None:
-    """Fails for example if an alternative is left out, or if a phrase is excluded."""
+    """If the topic matches a text, the search query for the topic also finds the text.
+
+    Fails, for example, if the query leaves out an alternative or excludes a phrase.
+    """
     topic, text = drawn
     assume(has_words(topic) and matches(topic, text))
     try:
