@@ -1,4 +1,4 @@
-"""Record the rows that each transaction locks, in order, and compare this with the lock order.
+"""Record in which order each transaction locks rows, and check this against the lock order.
 
 Many tests run inside one transaction. In such a test, each outermost savepoint corresponds to a
 transaction of the product. The lock order and its reasons are in
@@ -80,11 +80,11 @@ class Statement:
 
 
 def parse(sql: str) -> Statement | None:
-    """Return a Statement if this SQL locks rows of a table for which there is a rule, else None.
+    """Return a Statement if this SQL locks rows of a table that is in the lock order, else None.
 
-    The rules are those of the lock order. The table has a rank in RANKS, or is listed in FREE. A
-    RETURNING clause is added to a statement that writes, so that the keys of the written rows are
-    known.
+    Such a table has a rank in RANKS, or is listed in FREE. The advisory lock of the ledger counts
+    too. A RETURNING clause is added to a statement that writes, so that the keys of the written
+    rows are known.
     """
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
@@ -189,7 +189,7 @@ class Recorder:
             transaction.taken.append((table, key))
 
     def _check(self, statement: Statement) -> None:
-        """Check the text of a locking SELECT. The rows that it finds are not considered."""
+        """Check the text of a SELECT that locks rows. The rows in its result are not considered."""
         if statement.kind != "SELECT":
             return
         if statement.is_plain and (statement.is_ranked or statement.table in FREE):
@@ -244,7 +244,7 @@ def _keys(cursor: Any) -> list[Any]:
 
 @contextmanager
 def recorded_locks(*, own_statements: bool = False) -> Iterator[Recorder]:
-    """Record the locks that are taken in this block, and fail at its end if the order is violated.
+    """Record the locks that this block takes; fail at its end if they violate the lock order.
 
     own_statements: whether to record also the SQL statements of the test itself, which run outside
     the transactions of the product.

@@ -57,7 +57,7 @@ def eventually(check: Callable[[], T], *, within: float = 60, every: float = 0.0
 
 
 def slowdown(seconds: float = 0.2) -> float:
-    """Return how many times slower this process runs now than on an idle machine.
+    """Return how many times slower the test process runs now than on an idle machine.
 
     The function computes for `seconds` of processor time, and divides the elapsed time by the
     processor time. The normal value is 1.
@@ -147,10 +147,10 @@ class Machine:
         self.start(name)
 
     def until(self, check: Callable[[], T], *, within: float = 30) -> T:
-        """Wait as `eventually` does. If a process ends meanwhile, start it again.
+        """Wait as `eventually` does. If a process of the machine ends meanwhile, start it again.
 
-        `make run` also starts such processes again. A worker ends, for example, if Redis is lost
-        again while the worker connects to it again.
+        `make run` also starts such processes again. A worker ends, for example, if the connection
+        to Redis is lost again while the worker reconnects.
         """
         return eventually(lambda: self._revive() or check(), within=within)
 
@@ -202,7 +202,7 @@ def database_url() -> str:
 
 @contextmanager
 def nudging(url: str) -> Iterator[None]:
-    """Let this process send its Celery messages and live events to the Redis at `url`."""
+    """Let the test process send its Celery messages and live events to the Redis at `url`."""
     before = app.conf.broker_url
     with override_settings(REDIS_URL=url):
         _connect(url)

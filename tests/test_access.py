@@ -377,7 +377,7 @@ def test_who_may_act(world: World, name: str, rights: str) -> None:
 
 
 def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> None:
-    """An agent who transferred a case can read it until it is done.
+    """An agent who transferred a case can read the case until the case is done.
 
     Fails if the agent cannot read the transferred case, or can still read it when it is done.
     """

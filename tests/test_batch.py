@@ -84,7 +84,7 @@ def claim(now: datetime | None = None, most: int = 500) -> list[Mention]:
 
 
 def work(mentions: Sequence[Mention] | None = None) -> list[Mention]:
-    """Process all due mentions as one batch, as the task does, and return them."""
+    """Process all due mentions as one batch, as the Celery task does, and return the mentions."""
     mentions = claim() if mentions is None else mentions
     if mentions:
         process_or_halve(mentions)
@@ -303,7 +303,7 @@ def test_the_attempt_is_counted_before_the_work(talk: Source) -> None:
 
 
 def test_what_killed_its_worker_before_is_taken_alone(talk: Source) -> None:
-    """A mention is claimed alone if the worker that processed it before died.
+    """If a worker died while it processed a mention, this mention is later claimed alone.
 
     Such a mention was already claimed at least RISKY times. Fails if every claim takes a whole
     batch.
@@ -346,7 +346,9 @@ def test_the_same_batch_processed_twice_changes_nothing(talk: Source) -> None:
 
 
 def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> None:
-    """A worker whose lease lapsed, and whose mention another worker claimed, changes nothing.
+    """A worker loses its claim if its lease lapses and another worker claims the mention.
+
+    The first worker then changes nothing.
 
     Fails if `_still_ours` does not compare the attempt.
     """
@@ -444,8 +446,8 @@ def test_what_one_worker_is_claiming_another_passes_over(talk: Source) -> None:
 def test_two_workers_route_200_mentions_exactly_once(talk: Source) -> None:
     """Guarantee G8 (docs/guarantees.md): two workers share the mentions; each is routed once.
 
-    Fails if `due` ignores the lease, because both workers then claim the same mentions, and one of
-    them works in vain.
+    Fails if `due` ignores the lease, because both workers then claim the same mentions, and the
+    work of one of them is useless.
     """
     hear(talk, *(item(f"{n:03}", by=f"p{n % 40}") for n in range(200)))
     taken: list[int] = []

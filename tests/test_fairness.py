@@ -1,4 +1,4 @@
-"""Thousands of sources are due: each is fetched in the order of its due time.
+"""If thousands of sources are due, they are fetched in the order of their due times.
 
 The queue of Celery messages stays short meanwhile.
 

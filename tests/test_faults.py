@@ -85,7 +85,7 @@ def post(first: int = 0, last: int = ITEMS) -> None:
 
 @contextmanager
 def all_stand_at(lock: str) -> Iterator[int]:
-    """Hold a lock in this block: every worker that needs it stops in the middle of its work.
+    """Hold a lock in this block: every worker that needs this lock stops in the middle of its work.
 
     Yields the process id of the database connection that holds the lock.
     """
@@ -301,7 +301,7 @@ def waiting() -> int:
 
 
 def cut(*spared: int) -> None:
-    """End all connections to the database, except those of this process and those in `spared`."""
+    """End all connections to the database, except those of the test and those in `spared`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -1,7 +1,7 @@
 """“Start for real” removes the sample and keeps the rows that a newcomer added.
 
-It also keeps the rows that resulted from these rows, for example cases from a source that the
-newcomer added.
+“Start for real” also keeps the rows that resulted from the newcomer's rows, for example cases from
+a source that the newcomer added.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def begin(admin: User, session: str = "") -> None:
 
 @pytest.fixture
 def own(make_source: Callable[..., Source], agent: User) -> Source:
-    """A feed that the newcomer connected while using the sample as the agent."""
+    """A feed that the newcomer connected in the sample, while logged in as the agent."""
     return make_source(stance="for us", owner=agent, cases_since=timezone.now())
 
 

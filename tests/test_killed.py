@@ -51,7 +51,7 @@ def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
 
 
 def lapse() -> None:
-    """Let the leases of workers that died lapse."""
+    """Let the leases of dead workers lapse."""
     past = timezone.now()
     Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)

@@ -133,7 +133,10 @@ def answer(browser: Client, case: Case, **facts: Any) -> Delivery:
 
 
 def bounce(post: Post, delivery: Delivery) -> None:
-    """Let a bounce of our mail arrive, without a delivery report, as older mail servers send it."""
+    """Let a bounce of our mail arrive.
+
+    The bounce contains no delivery report, like the bounces of older mail servers.
+    """
     own = identity(delivery.account.credentials, delivery.outgoing)[0]
     post.write(
         f"550 5.1.1 No such user\n\nMessage-ID: <{own}>",
@@ -153,9 +156,11 @@ def test_a_new_mailbox_is_listened_to_by_itself_and_once(care: Account, admin: U
 
 
 def test_the_tick_goes_on_where_no_key_opens_a_password(admin: User, settings: Any) -> None:
-    """The tick works even if no key can decrypt the password of an account.
+    """The tick does its work even if no key can decrypt the password of an account.
 
-    Fails if the tick decrypts secrets, because one lost key then stops all other work.
+    The tick is the Celery task that regularly starts all due work. In this test, the key that
+    encrypted the password is no longer configured. Fails if the tick decrypts secrets, because then
+    the missing key stops all work of the tick.
     """
     Account.objects.create(
         kind="email", network="email", self_key=self_key(CARE), address=CARE, owner=admin,
@@ -257,7 +262,8 @@ def test_two_delay_notices_that_are_applied_again_change_nothing(
     """If two notices about a delayed mail are processed again, nothing changes.
 
     The delivery stores the error text of the last notice. Fails if only this text decides whether a
-    notice is new, because then each of the two notices is new after the other.
+    notice is new, because then each of the two notices counts as new after the other one was
+    stored.
     """
     delivery = answer(as_(agent), case)
     for hours in ("4 hours", "24 hours"):

@@ -45,9 +45,9 @@ MICROBLOG = "sandbox.microblog"
 
 @pytest.fixture(autouse=True)
 def witness(settings: Any, tmp_path: Path) -> Path:
-    """The directory that stores the high-water mark of send attempts.
+    """The directory with the file of the witness, which contains the number of send attempts.
 
-    This process and the workers share the directory.
+    The test process and the workers share the directory.
     """
     settings.UNDO_SECONDS = 0
     settings.WITNESS_DIR = tmp_path / "witness"
@@ -56,7 +56,7 @@ def witness(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def looking_at(url: str) -> Iterator[None]:
-    """Let Django use the given database in this block, in this process only."""
+    """Let Django use the given database in this block, only in the test process."""
     before = dict(connection.settings_dict)
     connection.close()
     parts = urlsplit(url)
@@ -73,7 +73,7 @@ def program(name: str, *arguments: str) -> None:
 
 
 def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Delivery]:
-    """Create `number` replies that wait to be sent and were never tried."""
+    """Create `number` replies that wait to be sent; no worker has tried to send them."""
     rows = []
     for _ in range(number):
         key = community.post(MICROBLOG, f"p-{uuid.uuid4().hex[:8]}", "@SkywardAir and me")

@@ -237,9 +237,10 @@ def test_without_the_name_twice_nothing_goes(browser: Client) -> None:
 def test_what_is_wrong_about_the_admin_is_said_at_its_field(
     browser: Client, field: str, typed: str
 ) -> None:
-    """Errors about the new admin are shown at their fields.
+    """Errors in the values for the new admin are shown at their fields.
 
-    The old password is also refused, because it was printed. Fails if one of the checks is removed.
+    The old password is also refused, because it was printed when the sample was loaded. Fails if
+    one of the checks is removed.
     """
     before = rows()
     again = {"password_again": typed} if field == "password" else {}

@@ -15,7 +15,7 @@ T = TypeVar("T")
 def at_once(*jobs: Callable[[], T]) -> list[T]:
     """Run these functions at the same moment, and return their results in order.
 
-    An error that a function raises is raised here again.
+    If a function raises an error, `at_once` raises this error again.
     """
     gate = Barrier(len(jobs))
 

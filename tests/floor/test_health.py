@@ -42,9 +42,10 @@ def test_all_is_well(client: Client, ticking: None) -> None:
 def test_a_machine_that_never_ticked_is_not_ready(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the regular task has not run yet, the readiness probe answers with status 503.
+    """If the tick has not run yet, the readiness probe answers with status 503.
 
-    This is normal on a new installation, so no error is logged.
+    The tick is a Celery task that runs every few seconds. On a new installation, the status 503 is
+    normal, so no error is logged.
     """
     status, said = ready(client)
     assert (status, said["ready"], said["tick"]) == (503, False, "never ticked")
@@ -53,7 +54,7 @@ def test_a_machine_that_never_ticked_is_not_ready(
 
 
 def test_a_tick_of_long_ago_is_no_tick(client: Client) -> None:
-    """If the regular task last ran five minutes ago, the readiness probe answers with status 503.
+    """If the tick last ran five minutes ago, the readiness probe answers with status 503.
 
     Fails if the probe ignores the age of the last run.
     """

@@ -1,4 +1,4 @@
-"""Run `make run` with small processes instead of the real ones.
+"""Run `make run` with small test processes instead of those of scrm.
 
 Usage: `python stand_in.py VAR PORT`.
 """

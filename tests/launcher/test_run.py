@@ -1,4 +1,4 @@
-"""`make run`, tested with small processes instead of the real ones (see stand_in.py)."""
+"""`make run`, tested with small processes instead of those of scrm (see stand_in.py)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ENV = {name: value for name, value in os.environ.items() if name not in GIVEN}
 
 
 class Machine:
-    """A data directory and a port; the small processes can be started with them several times."""
+    """A data directory and a port, with which the small processes are started.
+
+    The processes can be started several times.
+    """
 
     def __init__(self, var: Path) -> None:
         self.var = var

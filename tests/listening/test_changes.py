@@ -1,4 +1,4 @@
-"""Edits and deletions at the source are stored once, beside the text that was found first."""
+"""Edits and deletions at the source are stored once, and the text that was found first is kept."""
 
 from __future__ import annotations
 

@@ -171,8 +171,8 @@ def test_an_old_entry_that_is_listed_again_never_comes_back_as_new(
 ) -> None:
     """An old entry never counts as new when the feed lists it again.
 
-    Its row in the table Seen is kept even if the mention is deleted. Fails if every listed item
-    counts as new.
+    The row of the entry in the table Seen is kept even if the mention is deleted. Fails if every
+    listed item counts as new.
     """
     Seen.objects.claim({(SCOPE, "old")})
     village.says(item("old"), item("new"))
@@ -307,7 +307,8 @@ def test_a_failure_that_wakes_after_its_lease_changes_nothing(
 ) -> None:
     """A worker that gets an error only after its lease lapsed stores nothing.
 
-    Fails without the fence, because the worker then overwrites the newer result with its error.
+    Fails without the fence, because the worker then overwrites the result of the newer fetch with
+    this error.
     """
 
     def overslept() -> Batch:
@@ -480,8 +481,8 @@ def test_a_poison_item_is_quarantined_and_the_others_are_stored(
 ) -> None:
     """Items that cannot be stored are quarantined, and the other items of the batch are stored.
 
-    Fails if a batch with an error is not halved, because then one bad item is enough and no item of
-    the batch is stored.
+    Fails if a batch with an error is not halved, because then one bad item prevents the storing of
+    the whole batch.
     """
     village.says(*(poison(f"{n:03}") if n in bad else item(f"{n:03}") for n in range(100)))
     fetch = go(source)
@@ -739,10 +740,10 @@ def test_a_file_is_stored_once_however_often_its_letter_is_found(
 def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     village: Village, source: Source, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a fetch fails, the attachment row of a stored file is kept.
+    """If a fetch fails after it has stored a file, the attachment row of the file is kept.
 
-    With this row, the cleanup finds the file. Fails if files are stored in the transaction of the
-    fetch.
+    The cleanup of unused files needs this row to find the file. Fails if files are stored in the
+    transaction of the fetch.
     """
     monkeypatch.setattr("listening.fetch._sight", lambda *_: 1 / 0)
     village.says(letter())

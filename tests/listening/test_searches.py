@@ -1,4 +1,7 @@
-"""A topic is searched for on a network in the network's own words; what it costs is said first."""
+"""A search for a topic on a network, in the query language of the network.
+
+Before the search starts, the page shows the price of the search.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def translate(terms: Terms) -> Translation:
 
 
 class Archive:
-    """A made-up network that records what it is asked."""
+    """A fake network that records the requests that it receives."""
 
     def __init__(self) -> None:
         self.requests: list[FetchRequest] = []

@@ -156,7 +156,7 @@ def test_all_that_is_shown_means_down_to_the_oldest_of_it(
 def test_all_means_the_undated_too(
     admin: User, as_: Any, listener: FakeListener, nudged: list[Any], monkeypatch: Any
 ) -> None:
-    """If a user chooses all items of a source, items without a date may open cases too.
+    """If a user chooses that all items of a source open cases, this includes items without a date.
 
     Fails if the date of the oldest item is used as the limit, because items without a date then
     open no case.

@@ -93,7 +93,7 @@ class AfterAnyChanges(TestCase):
     def test_the_matcher_is_that_of_the_topics_as_they_are(
         self, steps: list[tuple[str, str, bool]]
     ) -> None:
-        """After any sequence of changes and rollbacks, the matcher uses the topics as stored now.
+        """After any sequence of changes and rollbacks, the matcher uses the stored topics.
 
         Fails without the trigger. Fails also if each change increases a counter instead of setting
         a random stamp. After a rollback, the next change would then get a number that a process has
@@ -114,7 +114,7 @@ class AfterAnyChanges(TestCase):
 
 @contextmanager
 def elsewhere() -> Iterator[Any]:
-    """Open a second database connection with its own transaction, as another process would have."""
+    """Open a second database connection with its own transaction, like another process."""
     other = connection.copy()
     other.set_autocommit(False)
     try:

@@ -1,12 +1,13 @@
-"""A whole Bluesky network on loopback, from the npm package of its makers.
+"""A complete Bluesky network on loopback, from the npm package of the makers of Bluesky.
 
     with BlueskyNetwork() as network:
         jo = network.person("jo")
         post = jo.post("Hello @skyward.test", mention=care)
         network.pause(), network.resume()  # as if the network did not answer for a while
 
-It needs node, the package in var/tools/bluesky (see `installed`), and the PostgreSQL of the test
-session, in which it has a database of its own. It ends exactly what it started.
+The network needs node, the package in var/tools/bluesky (see `installed`), and PostgreSQL. It
+creates its own database on the PostgreSQL server of the tests. At the end, exactly the
+processes that were started here are ended.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ def missing() -> str:
 
 
 def installed() -> bool:
-    """Install the package unless this version is there already; return whether it is there.
+    """Install the npm package, unless this version is already installed.
 
-    It takes minutes. Its native module is downloaded or compiled by an install script.
+    Returns whether the package is installed now. The installation takes minutes. An install script
+    downloads or compiles the native module of the package.
     """
     lock = TOOLS / "package-lock.json"
     if STAMP.exists() and STAMP.read_bytes() == lock.read_bytes():
@@ -90,7 +92,10 @@ class BlueskyNetwork:
         shutil.rmtree(self.temporary, ignore_errors=True)
 
     def start(self) -> None:
-        """Start all servers; they are ready when the address of the PDS is printed."""
+        """Start all servers, and wait until they are ready.
+
+        They are ready when they print the address of the personal data server (PDS).
+        """
         url = urlsplit(os.environ["DATABASE_URL"])
         env = os.environ | {
             "DB_POSTGRES_URL": urlunsplit(url._replace(path=f"/{self.database}")),
@@ -112,7 +117,7 @@ class BlueskyNetwork:
         assert json.loads(line)["pds"] == self.pds
 
     def stop(self) -> None:
-        """End the servers that were started here."""
+        """End the servers that `start` started."""
         if self._node is None:
             return
         if self._node.poll() is None:
@@ -124,7 +129,7 @@ class BlueskyNetwork:
         self._node = None
 
     def pause(self) -> None:
-        """Stop the servers in the middle of their work, as if the network were unreachable."""
+        """Suspend the server processes. Clients then get no response."""
         assert self._node
         os.killpg(self._node.pid, signal.SIGSTOP)
 
@@ -143,7 +148,10 @@ class BlueskyNetwork:
         self, verb: str, method: str, facts: dict[str, Any] | None = None, *, token: str = "",
         query: dict[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Send one request and return the answer. Fails if the network refuses it."""
+        """Send one request, and return the response.
+
+        Fails if the status of the response is not 200.
+        """
         status, answer = self.try_to_ask(verb, method, facts, token=token, query=query)
         assert status == 200, (method, status, answer)
         return answer
@@ -178,7 +186,7 @@ class BlueskyNetwork:
 
 @dataclass(frozen=True)
 class Person:
-    """An account on the network, and what its owner does."""
+    """An account on the network, and functions that act as its owner."""
 
     network: BlueskyNetwork
     handle: str
@@ -197,9 +205,11 @@ class Person:
         self, text: str, *, mention: Person | None = None, to: Ref | None = None,
         root: Ref | None = None, at: datetime | None = None,
     ) -> Ref:  # fmt: skip
-        """Publish a post, with a mention of `@handle` in the text, or as a reply to `to`.
+        """Publish a post.
 
-        at: the date that the author states.
+        mention: the person whose `@handle` in the text becomes a mention. to: the post that the new
+        post answers. root: the first post of the thread; None means `to`. at: the date that the
+        author states.
         """
         stated = (at or datetime.now(UTC)).isoformat(timespec="milliseconds")
         record: dict[str, Any] = {
@@ -224,7 +234,7 @@ class Person:
         self._post("com.atproto.repo.deleteRecord", facts)
 
     def records(self, collection: str = "app.bsky.feed.post") -> list[dict[str, Any]]:
-        """Return the records of this account, the newest key first."""
+        """Return the records of this account, in descending order of their keys."""
         query = {"repo": self.did, "collection": collection, "limit": 100}
         return list(self.network.ask("GET", "com.atproto.repo.listRecords", query=query)["records"])
 
@@ -243,7 +253,11 @@ class Person:
 
 
 def eventually(check: Callable[[], Any], *, within: float = 15) -> Any:
-    """Wait until the appview has indexed what the PDS already has."""
+    """Call `check` repeatedly until its result is true, and return this result.
+
+    This is needed because the index of the network (the appview) shows new records of the PDS only
+    after a short time.
+    """
     until = time.monotonic() + within
     while not (answer := check()):
         assert time.monotonic() < until, f"still {answer!r}"

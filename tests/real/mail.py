@@ -184,7 +184,7 @@ class MailSystem:
         return Box(self, user)
 
     def config(self, **facts: Any) -> dict[str, Any]:
-        """Return the settings of the account care@skyward.test, without encryption.
+        """Return the settings of the account care@skyward.test, for unencrypted connections.
 
         The keyword arguments replace single settings.
         """

@@ -1,5 +1,7 @@
-"""A real Bluesky network: a mention becomes a case and is answered, a post is published once and
-taken down, and no killed process loses or doubles anything.
+"""A real Bluesky network: mentions are answered, and posts are published and taken down.
+
+A mention becomes a case. Each post is published once. If a process is killed, nothing is lost and
+nothing is sent or recorded twice.
 """
 
 from __future__ import annotations
@@ -119,7 +121,7 @@ def listen() -> None:
 
 
 def sweep() -> None:
-    """Do the regular work on deliveries, as if the time of each delivery had come."""
+    """Do the work of the tick on deliveries, as if every delivery were due now."""
     for _ in range(4):
         now = timezone.now()
         Delivery.objects.filter(state=DeliveryState.SENDING).update(lease_until=now - timedelta(1))
@@ -141,7 +143,7 @@ def answer_to(case: Case, agent: User, text: str) -> Delivery:
 
 @pytest.fixture
 def state(brand: Brand, service: Department, agent: User) -> Callable[[str], Response]:
-    """Return a function that writes a post; `sweep` publishes it."""
+    """Return a function that writes a post. The function `sweep` then publishes the post."""
 
     def say(text: str = "All bags are back.") -> Response:
         issue, _ = Issue.objects.get_or_create(name="Bags", defaults={"owner": agent})

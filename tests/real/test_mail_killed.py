@@ -64,7 +64,7 @@ def with_file(number: int) -> Any:
 
 
 def lapse() -> None:
-    """Let the leases of workers that died lapse."""
+    """Let the leases of dead workers lapse."""
     past = timezone.now() - timedelta(seconds=1)
     Source.objects.update(lease_until=None, next_fetch_at=past)
     Mention.objects.update(lease_until=None)

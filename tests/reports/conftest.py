@@ -63,9 +63,9 @@ def _listen(*, and_route: bool = True) -> None:
 
 
 def _said_yesterday(agent: User) -> None:
-    """Find, route and answer a post, all of it yesterday.
+    """Create a post that was found, routed and answered yesterday.
 
-    The figures of today must count none of this.
+    The figures of today must not count this post or its answer.
     """
     community.post(NETWORK, "old", "@SkywardAir yesterday's bag")
     _listen()

@@ -26,7 +26,7 @@ def test_counts_end_where_nobody_reads_further(
     """A number in the navigation is counted only up to a limit.
 
     In this test, at most three rows are counted, and the page then shows “2+”. Fails without the
-    limit, because all of up to five rows are then counted.
+    limit, because all rows (up to five in this test) are then counted.
     """
     monkeypatch.setattr(navigation, "MAX_COUNTED", 3)
     for n in range(number):

@@ -62,7 +62,7 @@ def test_an_approval_lets_it_go(
 
 
 def test_who_was_asked_to_sign_is_asked_no_more(lead: User, held: Response, as_: As) -> None:
-    """When a user approves a response, their notice about the response becomes read.
+    """When a user approves a response, their notice about the response is marked as read.
 
     The page then says that the response is being sent.
     """

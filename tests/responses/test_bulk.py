@@ -236,7 +236,8 @@ def test_enter_in_a_field_does_nothing_to_the_selected(
 ) -> None:
     """The Enter key in a field of the bulk form runs no action on the selected cases.
 
-    Browsers then press the first button of the form, so the first button must not be an action.
+    When a user presses Enter, browsers press the first button of the form, so the first button must
+    not be an action.
     """
     page = as_(agent).get("/?view=unassigned").content.decode()
     form = page.partition('id="bulk"')[2]

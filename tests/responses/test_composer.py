@@ -241,10 +241,11 @@ def test_what_is_written_down_from_an_old_page_does_not_hide_what_they_wrote_sin
     as_: As,
     seen: str,
 ) -> None:
-    """If a user logs a call on an old page, a message newer than the page still counts as new.
+    """A call that is logged on an old page does not hide a message that arrived meanwhile.
 
-    The case stays open. Fails if the newest message of the case counts as seen, or if the value
-    `seen` of the form is not checked.
+    The message arrived after the page was loaded. It counts as new, so the case stays open. Fails
+    if the newest message of the case counts as seen, or if the value `seen` of the form is not
+    checked.
     """
     typed = form(complaint, how="call", text="I told him that we are sorry.")
     thanks("and you lost my bag too")

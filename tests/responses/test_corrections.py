@@ -170,9 +170,10 @@ def test_wherever_it_is_read_it_says_that_it_was_taken_down(
 def test_taking_down_shows_what_stands_and_what_was_about_to(
     stated: Response, agent: User, lead: User, as_: As
 ) -> None:
-    """The page for a takedown shows the published text and the correction that is being sent.
+    """The page for a takedown shows the published text and the correction that waits to be sent.
 
-    Fails if a correction that is still queued is shown as the published text.
+    When the correction is sent, the page shows only the correction. Fails if a queued correction is
+    shown as the published text.
     """
     correct(stated, words("Not there yet."), by=agent)
     page = as_(lead).get(reverse("responses:take_down", args=[stated.pk])).content.decode()
@@ -554,7 +555,7 @@ def test_while_it_is_just_leaving_elsewhere_nothing_is_changed(
 def test_an_old_correction_that_is_sent_again_does_not_undo_a_newer_one(
     stated: Response, agent: User
 ) -> None:
-    """If a user sends an old correction again, it does not replace a newer correction.
+    """If a user sends an old correction again, the newer correction stays published.
 
     Fails if the order of the deliveries decides which correction is newer, because then the old
     text returns.
@@ -618,7 +619,7 @@ def undo(browser: Client, correction: Response) -> Any:
 def test_an_undone_correction_lets_go_what_it_had_stopped(
     stated: Response, agent: User, teammate: User, as_: As
 ) -> None:
-    """If a correction is undone, the earlier correction that it had stopped is sent.
+    """If a correction is undone, scrm sends the earlier correction that the undone one had stopped.
 
     Fails without `_stopped_at`, because then the earlier correction is never sent.
     """
@@ -703,9 +704,8 @@ def test_correct_it_on_an_issue_leads_to_where_it_is_corrected(
 ) -> None:
     """On an issue page, the link “Correct the post…” opens the correction form of the statement.
 
-
-    After a takedown, the link opens the form for a new post. Fails if the link always opens a new
-    post.
+    After a takedown of the statement, the link opens the form for a new post. Fails if the link
+    always opens a new post.
     """
     page = reverse("responses:issue_said", args=[stated.issue_id])
     there = reverse("responses:correct", args=[stated.pk])
@@ -751,9 +751,10 @@ def test_a_correction_that_never_went_is_not_said_to_be_one(
 def test_undoing_a_correction_brings_nothing_back_of_what_was_taken_down(
     half_out: Response, agent: User, settings: Any
 ) -> None:
-    """After a takedown, the undo of a correction does not queue the deliveries of the post again.
+    """If a correction is undone after a takedown, the statement is not queued again.
 
-    Otherwise the statement would still be published on the microblog.
+    The correction had stopped the queued delivery to the microblog. If the undo queued this
+    delivery again, the statement would be published there after its takedown.
     """
     settings.UNDO_SECONDS = 60
     text = Words(uuid.uuid4(), "He needed two seats.", "public")

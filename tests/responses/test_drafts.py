@@ -154,7 +154,7 @@ def test_the_rules_speak_while_one_types_and_nothing_is_stored(
 def test_the_rules_speak_of_a_kept_draft_as_soon_as_it_is_shown(
     as_: As, agent: User, complaint: Case
 ) -> None:
-    """When the composer shows a stored draft, the rules check the draft at once.
+    """When the composer shows a stored draft, the rules check the draft immediately.
 
     If the same text is saved again, the version number of the draft does not change.
     """

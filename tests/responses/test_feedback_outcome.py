@@ -178,9 +178,9 @@ def test_an_answer_that_comes_after_all_takes_the_silence_back(
 def test_an_orphan_that_is_adopted_breaks_no_promise(
     answer: Callable[..., Response], hear: Callable[..., Case]
 ) -> None:
-    """An answer that arrived before our delivery was confirmed counts as an answer to the delivery.
+    """An answer becomes feedback even if it arrives before our delivery is marked as sent.
 
-    Therefore the response does not become unanswered later.
+    The response then has an answer. Therefore it is not marked as unanswered after the deadline.
     """
     response = answer()
     hear("Thank you.", in_reply_to="ours")

@@ -66,9 +66,10 @@ def test_an_answer_that_one_may_not_read_is_no_reason_to_be_found(
     stated: Response, comment: Callable[..., Feedback], outsider: User, supervisor: User,
     service: Department, as_: As,
 ) -> None:  # fmt: skip
-    """The filter by outcome finds no response because of an answer that the user may not read.
+    """The filter by outcome ignores the answers that the user may not read.
 
-    Fails if the filter also searches such answers, because then the result reveals that they exist.
+    Fails if the filter also searches such answers, because then the list of responses reveals that
+    these answers exist.
     """
     secret = comment("Between us and our lawyers", "angry").interaction.conversation
     secret.restricted_to = service

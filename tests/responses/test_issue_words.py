@@ -117,8 +117,8 @@ def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
 ) -> None:
     """Answers in a restricted conversation that the user may not read are counted but not shown.
 
-    They are counted separately. Fails without `readable_by`, because then the numbers of outcomes
-    include these answers.
+    The page shows their number separately. Fails without `readable_by`, because then the numbers of
+    outcomes include these answers.
     """
     secret = comment("Between us and our lawyers", "angry")
     secret.interaction.conversation.restricted_to = service

@@ -230,10 +230,10 @@ def test_a_draft_is_sent_as_it_was_shown_or_not_at_all(
 def test_what_is_planned_is_changed_and_leaves_once_at_its_time(
     planned: Response, network: Network, agent: User, lead: User, as_: As
 ) -> None:
-    """If a team lead changes a planned response of the agent, it is sent once, at its planned time.
+    """If a team lead changes a planned response, only the new version is sent, at the planned time.
 
-    The released version is cancelled and stays unchanged in the record. The agent stays the author
-    of the new version.
+    The agent wrote the response. The released version is cancelled and stays unchanged in the
+    record. The agent stays the author of the new version.
     """
     client = as_(lead)
     typed = form(client, planned, text="So sorry.", kept=without(planned, "passport.pdf"))

@@ -530,10 +530,10 @@ def test_an_item_joins_a_case_that_was_transferred(
 
 
 def test_a_restored_database_is_held_and_released(answer_many: Many, supervisor: User) -> None:
-    """After a restore, sending is stopped and later allowed again in the right lock order.
+    """The code that stops sending after a restore locks rows in the right order.
 
-    One delivery becomes due meanwhile. When sending is allowed again, this delivery is marked as
-    unknown too.
+    The code that allows sending again does so too. One delivery becomes due while sending is
+    stopped. When sending is allowed again, this delivery is marked as unknown too.
     """
     now = timezone.now() + timedelta(minutes=1)
     first, _second, third = answer_many(3)

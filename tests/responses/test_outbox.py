@@ -83,7 +83,7 @@ def hear(source: Source) -> None:
 
 
 def sweep(*, lapse: bool = True) -> None:
-    """Do the regular work on deliveries four times.
+    """Do the work of the tick on deliveries four times.
 
     The work has three parts: give up on deliveries whose sender died, look up unknown deliveries,
     and send due deliveries. If `lapse` is True, the leases of all deliveries that are being sent
@@ -118,7 +118,7 @@ def test_it_survives_kill_9_at_every_step(
     where: str,
     when: str,
 ) -> None:
-    """If the sender is killed at any step, the text is sent at most once, and the state is known.
+    """If the sender is killed at any step, the text is sent at most once.
 
     At the end, the delivery is sent. Only with the idempotence `none` it may be unknown, because
     that network can recognise no duplicates. With the idempotence `lookup`, the test fails if
@@ -347,8 +347,8 @@ def test_the_posts_of_two_accounts_prove_each_its_own(
 ) -> None:
     """If two accounts publish the same text, each fetched post proves only its own delivery.
 
-    Fails if a post can prove a delivery of another account. Then it is ambiguous which delivery is
-    meant, and neither is confirmed.
+    Fails if a post can prove a delivery of another account. In that case, both deliveries fit each
+    post, and neither delivery is confirmed.
     """
     keys = {"network": MICROBLOG, "self_key": "skywardcares"}
     second = Account.objects.create(kind="sandbox", name="Cares", owner=admin, **keys)
@@ -480,7 +480,7 @@ def unknown(answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def later() -> None:
-    """Make the next look-up of all deliveries due, and do the regular work on deliveries."""
+    """Make the next look-up of all deliveries due, and do the work of the tick on deliveries."""
     Delivery.objects.exclude(settle_after=None).update(settle_after=timezone.now())
     sweep()
 

@@ -280,7 +280,8 @@ def test_what_is_planned_is_nobody_elses_until_it_is_out(
 ) -> None:
     """Users of other departments cannot read a planned response before it is published.
 
-    Fails if a planned response counts as published, because then all users can read it a day early.
+    Fails if a planned response counts as published, because then all users can read it before its
+    planned time.
     """
     tomorrow = timezone.now() + timedelta(days=1)
     url = reverse("responses:statement", args=[complaint.pk])

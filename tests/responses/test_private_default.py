@@ -1,4 +1,8 @@
-"""After a private message, the default reply is private, and a public reply must be confirmed."""
+"""After a private message, the default reply is private, and a public reply must be confirmed.
+
+In these tests, a place is where a reply is sent: from which account, to which profile, and publicly
+or privately.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +66,7 @@ def test_private_is_selected_once_something_private_was_said(
     """After a private message, the composer selects the private place.
 
     This is true even if the customer's last message is public. Fails if the first place of the
-    person is selected, because here this place is public.
+    person is selected, because the first place is public in this test.
     """
     client, ways = as_(agent), places(complaint, microblog)
     page = composer(client, complaint)

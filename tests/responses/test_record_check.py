@@ -324,7 +324,8 @@ def test_slow_checks_are_shared_among_tasks(
 ) -> None:
     """If the checks are slow, several Celery tasks run them one after the other.
 
-    Fails if one task runs all checks, because then two slow checks together exceed its time limit.
+    Fails if one task runs all checks, because then two slow checks together exceed the time limit
+    of the task.
     """
     clock = itertools.count(step=6)
     monkeypatch.setattr(run, "monotonic", lambda: float(next(clock)))

@@ -77,8 +77,8 @@ def restore() -> None:
 def set_back() -> None:
     """Change the database so that it looks as if its files were replaced by an older copy.
 
-    The function changes only the number of attempts. It is then lower than the number that the
-    witness knows.
+    The function changes only the number of attempts. The witness then knows a higher number than
+    the database.
     """
     Instance.objects.count_attempt()
     Instance.objects.update(attempts=0)
@@ -139,7 +139,7 @@ def test_a_role_without_rights_may_ask_where_it_is(db: None) -> None:
 
 
 def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Network) -> None:
-    """A restored database sends nothing, even before the regular task has stopped all sending.
+    """A restored database sends nothing, even before the tick has stopped all sending.
 
     Fails if `due` does not compare the fingerprint of the database with the recorded one.
     """
@@ -152,10 +152,11 @@ def test_nothing_leaves_before_anybody_noticed(answer_many: Many, network: Netwo
 
 
 def test_nor_where_more_was_sent_than_it_knows_of(answer_many: Many, network: Network) -> None:
-    """If the witness counts more attempts than the database, nothing is sent.
+    """If the witness knows a higher number of attempts than the database, nothing is sent.
 
-    All sending is stopped with the reason "set back". Fails if `deliver` does not compare the two
-    numbers.
+    The attempt to send opens a pause with the reason "set back": the database was set back to an
+    older state. Fails if `deliver` does not compare the number in the database with the number that
+    the witness knows.
     """
     answer_many(1)
     set_back()
@@ -184,8 +185,8 @@ def test_without_the_row_of_this_database_nothing_is_sent(
 def test_a_restored_dump_is_not_called_set_back(answer_many: Many, network: Network) -> None:
     """A dump that was restored on another machine is reported as moved, not as set back.
 
-    This is true although the witness also knows a higher number of attempts. Fails if the regular
-    task or a sender compares the numbers before the fingerprints.
+    This is true although the witness also knows a higher number of attempts. Fails if the tick or a
+    sender compares the numbers before the fingerprints.
     """
     answer_many(1)
     set_back()
@@ -237,7 +238,7 @@ def test_notices_by_mail_wait_as_well(supervisor: User, agent: User, restore_by:
 
     A notice from before the restore is never mailed, because the original database may have mailed
     it. The notice about the restore is not mailed either. Fails if `unmailed` returns such notices,
-    or if the code does not ask the witness.
+    or if the code does not compare the database with the witness.
     """
     User.objects.update(mail_notices=True)
     (before,) = Notice.give([agent], Notice.Kind.ASSIGNED, text="Of before the hold.")
@@ -302,12 +303,12 @@ def test_what_was_due_is_looked_up_and_what_is_planned_waits(
 def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """Deliveries that the original database sends while this one is stopped are not sent again.
+    """What the original database sends while sending is stopped here is not sent a second time.
 
     The first delivery is looked up before the original database sends it. The second becomes due
-    before the regular task runs, and the third after the regular task has run. Fails if a delivery
-    that was not found on the network is queued again, or if `look` and `release` leave due
-    deliveries queued. In both cases the deliveries are sent twice.
+    before the tick runs, and the third after the tick has run. Fails if a delivery that was not
+    found on the network is queued again, or if `look` and `release` leave due deliveries queued. In
+    both cases the deliveries are sent twice.
     """
     answer_many(3)
     first, second, third = Delivery.objects.select_related("account").order_by("pk")
@@ -334,10 +335,11 @@ def test_what_the_original_sends_during_the_hold_does_not_leave_twice(
 def test_an_answer_of_before_the_release_is_not_taken_after_it(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """If sending is allowed while a look-up is running, the result of this look-up is not used.
+    """If a user allows sending while a look-up is running, the result of this look-up is ignored.
 
-    The next look-up decides. Fails if the code checks only after the look-up whether sending is
-    stopped, because sending is already allowed then.
+    The delivery stays unknown until the next look-up. Fails if the code checks only after the
+    look-up whether sending is stopped. At that time, the user has already allowed sending, so the
+    code would use the result.
     """
     answer_many(1)
     restore()
@@ -384,7 +386,7 @@ def test_the_page_counts_the_unknown_of_this_hold_alone(
 ) -> None:
     """The page counts only the deliveries that became unknown because of the latest restore.
 
-    Fails if it also counts unknown deliveries of an earlier restore.
+    Fails if the page also counts unknown deliveries of an earlier restore.
     """
     with speaking(Network("none", microblog.network)):
         for _hold in range(2):
@@ -451,7 +453,7 @@ def test_without_a_look_at_it_nothing_is_released(
 def test_a_form_told_off_shows_the_whole_page(
     verb: str, answer_many: Many, microblog: Account, supervisor: User, as_: As
 ) -> None:
-    """If a form of the page is refused, the answer is the full page with the list of deliveries."""
+    """If a form of the page is refused, the response is the whole page with all deliveries."""
     with speaking(Network("none", microblog.network)):
         answer_many(1)
         restore()
@@ -516,7 +518,7 @@ def test_what_became_late_meanwhile_is_looked_up_before_it_leaves(
 def test_older_files_put_back_after_a_release_are_held_again(
     answer_many: Many, network: Network, supervisor: User
 ) -> None:
-    """If older database files are put back after a user allowed sending, sending is stopped again.
+    """A user allowed sending; if older database files are put back later, sending is stopped again.
 
     The witness knows that the name (UUID) in the older files is no longer valid.
     """
@@ -600,7 +602,7 @@ def test_a_pause_by_hand_stays_when_the_database_is_released(
 
 
 def test_it_is_told_before_the_network_is_tried(answer_many: Many, network: Network) -> None:
-    """The witness is told of each attempt before the network is called."""
+    """The sender reports each attempt to the witness before the sender calls the network."""
     answer_many(2)
     told: list[tuple[int, int]] = []
     network.check = lambda _: told.append(

@@ -290,7 +290,7 @@ def test_other_cases_of_the_same_person_are_named_and_linked_only_where_allowed(
 def test_a_case_that_was_continued_keeps_its_own_history_only(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """If a new message opens a new case that continues an old one, only the new case shows it.
+    """If a message opens a new case that continues an old one, only the new case shows the message.
 
     Fails if the old case shows messages that arrived after its conversation moved to the new case.
     """

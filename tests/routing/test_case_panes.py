@@ -154,9 +154,11 @@ def test_what_they_wrote_there_meanwhile_stays_with_them(
 def test_who_took_it_back_reads_no_further_because_of_it(
     as_: As, agent: User, teammate: User, outsider: User, sales: Department, case: Case
 ) -> None:
-    """A user who undid their transfer cannot read the case after a colleague transfers it later.
+    """After an undone transfer, a later transfer by a colleague gives the user no access.
 
-    Fails if the undone transfer still gives the user the right to read the case.
+    The user transferred the case and undid this transfer. Then a colleague transferred the case.
+    Fails if the undone transfer still gives the user the right to read the case after the second
+    transfer.
     """
     client = as_(agent)
     typed = {"department": sales.pk, "person": outsider.pk, "why": "A sales matter"}
@@ -194,8 +196,9 @@ def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
 ) -> None:
     """If two users finish a case at the same moment, the slower user is offered no undo.
 
-    Their request must not change its copy of the case, because the undo is offered only if this
-    copy changed. Fails if the copy gets the state that the faster user stored.
+    Each request has its own copy of the case. The undo is offered only if this copy changed, so the
+    slower request must not change its copy. Fails if the copy gets the state that the faster user
+    stored.
     """
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = snapshot(theirs)
@@ -407,9 +410,9 @@ def test_a_notice_is_mailed_once_to_whoever_wants_mail(
 def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
     agent: User, teammate: User, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The regular task (`pipeline.tick`) sends the mail for a notice whose Celery message was lost.
+    """The tick (`pipeline.tick`) sends the mail for a notice whose Celery message was lost.
 
-    It mails only notices of the last day that are neither read nor mailed. The user must have
+    The tick mails only notices of the last day that are neither read nor mailed. The user must have
     chosen mail, and the notice must be more than a moment old.
     """
     User.objects.filter(pk=teammate.pk).update(mail_notices=True)

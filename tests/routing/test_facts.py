@@ -79,7 +79,7 @@ conditions = st.one_of(
 def house(rules: list[dict[str, Any]]) -> User:
     """Create two topics, a fallback department, and one department and one rule for each condition.
 
-    Every second rule assigns its cases to a user. This user is returned.
+    Every second rule assigns its cases to a user. The function returns this user.
     """
     owner = User.objects.create_user("owner@scrm.example", role="admin")
     Department.objects.create(name="Fallback", owner=owner, is_fallback=True)
@@ -265,7 +265,7 @@ def test_a_call_hits_topics_and_is_routed_by_them(
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """The topic of a call is shown on the page of the case, under “Why here”, and in the list.
+    """The case of a call shows the topic of the call under “Why here”, and so does the list.
 
     The filter by topic finds the case. Fails if the matches of a call are not stored.
     """
@@ -358,8 +358,8 @@ def test_every_kind_is_tried_as_it_was_routed(
 ) -> None:
     """For each kind of interaction, a trial of the rules gives the result that was recorded.
 
-    The kinds are online and offline, and offline kinds are recorded by other code. Fails if one of
-    these ways of recording leaves out a fact.
+    Interactions of online kinds and of offline kinds are recorded by different code. Fails if one
+    of these ways of recording leaves out a fact.
     """
     rule = rule_on("kind", kind, department=sales, by=admin)
     if kind in OFFLINE_KINDS:

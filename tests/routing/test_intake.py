@@ -241,9 +241,9 @@ def test_what_is_logged_into_a_noise_case_is_new_work_too(noise: Case) -> None:
 def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: User) -> None:
     """A noise case cannot be restored by undo or reopened while a newer case has its conversation.
 
-    Otherwise the conversation would belong to two cases. Fails if undo or reopening is allowed.
-    Fails also if it is allowed after the newer case was closed, because the reopened case then has
-    no conversation.
+    Otherwise the conversation would belong to two cases. Fails if the undo or the reopening is not
+    refused. Fails also if the reopening is not refused after the newer case was closed, because the
+    reopened case then has no conversation.
     """
     case = hear()
     before = snapshot(case)
@@ -697,10 +697,11 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
 def test_a_former_department_does_not_read_on(
     service: Department, legal: Department, make_rule: RuleMaker, agent: User
 ) -> None:
-    """If a conversation continues in a new case of another department, the first cannot read it.
+    """If a conversation continues in another department, the first department cannot read on.
 
-    New messages in the conversation are hidden from members of the first department. Fails if
-    `readable_by` also counts former cases of the conversation.
+    The conversation continues in a new case of the other department. New messages in the
+    conversation are hidden from members of the first department. Fails if `readable_by` also counts
+    former cases of the conversation.
     """
     old = hear()
     old.finish(by=agent, seen=old.last_inbound_id, now=NOW)

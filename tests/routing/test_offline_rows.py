@@ -123,7 +123,7 @@ def test_a_second_click_records_nothing_twice(as_: As, agent: User) -> None:
 
 
 def test_what_is_typed_into_an_old_form_is_recorded(as_: As, agent: User) -> None:
-    """If a user goes back and submits the same form with another text, a second card is recorded.
+    """If a user goes back and submits the same form with another text, scrm records a second card.
 
     Both submissions have the same UUID.
     """
