@@ -159,7 +159,8 @@ class Recorder:
     def _newest(self, table: str) -> Any:
         """Return the highest key of the table.
 
-        This query bypasses Django's execution wrapper, so that it is not recorded itself.
+        This query bypasses Django's execution wrapper, so that the recorder does not record the
+        query.
         """
         column = "response_id" if table == "responses_approvalrequest" else "id"
         with connection.connection.cursor() as cursor:

@@ -398,7 +398,7 @@ class OpenSite:
 
 @pytest.fixture
 def browser(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A test client of an admin. If a page crashes, it returns the response with status 500.
+    """A test client of an admin. If a page crashes, the client returns a response with status 500.
 
     Look-ups on the network are replaced by fixed results.
     """

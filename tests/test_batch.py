@@ -257,7 +257,7 @@ def test_an_answer_in_the_same_batch_as_our_own_post_is_feedback_too(
 ) -> None:
     """An answer to our post is feedback, even if our post is found only in the same batch.
 
-    Fails if the response that was answered is searched only in the ledger.
+    Fails if the code searches the answered post only in the ledger.
     """
     hear(talk, item("a-thanks", "cheers!", in_reply_to="r"), own("r", in_reply_to="q"))
     work()
@@ -364,8 +364,8 @@ def test_a_worker_that_wakes_after_its_lease_changes_nothing(talk: Source) -> No
 def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> None:
     """A worker that has lost its claim does not quarantine the mention.
 
-    Fails if `_quarantine` does not check the fence, because a mention that is already routed is
-    then quarantined.
+    Fails if `_quarantine` does not check the fence, because the worker then quarantines a mention
+    that is already routed.
     """
     hear(talk, item("1"))
     Mention.objects.update(attempt=HOPELESS)
@@ -380,7 +380,7 @@ def test_a_worker_that_gives_up_too_late_sets_nothing_apart(talk: Source) -> Non
 def test_a_nudge_delivered_twice_finds_nothing_to_do(talk: Source, nudges: list[str]) -> None:
     """If the Celery message for a batch arrives twice, the second run finds nothing to process.
 
-    Fails if mentions that are already processed are still due.
+    Fails if a mention stays due after it was processed.
     """
     hear(talk, item("1"))
     assert pipeline.process() == 1

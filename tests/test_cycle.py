@@ -220,7 +220,7 @@ def three_micro_responses_answer_it(story: Story) -> Response:
 def his_answer_reopens_it(story: Story, tweeted: Response) -> Feedback:
     """The film director's answer to our reply is recorded and reopens the case.
 
-    It is recorded although it matches no topic.
+    The answer is recorded although the answer matches no topic.
     """
     feedback = story.answer(tweeted, DIRECTOR, words.HIS_ANSWER)
     assert not feedback.interaction.mention.matches.exists()

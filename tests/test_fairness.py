@@ -83,7 +83,8 @@ def test_of_thousands_due_at_once_each_is_visited_in_its_turn(tmp_path: Path, ad
 def test_the_queue_does_not_grow_while_no_worker_takes_from_it(tmp_path: Path, admin: User) -> None:
     """If no worker takes messages from the queue, the queue stays short.
 
-    Messages that have expired count too. Fails if the tick does not check the length of the queue.
+    The length includes messages that have expired. Fails if the tick does not check the length of
+    the queue.
     """
     make(SOURCES, admin)
     ticks = 8

@@ -262,8 +262,8 @@ def test_every_process_is_killed_in_turn(machine: Machine, agent: User) -> None:
     """The worker, the sender and beat are killed with SIGKILL during fetches, batches and sends.
 
     Fails if the leases of sources and mentions never lapse, or if the tick does not search for due
-    deliveries. A delivery whose sender died is recovered in two ways: by `give_up_on_the_dead`, and
-    by our own post when it is found on the network. The test fails only if both are removed.
+    deliveries. If a sender dies, two functions recover its delivery: `give_up_on_the_dead`, and the
+    processing of our own post when a fetch finds the post. The test fails only if both are removed.
     """
 
     def kill_all() -> None:

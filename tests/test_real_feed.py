@@ -1,4 +1,4 @@
-"""A real feed on this machine and real workers: a published post becomes a case."""
+"""With a real feed on this machine and real workers, a published post becomes a case."""
 
 from __future__ import annotations
 

@@ -121,9 +121,9 @@ def test_an_address_of_the_sample_given_to_somebody_real_does_not_help(
 ) -> None:
     """Nobody can switch to a real user, even if this user has the email address of a sample user.
 
-    A user of the sample whose address was changed counts as a real user: others cannot switch to
-    this user, and this user cannot switch. Fails if the id of the user is not compared with the
-    highest id that the marker of the sample stores.
+    If the address of a user of the sample was changed, this user counts as a real user. Others
+    cannot switch to this user, and this user cannot switch. Fails if the id of the user is not
+    compared with the highest id that the marker of the sample stores.
     """
     User.objects.filter(pk=cast["dev"].pk).update(email="dev@acme.example")
     real = User.objects.create_user("dev@skyward.example", name="Dev Real", role="admin")

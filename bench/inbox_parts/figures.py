@@ -81,7 +81,7 @@ def into(database: str) -> None:
 
 
 def statements(call: Callable[[], object]) -> list[Statement]:
-    """Call a function of scrm, and return the SQL statements that it sends to the database."""
+    """Call a function of scrm, and return the SQL statements that the function executes."""
     asked: list[Statement] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

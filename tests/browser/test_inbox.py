@@ -59,7 +59,7 @@ def test_a_typed_reason_replaces_the_last_one(windows: Windows, agent: User, wor
     """The form contains the last reason of the user, and typed text replaces this reason.
 
     Fails if the last reason is not selected in the field, because then the typed text is appended
-    to it.
+    to the last reason.
     """
     answer_nothing(
         world["layla"], by=agent, why="Only praise.", seen=world["layla"].last_inbound_id
@@ -226,7 +226,7 @@ def test_next_takes_the_most_urgent(sit_down: SitDown, agent: User, world: World
 def test_what_is_open_is_not_replaced_by_news(
     sit_down: SitDown, agent: User, teammate: User, world: World
 ) -> None:
-    """A small form that is open stays open when the case changes.
+    """When the case changes, the page does not close a small form that the user has opened.
 
     In this test, a colleague tags the case while the agent chooses an assignee. Fails without the
     check in requests.js, because then the refresh of the case replaces the form.

@@ -1,7 +1,7 @@
-"""Before a reply is sent, it can be made private, and its files can be removed.
+"""Before a reply is sent: a public reply must be confirmed, and files can be removed.
 
-If the customer has written privately, the form selects a private reply, and a public reply must be
-confirmed.
+If the customer has written privately, the form selects a private reply, and the user must confirm a
+public reply.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def hand(windows: Windows, agent: User, world: World) -> Mouse:
 def test_a_refresh_that_was_asked_for_before_brings_no_finished_case_back(
     hand: Mouse, world: World
 ) -> None:
-    """If the server's answer with a row arrives after its case was finished, the row stays away.
+    """A late answer of the server does not bring the row of a finished case back into the list.
 
     The page requested the row before the case was finished. Fails if the old row stays in the page
     for 400 ms after the case was finished, because then the late answer shows the case again.

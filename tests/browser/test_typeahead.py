@@ -139,8 +139,8 @@ def test_a_reply_is_typed_from_the_moment_that_a_case_opens(
 ) -> None:
     """A user can type a reply as soon as they open a case from the list.
 
-    Another case was open before, and it must not receive the text. Fails without typeahead.js, for
-    each kind of case.
+    Another case was open before, and that case must not receive the text. Fails without
+    typeahead.js, for each kind of case.
     """
     case = world["layla"]
     prepare(world, case, agent, teammate, sales)
@@ -258,7 +258,7 @@ def test_a_reply_is_typed_without_a_connection(
 def test_what_is_typed_for_a_case_that_cannot_be_loaded_waits_for_it(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """Text for a case that cannot be loaded does not go into the case that was open before.
+    """If a case cannot be loaded, the text for it does not go into the case that was open before.
 
     When the connection is back, the text goes into the right case. Fails if the page shows the old
     case although the URL names the new case.

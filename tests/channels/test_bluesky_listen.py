@@ -140,7 +140,7 @@ class TestMentions:
 def test_posts_deletions_and_kills_in_any_order_lose_nothing(
     network: Bluesky, data: st.DataObject
 ) -> None:
-    """In any order of posts, deletions and killed fetches, each post that was not deleted is found.
+    """In any order of posts, deletions and killed fetches, all remaining posts are found.
 
     A killed fetch stores neither items nor cursor. Some posts have an older date than the posts
     before them.

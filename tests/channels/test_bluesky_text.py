@@ -160,8 +160,8 @@ class TestQueries:
 class Ordered:
     """A fake list of the network, with rows that have a date, newest first. Cursors are dates.
 
-    heard: the keys that all fetches that were not killed have found. state: the state after the
-    last of these fetches.
+    heard: the keys that the completed fetches have found. state: the state after the last completed
+    fetch.
     """
 
     def __init__(self, count: int) -> None:

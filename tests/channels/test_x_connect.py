@@ -47,7 +47,8 @@ def log_in(
 ) -> Connected:
     """Log in on the login page of the stand-in, a simulated server of X.
 
-    changed: parameters with which the login page returns to scrm, if they shall differ.
+    The login page redirects the browser back to scrm. The arguments in `changed` replace parameters
+    of this redirect.
     """
     values = typed(x, "oauth2", client_id="client-1", client_secret=secret)
     begun = XOAuth().start(values, known, CALLBACK)

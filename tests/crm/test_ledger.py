@@ -246,7 +246,8 @@ def test_our_words_are_frozen_once_they_left_the_draft(change: str) -> None:
 def test_what_left_never_becomes_a_draft_again() -> None:
     """A released, refused or cancelled response can never become a draft again.
 
-    Otherwise it could be edited, because a draft can be edited. Fails without the trigger `never`.
+    Otherwise the response could be edited, because a draft can be edited. Fails without the trigger
+    `never`.
     """
     for state in ("released", "refused", "cancelled"):
         sql("UPDATE responses_response SET state = %s", state)

@@ -217,9 +217,10 @@ def _begins_with_a_letter(word: str) -> bool:
 
 @given(LETTERS, st.lists(LETTERS.filter(_begins_with_a_letter), min_size=1, max_size=3))
 def test_words_are_found_where_they_stand(text: str, words: list[str]) -> None:
-    """If a condition matches a text, the places of its words are found in it; otherwise none is.
+    """`hits` returns positions of words exactly if the condition matches the text.
 
-    The page highlights these places. Each place must begin with the word that was found.
+    The page highlights the text at these positions. The text at each position must begin with the
+    word that was found.
     """
     field = SCHEMA["text"]
     found = hits(Leaf(field, "contains any", tuple(words)), {"text": text})

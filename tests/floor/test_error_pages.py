@@ -16,7 +16,7 @@ As = Callable[[User], Client]
 def test_a_fault_of_ours_needs_neither_database_nor_request() -> None:
     """The page for status 500 is rendered without database queries and without request data.
 
-    This test has no database mark, so pytest-django lets it fail if the page executes SQL.
+    This test has no database mark, so pytest-django lets the test fail if the page executes SQL.
     """
     page = server_error(RequestFactory().get("/"))
     assert page.status_code == 500

@@ -40,8 +40,8 @@ def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
     """Yield a function that starts a server and returns its URL.
 
-    The test passes a function `answer`. For each request, the server calls it with the socket of
-    the client.
+    The test passes a function `answer`. For each request, the server calls `answer` with the socket
+    of the client.
     """
     listeners: list[socket.socket] = []
 

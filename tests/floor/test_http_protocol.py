@@ -130,7 +130,7 @@ def test_headers_have_a_size(server: Serving) -> None:
 def test_so_has_what_stands_around_a_body(server: Serving, around: bytes) -> None:
     """The chunk extensions and the trailers of a chunked body are limited too.
 
-    Fails without the limit, because then they are stored in full.
+    Fails without the limit, because then the server stores the extensions and trailers in full.
     """
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with server.connect(head + around) as sock:

@@ -223,8 +223,8 @@ def test_beat_sends_nothing_into_a_full_queue(
 ) -> None:
     """The scheduler of Celery beat sends no message if the queue already holds `FULL` messages.
 
-    Fails with Celery's own scheduler. With it, the queue would grow without limit while no worker
-    runs.
+    Fails with Celery's own scheduler. With that scheduler, the queue would grow without limit while
+    no worker runs.
     """
     monkeypatch.setattr(Scheduler, "apply_async", lambda _self, entry: broker.sent.append(entry))
     scheduler = BoundedScheduler(app=scrm.celery.app, lazy=True)

@@ -479,7 +479,7 @@ def poison(key: str) -> Item:
 def test_a_poison_item_is_quarantined_and_the_others_are_stored(
     source: Source, village: Village, bad: set[int]
 ) -> None:
-    """Items that cannot be stored are quarantined, and the other items of the batch are stored.
+    """If storing an item fails, the item is quarantined, and the rest of the batch is stored.
 
     Fails if a batch with an error is not halved, because then one bad item prevents the storing of
     the whole batch.
@@ -626,7 +626,7 @@ def test_what_turns_out_to_be_meant_for_us_is_looked_at_again(
     """A mention is processed again if a source that is addressed to us also finds it.
 
     Fails if the mention is not processed again, or if its number of attempts is not reset, because
-    it could then be quarantined.
+    the mention could then be quarantined.
     """
     talk, ours = make_source(), make_source(address="https://ours.example", stance="for us")
     for source in (talk, ours):

@@ -65,7 +65,7 @@ def _listen(*, and_route: bool = True) -> None:
 def _said_yesterday(agent: User) -> None:
     """Create a post that was found, routed and answered yesterday.
 
-    The figures of today must not count this post or its answer.
+    The figures of today must count neither this post nor our reply to it.
     """
     community.post(NETWORK, "old", "@SkywardAir yesterday's bag")
     _listen()

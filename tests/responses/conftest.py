@@ -1,6 +1,7 @@
 """Shared fixtures of the response tests.
 
-Most of them use the fixture `complaint`: a case with a public complaint to customer service.
+Most of these fixtures use the fixture `complaint`: a case with a public complaint to customer
+service.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
 def test_two_undos_at_once_are_one(as_: As, agent: User, cases: list[Case]) -> None:
     """If a bulk action is undone twice at the same moment, only one undo runs.
 
-    Fails if the job is not locked, or if it is read before it is locked. Then both undos run, and
-    the second one reports that all cases have changed.
+    Fails if the job is not locked, or if the code reads the job before it locks the job. Then both
+    undos run, and the second one reports that all cases have changed.
     """
     press(as_(agent), "done", cases)
     jobs = [Job.objects.get(), Job.objects.get()]
@@ -98,7 +98,7 @@ def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case])
 def test_what_a_colleague_had_done_is_not_said_to_be_done(
     as_: As, agent: User, teammate: User, cases: list[Case]
 ) -> None:
-    """A case that a colleague has already marked as done is counted as unchanged.
+    """If a colleague has already marked a case as done, the bulk action counts it as unchanged.
 
     If no case changed, the page offers no undo. Fails if each action without an error counts as a
     change.

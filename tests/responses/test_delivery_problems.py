@@ -226,7 +226,7 @@ def test_one_click_is_one_line_in_the_history_of_the_case(
 def test_what_was_put_away_is_not_put_away_again(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
-    """A delivery that was dismissed cannot be dismissed again.
+    """A user cannot dismiss the same delivery a second time.
 
     Fails if `to_check` returns deliveries that a user has dismissed.
     """

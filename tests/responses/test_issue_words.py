@@ -115,7 +115,7 @@ def test_a_sum_opens_the_answers_behind_it(
 def test_answers_in_a_restricted_conversation_are_counted_but_not_shown(
     seats: Issue, comment: Callable[..., Feedback], outsider: User, service: Department, as_: As
 ) -> None:
-    """Answers in a restricted conversation that the user may not read are counted but not shown.
+    """If the user may not read a conversation, its answers are counted but not shown.
 
     The page shows their number separately. Fails without `readable_by`, because then the numbers of
     outcomes include these answers.

@@ -325,8 +325,8 @@ def test_what_failed_is_sent_instead_once(
 ) -> None:
     """If a failed response is edited and the form is submitted twice, one new response is sent.
 
-    Fails if a failed delivery that is already resolved can be changed again, because then the
-    second click sends a second copy.
+    The first click resolves the failed delivery. Fails if the delivery can then be changed again,
+    because the second click sends a second copy.
     """
     failed, client = page(uploads=[]), as_(agent)
     network.mood = "refuses"

@@ -1,6 +1,7 @@
 """The composer shows the rules of a network before a user types a text.
 
-The rules are the maximum length of a text, whether threads are allowed, and who may be answered.
+The rules are the maximum length of a text, whether the network permits threads, and to whom we may
+reply.
 """
 
 from __future__ import annotations

@@ -325,7 +325,7 @@ def test_what_a_human_has_seen_there_proves_no_second_sending_of_the_same_words(
     agent: User,
     address: str,
 ) -> None:
-    """The post of a delivery that a user confirmed is no proof of another one with the same text.
+    """If a user confirmed a delivery, its post does not prove another delivery with the same text.
 
     The user confirmed the delivery without the key of its post. When this post is fetched later, it
     must not confirm the other delivery, which is unknown. Fails if the post is compared only with
@@ -503,7 +503,7 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
 
 
 def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
-    """A delivery that a user dismissed is never sent.
+    """If a user dismissed a delivery, it is never sent.
 
     Fails if `take_in_hand` does not record the user, or if `to_check` ignores the decision of the
     user. `_settle`, `due` and `to_settle` each check this decision too, so the delivery is sent
@@ -570,10 +570,10 @@ def test_an_early_answer_that_was_mere_talk_is_looked_at_again(
     make_source: Callable[..., Source],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer that was found before our send was committed is processed again afterwards.
+    """An answer was found before our send was committed. It is processed again after the commit.
 
-    A search found the answer, and it matched no topic. Our own post was not recorded yet, so the
-    answer opened no case. Fails if `adopt` does not have the mention processed again.
+    A search found the answer, and the answer matched no topic. Our own post was not recorded yet,
+    so the answer opened no case. Fails if `adopt` does not have the mention processed again.
     """
     talk = make_source(kind="sandbox", address="search:dare", account=microblog, name="Talk")
     delivery = answer()

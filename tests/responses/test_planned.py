@@ -175,7 +175,7 @@ def test_a_version_of_its_own_is_judged_and_measured_too(
 def test_a_signature_covers_every_version_and_the_database_keeps_them(
     complaint: Case, microblog: Account, agent: User, lead: User, admin: User
 ) -> None:
-    """An approval covers the texts for single channels, and they cannot be changed afterwards.
+    """An approval covers the texts for single channels; these texts cannot be changed afterwards.
 
     Fails if the database trigger does not protect the column `versions`.
     """

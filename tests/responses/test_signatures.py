@@ -73,7 +73,7 @@ def test_a_supervisor_who_signs_for_the_lead_does_not_sign_twice(
 ) -> None:
     """If a response needs two approvals, the same user cannot give both.
 
-    Fails if a user who has already approved is not excluded.
+    Fails if the code does not exclude the users who have already approved.
     """
     make_rule("sorry", steps="lead supervisor")
     response = answer()

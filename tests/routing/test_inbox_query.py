@@ -102,8 +102,8 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
 ) -> None:
     """Of the cases that a user transferred, the inbox lists only the latest `MAX_HANDED`.
 
-    A case that is done is not listed and is not counted. A filter or a search finds all transferred
-    cases that are not done.
+    The inbox neither lists nor counts transferred cases that are done. A filter or a search finds
+    all transferred cases that are not done.
     """
     monkeypatch.setattr(inbox_query, "MAX_HANDED", 2)
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]

@@ -173,8 +173,8 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
 ) -> None:  # fmt: skip
     """All open cases of an issue are finished together.
 
-    A case that got a message after the page was loaded stays open. Closed cases and the cases of
-    other departments are not changed.
+    If a case got a message after the page was loaded, this case stays open. Closed cases and the
+    cases of other departments are not changed.
     """
     mine, late = (make_case(by=name, issue=seats) for name in ("one", "two"))
     make_case(by="three", issue=seats, department=sales)

@@ -213,7 +213,7 @@ def test_a_person_who_is_gone_is_said(as_: As, agent: User) -> None:
 
 
 def test_other_words_in_a_form_that_was_logged_are_kept_and_said(as_: As, agent: User) -> None:
-    """If a form that was already logged is submitted with another text, that text is not lost.
+    """If a user logs a form and submits it again with another text, the second text is not lost.
 
     The page shows the text again and tells the user. Fails if `log` always returns the case of the
     first submission, because the changed text is then lost.
