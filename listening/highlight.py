@@ -24,9 +24,10 @@ def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
 
 
 def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:
-    """Return an extract of `text` like `highlight`, with at most `most` code points of the text.
+    """Return an extract of the text, with its hits marked as by the function `highlight`.
 
-    The extract contains the first hit; if there is no hit, it is the beginning of the text.
+    The extract has up to `most` code points of the text and contains the first hit. Without a hit,
+    it is the beginning of the text.
     """
     places = _merged(spans, field, len(text))
     first = places[0][0] if places else 0

@@ -12,9 +12,9 @@ from responses.models import Response
 
 
 def private_words(*cases: int) -> QuerySet[Interaction]:
-    """Return the private inbound messages in these cases that the party of the case wrote.
+    """Return the private messages that the parties of these cases wrote to us.
 
-    The party can have written from any profile of its contact. Each row has the id of its case in
+    A party can have written from any profile of its contact. Each row has the id of its case in
     the annotation `case`.
     """
     inbound = Interaction.objects.filter(

@@ -451,9 +451,9 @@ def crashes(answers: Iterable[tuple[str, int]]) -> list[str]:
 def test_the_form_is_accepted_as_it_stands(world: World, browser: Client, name: str) -> None:
     """Each form of this test is accepted if all of its values are valid.
 
-    Otherwise the other tests, which change one value, would see only an error that is always there.
-    The status 409 is accepted too. It means that the work of the form was already done, and the
-    form checks this last.
+    The other tests change one value of such a form. If the unchanged form were refused, they would
+    always see the same refusal. The status 409 counts as accepted: all values are valid, but the
+    action was already done.
     """
     assert post(browser, name, filled(name, world.ids), world.ids) in {200, 302, 409}
 

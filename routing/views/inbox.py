@@ -227,7 +227,8 @@ def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
 def _shown_view(address: QueryDict) -> str:
     """Return the name of the inbox view in the parameter `shows`; "" if it names no view.
 
-    The browser adds this parameter to the query string of the list on screen.
+    When the browser asks for news, it sends the query string of the list on screen and adds this
+    parameter.
     """
     shows = address.get("shows", "")
     return shows if shows in LABELS else ""

@@ -180,8 +180,8 @@ def test_a_revision_has_nothing_that_could_be_blanked(table: str) -> None:
 def test_the_leave_to_blank_ends_with_its_transaction() -> None:
     """The permission for an erasure ends with its transaction.
 
-    After the transaction, the setting `scrm.erasing` is "". Fails if any value of this setting,
-    even "", permits an erasure.
+    After the transaction, the setting `scrm.erasing` is "". Fails if the value "" permits an
+    erasure.
     """
     with transaction.atomic():
         sql("SET LOCAL scrm.erasing = 'on'")

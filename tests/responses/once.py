@@ -119,9 +119,9 @@ def dying(at: tuple[tuple[Any, str], str] | None) -> Iterator[None]:
 class Once(RuleBasedStateMachine):
     """The state machine for guarantee G1.
 
-    Each step is one number from Hypothesis, the seed of a random generator that chooses the event.
-    Therefore every event is possible at any time, and Hypothesis can leave out any step to shorten
-    a failing sequence.
+    Each step is one number from Hypothesis. The number is the seed of a random generator, and the
+    generator chooses the event. Therefore every event is possible at any time, and Hypothesis can
+    leave out any step to shorten a failing sequence.
     """
 
     cast: ClassVar[Cast]

@@ -549,8 +549,8 @@ def test_what_they_write_while_our_answer_waits_is_not_hidden_by_it(
 ) -> None:
     """If the customer writes while our reply is queued, the case is still open after the send.
 
-    `Case.wait` must get the newest message that the author of the reply saw. Fails if it gets the
-    customer's newest message, because then this message is not shown as new.
+    The argument `seen` of `Case.wait` must be the newest message that the author of the reply saw.
+    Fails if it is the customer's newest message, because then this message is not shown as new.
     """
     delivery = answer()
     community.post(MICROBLOG, "roncalder", "@SkywardAir and another thing, urgent!")
