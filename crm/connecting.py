@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from crm.models import Account, User
-from scrm.channels.base import Json
+from crm.renewal import fresh_credentials
+from scrm.channels.base import ChannelError, Credentials, Json
 from scrm.channels.connector import Connected, ConnectError, Connector
 
 
@@ -21,16 +22,34 @@ def log_in(account: Account, connector: Connector, typed: Json, *, test: bool) -
     account.
     account: a stored account that is connected again, or a new account that is not saved yet.
     """
-    known = account.credentials if account.pk else None
     # This runs outside any transaction, because a login can take seconds.
-    connected = connector.connect(typed, known, test=test)
+    connected = connector.connect(typed, _known(account), test=test)
+    check(account, connected)
+    return connected
+
+
+def _known(account: Account) -> Credentials | None:
+    """Return the stored credentials of an account, renewed if that is necessary and possible."""
+    if not account.pk:
+        return None
+    try:
+        return fresh_credentials(account)
+    except ChannelError:
+        # A login that has ended is the usual reason to connect an account again.
+        return account.credentials
+
+
+def check(account: Account, connected: Connected) -> None:
+    """Raise ConnectError if the login belongs to another account than `account`.
+
+    Raises it also if the account is already stored in another row.
+    """
     same = _same_account(account, connected)
     if other := same.exclude(pk=account.pk).first():
         message = _("“%(name)s” already uses this account. Open that account instead.")
         raise ConnectError(("", message % {"name": other}))
     if account.pk and not same.exists():
         raise ConnectError(("", _("This is a different account. Connect it as a new one.")))
-    return connected
 
 
 def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
@@ -44,9 +63,9 @@ def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
 
 
 def save(account: Account, connected: Connected, *, owner: User) -> Account:
-    """Save an account after `log_in` has tested its login.
+    """Save an account after its login was checked with `check`.
 
-    Raises ConnectError if another user has connected the same account since the test.
+    Raises ConnectError if another user has connected the same account since then.
     """
     fields: dict[str, Any] = {
         "network": connected.network,
@@ -55,9 +74,14 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
         "owner": owner,
     }
     # If no new login was typed, keep the stored one: another user may have changed it during the
-    # test.
+    # test, or a worker may have renewed it.
     if connected.secrets != account.secrets:
-        fields["secrets"] = dict(connected.secrets)
+        fields |= {
+            "secrets": dict(connected.secrets),
+            "secrets_expire_at": connected.expires_at,
+            "renewal_lease_until": None,
+            "reconnect_asked_at": None,
+        }
     if connected.sources_to_open:  # if empty, keep the stored list
         fields["sources_to_open"] = dict(connected.sources_to_open)
     if not account.pk:  # an existing account keeps its name
@@ -67,7 +91,7 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
     try:
         with transaction.atomic():
             _wait_for_turn(connected.network)
-            # Check again: another user may have connected the account after the check in log_in().
+            # Check again: another user may have connected the account after `check`.
             if _same_account(account, connected).exclude(pk=account.pk).exists():
                 raise IntegrityError(connected.network)
             return account.keep_with(connected.config, **fields)

@@ -50,6 +50,7 @@ urlpatterns = [
     path("our-accounts/", account.accounts, name="accounts"),
     path("our-accounts/new/", account.new, name="account_new"),
     path("our-accounts/new/<slug:kind>/", connect.new, name="connect"),
+    path("our-accounts/connected/", connect.callback, name="oauth_callback"),
     path("our-accounts/<int:pk>/connect/", connect.again, name="reconnect"),
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from crm.ledger import tellable
 from crm.models import Attachment
+from crm.renewal import fresh_credentials
 from listening.changes import keep_changes
 from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
@@ -71,7 +72,8 @@ def _listen(source: Source) -> Batch:
     listener = source.channel.listener
     if listener is None:
         raise ChannelError(f"{source.channel.label} cannot be listened to.", permanent=True)
-    return listener.listen(source.fetch_request)
+    credentials = fresh_credentials(source.account) if source.account else None
+    return listener.listen(source.fetch_request(credentials))
 
 
 @transaction.atomic

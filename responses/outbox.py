@@ -21,7 +21,9 @@ from django.utils import timezone
 
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
+from crm.renewal import fresh_credentials
 from responses import restored_database, throttle
+from responses.account_login import has_login
 from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
@@ -45,8 +47,9 @@ _NONCE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def deliver(delivery: Delivery) -> None:
     """Make one attempt to send the delivery, if `claim` succeeds."""
-    now = timezone.now()
-    if restored_database.is_set_back(now=now) or not claim(delivery, now=now):
+    if restored_database.is_set_back(now=timezone.now()) or not has_login(delivery):
+        return
+    if not claim(delivery, now=timezone.now()):
         return
     # There is no transaction here: no row may be locked while the network answers.
     try:
@@ -150,7 +153,8 @@ def settle(delivery: Delivery) -> None:
             delivery.stay_unknown(look_again=None)
         return
     try:
-        found = _speaker(delivery).find(delivery.account.credentials, delivery.outgoing)
+        credentials = fresh_credentials(delivery.account)
+        found = _speaker(delivery).find(credentials, delivery.outgoing)
     except ChannelError as error:
         _log.info("look-up failed", delivery=delivery.pk, error=error.message)
         wait = timedelta(seconds=error.retry_after) if error.retry_after else SETTLE_AGAIN

@@ -47,6 +47,7 @@ def tick() -> None:
     Trouble.objects.update_open(now=now)
     wake_snoozed(now=now)
     Presence.objects.sweep(now=now)
+    Account.objects.warn_of_expiry(now=now)
     jobs = Job.objects.due(now)
     for kind in set(jobs.values_list("kind", flat=True)):
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from listening.models import Source, Topic
 from routing.models import RoutingRule
 from scrm.bus import live, nudge
 from scrm.bus.breaker import Patience
+from scrm.channels import registry
 from scrm.db import high_water_mark
+from tests.crm import pigeon
 
 ROOT = Path(__file__).parent
 # These tests are not part of `make check`, which should take under a minute; `make test` runs all.
@@ -179,6 +181,18 @@ def brand_rule(service: Department, brand: Topic, admin: User) -> RoutingRule:
         by=admin,
     )
     return rule
+
+
+@pytest.fixture
+def pigeon_post(monkeypatch: pytest.MonkeyPatch) -> Iterator[pigeon.Gate]:
+    """Register the test channel with one entry in the registry, as a plug-in does.
+
+    Returns the gate of the channel, which issues and renews tickets.
+    """
+    monkeypatch.setitem(registry._KINDS, "pigeon", "tests.crm.pigeon")
+    monkeypatch.setattr(pigeon, "GATE", pigeon.Gate())
+    yield pigeon.GATE
+    registry.channel.cache_clear()
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ GET = {
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
-    "crm:workspace routing:memberships sample:start",
+    "crm:oauth_callback crm:workspace routing:memberships sample:start",
 }
 POST = {
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "

@@ -1,23 +1,50 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 import pghistory
 from django.db import models, transaction
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
+from crm.models.notice import About, Notice
 from crm.models.user import User
 from scrm.channels.base import Credentials, Json
 from scrm.channels.channel import Channel
-from scrm.channels.registry import channel
+from scrm.channels.connector import Renew
+from scrm.channels.registry import channel, kinds
 from scrm.db.encrypted import EncryptedJSONField
 from scrm.db.locks import locked
+
+WARN_BEFORE = timedelta(days=7)
+"""How long before the end of a login its owner is notified."""
+MAX_WARNINGS = 100
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
     def active(self) -> AccountQuerySet:
         return self.filter(is_active=True)
+
+    def warn_of_expiry(self, *, now: datetime) -> None:
+        """Notify the owners of accounts whose login expires soon and cannot be renewed.
+
+        The owner of an account is notified once.
+        """
+        soon = self.active().filter(
+            kind__in=kinds(), reconnect_asked_at=None, secrets_expire_at__lte=now + WARN_BEFORE
+        )
+        for account in soon.defer("secrets").order_by("secrets_expire_at")[:MAX_WARNINGS]:
+            if at := account.login_expires_at:
+                day = date_format(timezone.localtime(at), "j F Y")
+                message = _(
+                    "The login expires on %(day)s. After that, nothing is fetched or sent until "
+                    "the account is connected again."
+                )
+                account.ask_to_reconnect(message % {"day": day}, now=now)
 
 
 @pghistory.track(
@@ -34,6 +61,8 @@ class Account(models.Model):
     secrets_expire_at: when the secrets stop working unless they are renewed; None if never.
     renewal_lease_until: the end of the lease of the worker that renews the secrets; None if no
     worker renews them.
+    reconnect_asked_at: when the owner was asked to connect the account again, because its login
+    cannot be renewed; None if the login works.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -50,6 +79,7 @@ class Account(models.Model):
     paused_at = models.DateTimeField("all sending paused since", null=True, blank=True)
     secrets_expire_at = models.DateTimeField(null=True)
     renewal_lease_until = models.DateTimeField(null=True)
+    reconnect_asked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AccountQuerySet.as_manager()
@@ -66,6 +96,46 @@ class Account(models.Model):
     @property
     def channel(self) -> Channel:
         return channel(self.kind)
+
+    @property
+    def renew(self) -> Renew | None:
+        """The function of the channel that renews the secrets; None if it has none."""
+        connector = self.channel.connector
+        return connector.renew if connector else None
+
+    @property
+    def login_expires_at(self) -> datetime | None:
+        """When the login expires; None if it never expires or if scrm renews it."""
+        return None if self.renew else self.secrets_expire_at
+
+    @property
+    def login_expires_soon(self) -> bool:
+        at = self.login_expires_at
+        return at is not None and at <= timezone.now() + WARN_BEFORE
+
+    @property
+    def login_has_ended(self) -> bool:
+        """Whether the account must be connected again before it can be used."""
+        if self.renew:
+            return self.reconnect_asked_at is not None
+        at = self.login_expires_at
+        return at is not None and at <= timezone.now()
+
+    @transaction.atomic
+    def ask_to_reconnect(self, text: str, *, now: datetime) -> None:
+        """Notify the owner that the account must be connected again.
+
+        A second call for the same login does nothing, and so does a call for a login that was
+        replaced in the meantime.
+        """
+        # Compare-and-set: of several processes, one notifies the owner.
+        same_login = Account.objects.filter(
+            pk=self.pk, secrets_expire_at=self.secrets_expire_at, reconnect_asked_at=None
+        )
+        if same_login.update(reconnect_asked_at=now):
+            url = reverse("crm:reconnect", args=[self.pk])
+            about = About(f"account:{self.pk}", str(self), str(self.channel.label), url)
+            Notice.give([self.owner_id], Notice.Kind.RECONNECT, about=about, text=text, now=now)
 
     @property
     def web_address(self) -> str:

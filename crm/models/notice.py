@@ -87,6 +87,7 @@ class Notice(models.Model):
         REOPENED = "reopened", "Your case is open again"
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
+        RECONNECT = "reconnect", _("Account to reconnect")
 
     LOOKS = {
         Kind.ASSIGNED: ("user-round", ""),
@@ -99,6 +100,7 @@ class Notice(models.Model):
         Kind.REOPENED: ("message-circle", "warn"),
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
+        Kind.RECONNECT: ("unlink", "warn"),
     }
     """Kind → (name of the icon, tone); the tone is "ok", "warn", "bad" or ""."""
 

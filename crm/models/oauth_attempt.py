@@ -1,11 +1,25 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.utils import timezone
 
 from crm.models.account import Account
 from crm.models.user import User
 from scrm.db.encrypted import EncryptedJSONField
+
+VALID_FOR = timedelta(minutes=10)
+KEPT_FOR = timedelta(days=1)
+"""How long an attempt is stored, so that a user who comes back too late is told the reason."""
+MAX_DELETED = 100
+
+
+class OAuthAttemptQuerySet(models.QuerySet["OAuthAttempt"]):
+    def delete_old(self, *, now: datetime) -> None:
+        """Delete the oldest attempts, at most MAX_DELETED at once."""
+        old = self.filter(started_at__lt=now - KEPT_FOR).order_by("started_at")
+        self.filter(pk__in=list(old.values_list("pk", flat=True)[:MAX_DELETED])).delete()
 
 
 class OAuthAttempt(models.Model):
@@ -29,5 +43,16 @@ class OAuthAttempt(models.Model):
     started_at = models.DateTimeField(default=timezone.now)
     used_at = models.DateTimeField(null=True)
 
+    objects = OAuthAttemptQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.kind} by {self.user}"
+
+    def has_expired(self, now: datetime) -> bool:
+        return self.started_at < now - VALID_FOR
+
+    def use(self, *, now: datetime) -> bool:
+        """Use up this attempt, and delete what was kept. Return False if it was used before."""
+        # Compare-and-set: if the user comes back twice at once, only the first call succeeds.
+        unused = OAuthAttempt.objects.filter(pk=self.pk, used_at=None)
+        return bool(unused.update(used_at=now, kept={}))

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from crm.models import Account, User
 from listening.models.topic import Topic
-from scrm.channels.base import ChannelError, FetchRequest, Json
+from scrm.channels.base import ChannelError, Credentials, FetchRequest, Json
 from scrm.channels.channel import Channel
 from scrm.channels.registry import channel
 from scrm.channels.search_query import SEARCH
@@ -224,10 +224,11 @@ class Source(LeasedRow):
         self.next_fetch_at = now or timezone.now()
         self.save(update_fields=["next_fetch_at"])
 
-    @property
-    def fetch_request(self) -> FetchRequest:
-        """Return the input that the channel needs for the next fetch."""
-        credentials = self.account.credentials if self.account else None
+    def fetch_request(self, credentials: Credentials | None) -> FetchRequest:
+        """Return the input that the channel needs for the next fetch.
+
+        credentials: the credentials of the account of this source, or None if it has none.
+        """
         request = FetchRequest(self.address, self.cursor, credentials)
         if self.topic is None or self.topic.current is None:
             return request

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest, admin_only
+from crm.renewal import fresh_credentials
 from listening.forms import AddressForm, SourceForm
 from listening.highlight import excerpt
 from listening.matching import Matcher
@@ -52,7 +53,7 @@ def _discover(where: AddressForm) -> list[Found]:
     listener = channel(where.kind).listener
     if listener is None:
         raise ChannelError(_("This account cannot be listened to."), permanent=True)
-    credentials = account.credentials if account else None
+    credentials = fresh_credentials(account) if account else None
     found = listener.discover(where.cleaned_data["address"], credentials)
     if not found:
         raise ChannelError(_("Nothing there can be listened to."), permanent=True)

@@ -64,6 +64,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 account__paused_at=None,
                 account__is_active=True,
             )
+            # An expired login that is being renewed, or that could not be renewed a moment ago.
+            .exclude(account__secrets_expire_at__lte=now, account__renewal_lease_until__gt=now)
             .exclude(Exists(Pause.objects.open()))
             # The original of a copied database may still send these deliveries.
             .exclude(Exists(Instance.objects.moved()))
@@ -320,6 +322,15 @@ class Delivery(models.Model):
     def fail(self, error: str) -> None:
         """Mark the delivery as failed. It was not sent, and a user decides what to do."""
         self._settle(state=DeliveryState.FAILED, error=error)
+
+    @transaction.atomic
+    def fail_unclaimed(self, error: str) -> None:
+        """Mark a queued delivery as failed before any attempt was made."""
+        queued = Delivery.objects.filter(pk=self.pk, state=DeliveryState.QUEUED)
+        if queued.update(state=DeliveryState.FAILED, error=error):
+            self.refresh_from_db()
+            self._notify_author(f"{self.trouble} {self.error}")
+            self.publish_change()
 
     def doubt(self, error: str, *, now: datetime) -> None:
         """Mark the delivery as unknown, because it may have been sent.

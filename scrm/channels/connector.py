@@ -98,7 +98,7 @@ class Authorization:
 
     url: the page of the network on which the user allows access.
     kept: values that the second half needs, for example a PKCE verifier. They are stored encrypted
-    for ten minutes.
+    and can be used within ten minutes.
     """
 
     url: str

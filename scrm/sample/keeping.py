@@ -41,9 +41,9 @@ _TABLES = {
         "listening.TopicStamp pghistory.Context scrm.Heartbeat scrm.Sample sessions.Session"
     ),
     TableRule.DELETED: (
-        "account.EmailConfirmation crm.Job crm.Workspace crm.WorkspaceChange responses.Gap "
-        "responses.RecordCheck responses.Trouble crm.Notice routing.Presence sandbox.Fault "
-        "sandbox.Post"
+        "account.EmailConfirmation crm.Job crm.OAuthAttempt crm.Workspace "
+        "crm.WorkspaceChange responses.Gap responses.RecordCheck responses.Trouble crm.Notice "
+        "routing.Presence sandbox.Fault sandbox.Post"
     ),
     TableRule.DEPENDS: (
         "account.EmailAddress crm.Account crm.AccountChange crm.UserChange listening.Fetch "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -20,15 +20,8 @@ from scrm.channels import registry
 from tests.crm import pigeon
 from tests.crm.blocking import wait_until_blocked
 
+pytestmark = pytest.mark.usefixtures("pigeon_post")
 NEW = "/our-accounts/new/pigeon/"
-
-
-@pytest.fixture(autouse=True)
-def pigeon_post(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the test channel with one entry in the registry, as a plug-in does."""
-    monkeypatch.setitem(registry._KINDS, "pigeon", "tests.crm.pigeon")
-    yield
-    registry.channel.cache_clear()
 
 
 @pytest.fixture
