@@ -62,10 +62,14 @@ def _same_account(account: Account, connected: Connected) -> QuerySet[Account]:
     return same.filter(self_key=connected.self_key)
 
 
-def save(account: Account, connected: Connected, *, owner: User) -> Account:
+def save(
+    account: Account, connected: Connected, *, owner: User, is_new_login: bool = False
+) -> Account:
     """Save an account after its login was checked with `check`.
 
     Raises ConnectError if another user has connected the same account since then.
+    is_new_login: whether to store the secrets although they equal the stored ones, because the
+    network may have extended their lifetime.
     """
     fields: dict[str, Any] = {
         "network": connected.network,
@@ -75,7 +79,7 @@ def save(account: Account, connected: Connected, *, owner: User) -> Account:
     }
     # If no new login was typed, keep the stored one: another user may have changed it during the
     # test, or a worker may have renewed it.
-    if connected.secrets != account.secrets:
+    if is_new_login or connected.secrets != account.secrets:
         fields |= {
             "secrets": dict(connected.secrets),
             "secrets_expire_at": connected.expires_at,

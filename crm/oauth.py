@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -50,13 +51,14 @@ def start(
         return None
     _refuse_odd_address(authorization.url)
     OAuthAttempt.objects.delete_old(now=now)
+    kept: Any = dict(authorization.kept)
     OAuthAttempt.objects.create(
         state_hash=_hash(state),
         user=user,
         kind=account.kind,
         account=account if account.pk else None,
         owner=owner,
-        kept=dict(authorization.kept),
+        kept=kept,
         started_at=now,
     )
     return authorization
@@ -92,7 +94,7 @@ def finish(
     # This runs outside any transaction, because the network can take seconds.
     connected = oauth.finish(answer, attempt.kept, known, callback)
     connecting.check(account, connected)
-    return connecting.save(account, connected, owner=attempt.owner)
+    return connecting.save(account, connected, owner=attempt.owner, is_new_login=True)
 
 
 def _use(attempt: OAuthAttempt | None, *, user: User, now: datetime) -> OAuthAttempt:

@@ -147,7 +147,7 @@ def test_the_account_is_saved_when_the_user_comes_back(
     [
         ({"error": "access_denied"}, "Access was not allowed on the page of the network."),
         ({"error": "server_error"}, "error “server_error”"),
-        ({"error": "<b>Call 555 now</b>", "error_description": "Pay"}, "error “?”"),
+        ({"error": "<b>Call 555 now</b>", "error_description": "Wire it"}, "error “?”"),
         ({"code": ""}, "The gate gave no ticket."),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_refusal_of_the_network_saves_nothing_and_uses_up_the_attempt(
     page = refused(come_back(browser, state, **answer))
     assert words in page
     assert "Call 555" not in page
-    assert "Pay" not in page
+    assert "Wire it" not in page
     assert f'href="{NEW}"' in page
     assert "already used" in refused(come_back(browser, state))
 
