@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils import timezone
 
 from crm.renewal import fresh_credentials
@@ -26,10 +27,21 @@ def has_login(delivery: Delivery) -> bool:
         fresh_credentials(delivery.account)
     except ChannelError as error:
         if error.permanent:
-            delivery.fail_unclaimed(error.message)
+            _fail(delivery, error.message)
         else:
             queued = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.QUEUED)
             queued.update(error=error.message)
             delivery.publish_change()
         return False
     return True
+
+
+@transaction.atomic
+def _fail(delivery: Delivery, error: str) -> None:
+    """Mark a queued delivery as failed without an attempt, and notify its author."""
+    # Compare-and-set: another worker may have claimed the delivery, or a user cancelled it.
+    queued = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.QUEUED, settled_at=None)
+    if queued.update(state=DeliveryState.FAILED, error=error):
+        delivery.refresh_from_db()
+        delivery.notify_author(f"{delivery.trouble} {delivery.error}")
+        delivery.publish_change()

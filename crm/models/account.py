@@ -29,6 +29,13 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def active(self) -> AccountQuerySet:
         return self.filter(is_active=True)
 
+    def waiting_for_login(self, now: datetime) -> AccountQuerySet:
+        """Return the accounts whose login has expired and is being renewed.
+
+        After a failed renewal, an account is in the result until the next attempt.
+        """
+        return self.filter(secrets_expire_at__lte=now, renewal_lease_until__gt=now)
+
     def warn_of_expiry(self, *, now: datetime) -> None:
         """Notify the owners of accounts whose login expires soon and cannot be renewed.
 

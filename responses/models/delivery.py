@@ -43,7 +43,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
         These are queued deliveries of released responses whose time has come and that are not
         overdue. The result is empty while sending is paused, or if the database was restored from a
-        copy. Deliveries of paused or inactive accounts are left out.
+        copy. Deliveries of accounts that are paused, inactive or waiting for their login are left
+        out.
 
         Only one correction or removal of a post is sent at a time. The others wait until its result
         is known.
@@ -64,8 +65,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 account__paused_at=None,
                 account__is_active=True,
             )
-            # An expired login that is being renewed, or that could not be renewed a moment ago.
-            .exclude(account__secrets_expire_at__lte=now, account__renewal_lease_until__gt=now)
+            .exclude(account__in=Account.objects.waiting_for_login(now))
             .exclude(Exists(Pause.objects.open()))
             # The original of a copied database may still send these deliveries.
             .exclude(Exists(Instance.objects.moved()))
@@ -323,15 +323,6 @@ class Delivery(models.Model):
         """Mark the delivery as failed. It was not sent, and a user decides what to do."""
         self._settle(state=DeliveryState.FAILED, error=error)
 
-    @transaction.atomic
-    def fail_unclaimed(self, error: str) -> None:
-        """Mark a queued delivery as failed before any attempt was made."""
-        queued = Delivery.objects.filter(pk=self.pk, state=DeliveryState.QUEUED)
-        if queued.update(state=DeliveryState.FAILED, error=error):
-            self.refresh_from_db()
-            self._notify_author(f"{self.trouble} {self.error}")
-            self.publish_change()
-
     def doubt(self, error: str, *, now: datetime) -> None:
         """Mark the delivery as unknown, because it may have been sent.
 
@@ -350,7 +341,7 @@ class Delivery(models.Model):
         mine = Delivery.objects.filter(pk=self.pk, state=DeliveryState.UNKNOWN, settled_at=None)
         # Compare-and-set: if a user decided meanwhile, nobody is notified.
         if mine.update(settle_after=look_again):
-            self._notify_author(f"{self.trouble} {self.error}")
+            self.notify_author(f"{self.trouble} {self.error}")
 
     @transaction.atomic
     def _settle(self, **values: object) -> None:
@@ -369,10 +360,10 @@ class Delivery(models.Model):
         ).update(lease_until=None, **values)
         self.refresh_from_db()
         if changed and self.state == DeliveryState.FAILED:
-            self._notify_author(f"{self.trouble} {self.error}")
+            self.notify_author(f"{self.trouble} {self.error}")
         self.publish_change()
 
-    def _notify_author(self, text: str) -> None:
+    def notify_author(self, text: str) -> None:
         url = f"{reverse('responses:delivery_problems')}#sending-{self.pk}"
         self.response.tell_author(Notice.Kind.FAILED, text=text, url=url, once=True)
 
@@ -388,7 +379,7 @@ class Delivery(models.Model):
         if not sent.update(state=DeliveryState.BOUNCED, error=why, settled_at=None):
             return False
         self.refresh_from_db()
-        self._notify_author(f"The delivery bounced. {why}")
+        self.notify_author(f"The delivery bounced. {why}")
         self.publish_change()
         return True
 
