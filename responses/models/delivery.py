@@ -373,8 +373,7 @@ class Delivery(models.Model):
         Returns False and changes nothing if the state is not `sent`, for example because this
         bounce was already stored.
         """
-        # Compare-and-set: if the same bounce arrives twice, only the first call changes the
-        # delivery.
+        # Compare-and-set: a bounce that arrives twice changes the delivery once.
         sent = Delivery.objects.filter(pk=self.pk, state=DeliveryState.SENT)
         if not sent.update(state=DeliveryState.BOUNCED, error=why, settled_at=None):
             return False
@@ -395,8 +394,7 @@ class Delivery(models.Model):
         gets a new delivery.
         """
         # Nothing may be published again after a removal.
-        newer = Q(act=DeliveryAction.WITHDRAW) | Q(
-            act=DeliveryAction.AMEND, response__gt=self.response_id
-        )
+        later = Q(act=DeliveryAction.AMEND, response__gt=self.response_id)
+        newer = Q(act=DeliveryAction.WITHDRAW) | later
         there = Delivery.objects.filter(newer, amends=self.amends_id, state=DeliveryState.SENT)
         return self.act == DeliveryAction.AMEND and there.exists()
