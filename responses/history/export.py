@@ -17,7 +17,7 @@ from responses.history.filters import before, mark_of, with_facts
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import ResponseQuerySet
 from responses.results.answer_counts import Tally, with_tallies
-from routing.offline.csv_file import safe
+from scrm.text.csv_file import safe
 
 AT_ONCE = 200
 

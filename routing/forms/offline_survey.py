@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as __
 
 from routing.forms.base import PlainForm
 from routing.offline import column_guess
-from routing.offline.csv_file import Sheet, Unreadable, read
 from routing.offline.survey import Plan, heading_of
+from scrm.text.csv_file import Sheet, Unreadable, read
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 HOLDS = [
@@ -62,7 +62,7 @@ class UploadForm(PlainForm):
             )  # fmt: skip
         self.raw = file.read()
         try:
-            read(self.raw)
+            read(self.raw, heading=column_guess.names_columns)
         except Unreadable as why:
             raise forms.ValidationError(str(why)) from None
         return file
@@ -139,7 +139,7 @@ class PlanForm(PlainForm):
 
         name: name of the uploaded file. Without its extension, it is the initial survey name.
         """
-        self.sheet = sheet = read(self.raw)
+        self.sheet = sheet = read(self.raw, heading=column_guess.names_columns)
         kinds = column_guess.guess(sheet.heading, [row.cells for row in sheet.rows], sheet.width)
         whens = [n for n, what in enumerate(kinds) if what == column_guess.WHEN]
         cells = [row.cells[whens[0]] for row in sheet.rows if whens and len(row.cells) > whens[0]]

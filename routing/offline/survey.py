@@ -21,11 +21,11 @@ from crm.models import Attachment, Interaction, Job, Notice, User
 from routing.offline import record
 from routing.offline.cells import Voice, voice
 from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT
-from routing.offline.csv_file import Row, Sheet, Unreadable, read, written
 from routing.offline.record import OfflineContact
 from scrm.bus.nudge import nudge
 from scrm.db.locks import locked
 from scrm.db.retry import again
+from scrm.text.csv_file import Row, Sheet, Unreadable, read, written
 
 BATCH = 200
 """Number of rows that are recorded in one transaction."""

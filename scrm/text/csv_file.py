@@ -1,7 +1,7 @@
 """Read a CSV file into rows with line numbers. The functions do not access the database.
 
-Encoding, delimiter and heading are guessed from the content if they are not given. If the file
-cannot be read, `Unreadable` is raised. If only a line cannot be read, the line becomes a row with
+Encoding and delimiter are guessed from the content if they are not given. If the file cannot be
+read, `Unreadable` is raised. If only a line cannot be read, the line becomes a row with
 an error, and the next lines are still read.
 """
 
@@ -11,17 +11,16 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from django.utils.translation import gettext as _
 
-from routing.offline.column_guess import names_columns
 from scrm.text.clean import storable
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
-MAX_COLUMNS = 100
+MAX_COLUMNS = 200
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 DELIMITERS = (",", ";", "\t")
 _MAGIC = {
@@ -34,6 +33,9 @@ _MAGIC = {
 }
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+NamesColumns = Callable[[Sequence[str], Sequence[Sequence[str]]], bool]
+"""A function that returns whether the first row, given with the next rows, names the columns."""
 
 
 class Unreadable(ValueError):
@@ -79,11 +81,16 @@ class Sheet:
 
 
 def read(
-    raw: bytes, *, encoding: str = "", delimiter: str = "", heading: bool | None = None
+    raw: bytes,
+    *,
+    heading: bool | NamesColumns,
+    encoding: str = "",
+    delimiter: str = "",
 ) -> Sheet:
     """Parse the whole file. Raises Unreadable.
 
-    Parameters that are not given are guessed.
+    heading: whether the first row contains the names of the columns, or a function that guesses it.
+    encoding, delimiter: guessed if they are empty.
     """
     _check_is_text(raw)
     encoding = encoding or guess_encoding(raw)
@@ -93,8 +100,8 @@ def read(
     rows = list(islice(_rows(text, delimiter), MAX_CSV_ROWS + 2))
     if not rows:
         raise Unreadable(_("This file is empty. It contains only blank lines."))
-    if heading is None:
-        heading = names_columns(rows[0].cells, [row.cells for row in rows[1:50]])
+    if callable(heading):
+        heading = heading(rows[0].cells, [row.cells for row in rows[1:50]])
     first = rows.pop(0).cells if heading else ()
     if not rows:
         raise Unreadable(_("This file has a header but no rows."))
