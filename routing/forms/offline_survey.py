@@ -15,6 +15,7 @@ from routing.forms.base import PlainForm
 from routing.offline import column_guess
 from routing.offline.survey import Plan, heading_of
 from scrm.text.csv_file import Sheet, Unreadable, read
+from scrm.text.dates import guess_order
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 HOLDS = [
@@ -148,7 +149,7 @@ class PlanForm(PlainForm):
             "encoding": sheet.encoding,
             "delimiter": sheet.delimiter,
             "heading": bool(sheet.heading),
-            "order": column_guess.guess_order(cells),
+            "order": guess_order(cells),
         }
         self._show(sheet, kinds)
         self.plan = self._plan(self.initial, kinds)

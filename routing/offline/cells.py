@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
-from unicodedata import decimal, normalize
+from unicodedata import normalize
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -17,18 +17,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scrm.channels.email.people import sendable
+from scrm.text import dates
 from scrm.text.clean import storable
+from scrm.text.dates import ascii_form
 
 T = TypeVar("T")
 LONGEST_TEXT, LONGEST_NAME = 100_000, 300
-_HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2212"
-_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2069"
 _OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\+?[\d ()/.\-]+")
-_DATE = re.compile(
-    r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"
-    r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(?: ?([AaPp])[Mm])?)?"
-)
 
 
 class Unclear(ValueError):
@@ -128,7 +124,7 @@ def phone(cell: str) -> str:
 
     Raises Unclear.
     """
-    typed = _ascii(cell)
+    typed = ascii_form(cell)
     number = "".join(c for c in typed if c.isdigit() or c == "+")
     if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
         raise Unclear(
@@ -168,13 +164,15 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
     if not cell:
         return None
     try:
-        at = _moment(_ascii(cell), order)
+        at = dates.parse(cell, order)
         if at.tzinfo is None:
             at = timezone.make_aware(at)
         at = at.astimezone(UTC)
-    # Catch Unclear before its base class ValueError: it already has a message for the user.
-    except Unclear:
-        raise
+    # Catch Ambiguous before its base class ValueError.
+    except dates.Ambiguous:
+        raise Unclear(
+            _("Day and month are ambiguous. Write the date as year-month-day, such as 2026-03-04.")
+        ) from None
     except (ValueError, OverflowError):
         raise Unclear(
             _("“%(cell)s” is not a date. Write it as 2026-03-04 or 2026-03-04 14:30.")
@@ -185,64 +183,3 @@ def moment(cell: str, *, now: datetime, order: str = "") -> datetime | None:
     if at < _OLDEST:
         raise Unclear(_("This date is before 1900. Check the year."))
     return at
-
-
-def _moment(typed: str, order: str) -> datetime:
-    """Parse a date and time that consists of ASCII characters.
-
-    The result is naive if `typed` has no UTC offset. Raises ValueError or Unclear.
-    """
-    parts = _DATE.fullmatch(typed)
-    if not parts:
-        return datetime.fromisoformat(typed)
-    first, sign, second, third, hour, minute, second_of_minute, half = parts.groups()
-    # Dates with dots, such as 31.12.2026, begin with the day.
-    year, month, day = _in_order(first, int(second), third, order if sign != "." else "day")
-    return datetime(  # noqa: DTZ001 (moment() sets the time zone)
-        year, month, day, _hour(int(hour or 0), half), int(minute or 0), int(second_of_minute or 0)
-    )
-
-
-def _hour(hour: int, half: str | None) -> int:
-    """Return the hour of the day, from 0 to 23.
-
-    half: "a" for am, "p" for pm, None if a 24-hour clock is used.
-    """
-    if half is None:
-        return hour
-    if not 1 <= hour <= 12:
-        raise ValueError(hour)
-    return hour % 12 + (12 if half in "pP" else 0)
-
-
-def _in_order(first: str, second: int, third: str, order: str) -> tuple[int, int, int]:
-    """Sort the three numbers of a date into (year, month, day). Raises Unclear if ambiguous."""
-    if len(first) == 4:
-        return int(first), second, int(third)
-    if len(third) not in {2, 4} or len(first) > 2:
-        raise ValueError(first)
-    year, one = int(third) + (2000 if len(third) == 2 else 0), int(first)
-    if one == second or order == "day" or (not order and one > 12):
-        return year, second, one
-    if order == "month" or second > 12:
-        return year, one, second
-    raise Unclear(
-        _("Day and month are ambiguous. Write the date as year-month-day, such as 2026-03-04.")
-    )
-
-
-def _ascii(cell: str) -> str:
-    """Replace digits, hyphens and full-width characters by their ASCII forms.
-
-    The digits can belong to any writing system. Direction marks, and spaces at both ends, are
-    removed.
-    """
-    typed = normalize("NFKC", cell)
-    return "".join(c if c.isascii() else _digit(c) for c in typed).strip()
-
-
-def _digit(c: str) -> str:
-    value = decimal(c, None)
-    if value is not None:
-        return str(value)
-    return "-" if c in _HYPHENS else "" if c in _DIRECTIONS else c

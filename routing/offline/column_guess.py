@@ -68,18 +68,6 @@ def guess(heading: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
     return found
 
 
-def guess_order(cells: Sequence[str]) -> str:
-    """Guess whether the dates begin with the day or the month; return "day" or "month".
-
-    Returns "" if no number is above 12, because the dates are then ambiguous.
-    """
-    dates = [re.match(r"(\d{1,2})[/-](\d{1,2})[/-]\d{2,4}", cell.strip()) for cell in cells]
-    pairs = [(int(date[1]), int(date[2])) for date in dates if date]
-    if any(first > 12 for first, _second in pairs):
-        return "day"
-    return "month" if any(second > 12 for _first, second in pairs) else ""
-
-
 def _is_ours(name: str) -> bool:
     """Return whether scrm adds a column with this name to a file of rejected rows."""
     return name in {str(LINE), str(FAULT)}

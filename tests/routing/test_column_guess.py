@@ -42,11 +42,5 @@ def test_a_heading_is_recognised(first: list[str], others: list[list[str]], is_:
     assert column_guess.names_columns(first, others) is is_
 
 
-def test_the_order_of_dates_is_guessed_where_one_shows_it() -> None:
-    assert column_guess.guess_order(["03/04/2026", "31/12/2025"]) == "day"
-    assert column_guess.guess_order(["03/04/2026", "12/31/2025"]) == "month"
-    assert column_guess.guess_order(["03/04/2026", "2026-03-04"]) == ""
-
-
 def test_long_figures_cost_no_time() -> None:
     assert column_guess.guess([], [["1" * 100_000 + "x"]], 1) == ["text"]
