@@ -7,14 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from django.utils.translation import gettext_lazy as __
-
 from routing.offline.cells import Unclear, mail, phone
+from scrm.text.csv_file import FAULT, LINE
 from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
-LINE, FAULT = __("Line"), __("Problem")
-"""Columns that scrm adds to the file of rejected rows; they are ignored in an uploaded file."""
 ONE_OF_EACH = (NAME, MAIL, PHONE, WHEN)
 """Kinds of content that only one column may have; texts and scores may be in several columns."""
 

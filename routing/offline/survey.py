@@ -20,12 +20,12 @@ from django.utils.translation import ngettext
 from crm.models import Attachment, Interaction, Job, Notice, User
 from routing.offline import record
 from routing.offline.cells import Voice, voice
-from routing.offline.column_guess import FAULT, LINE, SCORE, TEXT
+from routing.offline.column_guess import SCORE, TEXT
 from routing.offline.record import OfflineContact
 from scrm.bus.nudge import nudge
 from scrm.db.locks import locked
 from scrm.db.retry import again
-from scrm.text.csv_file import Row, Sheet, Unreadable, read, written
+from scrm.text.csv_file import Bad, Row, Sheet, Unreadable, read
 
 BATCH = 200
 """Number of rows that are recorded in one transaction."""
@@ -57,19 +57,6 @@ class Plan:
 
     def read(self, raw: bytes) -> Sheet:
         return read(raw, encoding=self.encoding, delimiter=self.delimiter, heading=self.heading)
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """An error in a row.
-
-    column: heading of the column with the error; "" if the error concerns the whole row.
-    why: the error message.
-    """
-
-    row: Row
-    column: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,41 +122,19 @@ def _cells(row: Row, sheet: Sheet, plan: Plan) -> dict[str, str]:
     for n, (what, cell) in enumerate(zip(plan.columns, row.cells, strict=False)):
         typed = cell.strip()
         if what == TEXT and typed:
-            texts.append(f"{heading_of(sheet, n)}\n{typed}" if several else typed)
+            texts.append(f"{sheet.heading_of(n)}\n{typed}" if several else typed)
         elif what == SCORE and typed:
-            scores.append(f"{heading_of(sheet, n)}: {typed}")
+            scores.append(f"{sheet.heading_of(n)}: {typed}")
         elif what:
             cells[what] = typed
     cells[TEXT] = "\n\n".join([*texts, *(["\n".join(scores)] if scores else [])])
     return cells
 
 
-def heading_of(sheet: Sheet, n: int) -> str:
-    """Return the heading of column `n`, counted from 0.
-
-    If the column has no heading, a name with its number is returned, for example “Column 1”.
-    """
-    name = sheet.heading[n].strip() if n < len(sheet.heading) else ""
-    return name or _("Column %(n)s") % {"n": n + 1}
-
-
 def _column(what: str, sheet: Sheet, plan: Plan) -> str:
     """Return the heading of the first column with this content; "" if no column has it."""
     numbers = [n for n, content in enumerate(plan.columns) if content == what]
-    return heading_of(sheet, numbers[0]) if numbers else ""
-
-
-def bad_rows(sheet: Sheet, judged: Judged) -> bytes:
-    """Return a CSV file of the rejected rows, which the user can correct and upload again.
-
-    Each row consists of the line number, the error messages and the original cells.
-    """
-    faults: dict[Row, list[str]] = {}
-    for bad in judged.bad:
-        faults.setdefault(bad.row, []).append(f"{bad.column}: {bad.why}".removeprefix(": "))
-    heading = [str(LINE), str(FAULT), *(heading_of(sheet, n) for n in range(sheet.width))]
-    rows = [[str(row.line), " ".join(wrong), *row.cells] for row, wrong in faults.items()]
-    return written([heading, *rows])
+    return sheet.heading_of(numbers[0]) if numbers else ""
 
 
 def imported(upload: Attachment) -> Job | None:

@@ -16,6 +16,7 @@ from crm.models import Attachment, Job, User
 from routing.forms.offline_survey import HOLDS, PlanForm, UploadForm
 from routing.offline import survey
 from scrm.text.clean import storable
+from scrm.text.csv_file import bad_rows as bad_rows_file
 from scrm.web.request_limits import body_limit, with_files
 from scrm.web.upload_limits import MAX_CSV_BYTES
 
@@ -88,7 +89,7 @@ def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
             return _page(request, row, form, None, status=422)
         plan, now = form.plan, timezone.now()
     sheet = plan.read(raw)
-    body = survey.bad_rows(sheet, survey.judge(sheet, plan, now=now))
+    body = bad_rows_file(sheet, survey.judge(sheet, plan, now=now).bad)
     disposition = 'attachment; filename="rows-to-mend.csv"'
     return HttpResponse(body, content_type=CSV, headers={"Content-Disposition": disposition})
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as __
 
 from scrm.text.clean import storable
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
@@ -23,6 +24,8 @@ from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 MAX_COLUMNS = 200
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 DELIMITERS = (",", ";", "\t")
+LINE, FAULT = __("Line"), __("Problem")
+"""Columns that scrm adds to the file of rejected rows; they are ignored in an uploaded file."""
 _MAGIC = {
     b"PK\x03\x04": "xlsx",
     b"\xd0\xcf\x11\xe0": "xls",
@@ -78,6 +81,29 @@ class Sheet:
     heading: tuple[str, ...]
     rows: list[Row]
     width: int
+
+    def heading_of(self, n: int) -> str:
+        """Return the heading of column `n`, counted from 0.
+
+        If the column has no heading, a name with its number is returned, for example “Column 1”.
+        """
+        name = self.heading[n].strip() if n < len(self.heading) else ""
+        return name or _("Column %(n)s") % {"n": n + 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """An error in a row.
+
+    column: heading of the column with the error; "" if the error concerns the whole row.
+    why: the error message.
+    value: the content of the cell, shortened; "" if the message contains it.
+    """
+
+    row: Row
+    column: str
+    why: str
+    value: str = ""
 
 
 def read(
@@ -239,3 +265,16 @@ def written(rows: Iterable[Sequence[str]]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")
+
+
+def bad_rows(sheet: Sheet, bad: Iterable[Bad]) -> bytes:
+    """Return a CSV file of the rejected rows, which the user can correct and upload again.
+
+    Each row consists of the line number, the error messages and the original cells.
+    """
+    faults: dict[Row, list[str]] = {}
+    for each in bad:
+        faults.setdefault(each.row, []).append(f"{each.column}: {each.why}".removeprefix(": "))
+    heading = [str(LINE), str(FAULT), *(sheet.heading_of(n) for n in range(sheet.width))]
+    rows = [[str(row.line), " ".join(wrong), *row.cells] for row, wrong in faults.items()]
+    return written([heading, *rows])
