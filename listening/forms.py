@@ -195,6 +195,8 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             help_text=self.fields["rhythm"].help_text,
         )
         self.fields["rhythm"] = rhythm
+        if self.instance.pk and not self.instance.is_fetched:
+            del self.fields["rhythm"]
         _choose_owner(self)
 
 

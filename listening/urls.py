@@ -1,6 +1,6 @@
 from django.urls import path
 
-from listening.views import discovery, mention, source, topic, topic_search
+from listening.views import csv_import, discovery, mention, source, topic, topic_search
 
 app_name = "listening"
 urlpatterns = [
@@ -13,6 +13,9 @@ urlpatterns = [
     path("mentions/", mention.mentions, name="mentions"),
     path("sources/", source.sources, name="sources"),
     path("sources/new/", discovery.new, name="source_new"),
+    path("sources/new/csv/", csv_import.upload, name="csv_upload"),
+    path("sources/new/csv/<uuid:uuid>/", csv_import.columns, name="csv_import"),
+    path("sources/new/csv/<uuid:uuid>/bad/", csv_import.bad_rows, name="csv_bad"),
     path("sources/<int:pk>/", source.source, name="source"),
     path("sources/<int:pk>/edit/", source.edit, name="source_edit"),
     path("sources/<int:pk>/pause/", source.pause, name="source_pause"),

@@ -25,7 +25,7 @@ warnings.simplefilter("ignore", SecurityWarning)
 SOCKET = {"socket_timeout": 2, "socket_connect_timeout": 2, "socket_keepalive": True}
 TASKS_PER_CHILD = 2000
 
-TASKS = ["scrm.pipeline", "crm.tasks", "routing.tasks", "responses.tasks"]
+TASKS = ["scrm.pipeline", "crm.tasks", "listening.tasks", "routing.tasks", "responses.tasks"]
 
 app = Celery("scrm", broker=settings.REDIS_URL, include=TASKS)
 app.conf.update(

@@ -16,7 +16,7 @@ from crm.models import Account, User
 from listening.models.topic import Topic
 from scrm.channels.base import ChannelError, Credentials, FetchRequest, Json
 from scrm.channels.channel import Channel
-from scrm.channels.registry import channel
+from scrm.channels.registry import channel, fetched_kinds
 from scrm.channels.search_query import SEARCH
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 from scrm.db.locks import locked
@@ -30,9 +30,13 @@ EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SourceQuerySet(LeaseQuerySet["Source"]):
+    def fetched(self) -> SourceQuerySet:
+        """Return the sources that scrm fetches, without those whose items are imported."""
+        return self.filter(kind__in=fetched_kinds())
+
     def due(self, now: datetime) -> SourceQuerySet:
         """Return the active sources whose next fetch is due and that no worker has claimed."""
-        return super().due(now).filter(is_active=True, next_fetch_at__lte=now)
+        return super().due(now).fetched().filter(is_active=True, next_fetch_at__lte=now)
 
     @transaction.atomic
     def start_fetch(self, *, now: datetime) -> Fetch | None:
@@ -157,6 +161,11 @@ class Source(LeasedRow):
     @property
     def channel(self) -> Channel:
         return channel(self.kind)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether scrm fetches this source. The items of a CSV source are imported by a user."""
+        return self.channel.listener is not None
 
     def start_fetch(self, *, now: datetime) -> Fetch | None:
         """Claim this source and return a new fetch.

@@ -61,7 +61,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, form, status=422)
     # Save only the fields of the form: a fetch may have stored its cursor in the meantime.
-    row.save(update_fields=list(SettingsForm.Meta.fields))
+    row.save(update_fields=list(form.fields))
     messages.success(request, _("Saved."))
     return redirect(row)
 
@@ -82,7 +82,7 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_POST
 def fetch(request: StaffRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Source, pk=pk)
+    row = get_object_or_404(Source.objects.fetched(), pk=pk)
     row.fetch_now()
     nudge("scrm.pipeline.poll", row.pk)
     messages.success(request, _("A fetch is in progress. Reload this page in a moment."))

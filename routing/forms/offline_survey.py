@@ -28,8 +28,6 @@ HOLDS = [
 
 
 class UploadForm(CsvUploadForm, PlainForm):
-    names_columns = staticmethod(column_guess.names_columns)
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["file"].help_text = format_lazy(
@@ -37,6 +35,9 @@ class UploadForm(CsvUploadForm, PlainForm):
             rows=f"{MAX_CSV_ROWS:,}",
             limit=size_words(MAX_CSV_BYTES),
         )
+
+    def check(self, raw: bytes) -> None:
+        read(raw, heading=column_guess.names_columns)
 
 
 class PlanForm(CsvColumnsForm, PlainForm):
@@ -64,7 +65,8 @@ class PlanForm(CsvColumnsForm, PlainForm):
 
     def start(self) -> None:
         super().start()
-        self.plan = self._plan(self.initial)
+        if self.sheet:
+            self.plan = self._plan(self.initial)
 
     def read(self, **facts: Any) -> Sheet:
         return read(self.raw, **{"heading": column_guess.names_columns, **facts})

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.access import StaffRequest, worker_only
 from crm.models import Attachment, Job, User
-from routing.forms.offline_survey import HOLDS, PlanForm, UploadForm
+from routing.forms.offline_survey import PlanForm, UploadForm
 from routing.offline import survey
 from scrm.text.clean import storable
 from scrm.text.csv_file import bad_rows as bad_rows_file
@@ -119,7 +119,7 @@ def _page(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    context = {"form": form, "upload": row, "holds": HOLDS, "twin": survey.twin(form.raw)}
+    context = {"form": form, "upload": row, "twin": survey.twin(form.raw)}
     return _render(request, context, judged, status)
 
 

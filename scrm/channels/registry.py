@@ -13,6 +13,7 @@ from scrm.channels.connector import Connector
 
 _KINDS = {
     "bluesky": "scrm.channels.bluesky.channel",
+    "csv": "scrm.channels.csv_import.channel",
     "email": "scrm.channels.email.channel",
     "feed": "scrm.channels.feed.channel",
     "manual": "scrm.channels.manual",
@@ -38,6 +39,11 @@ def connectors() -> dict[str, Connector]:
     """Return kind → connector, for each kind of channel that has a connector."""
     found = {kind: channel(kind).connector for kind in kinds()}
     return {kind: connector for kind, connector in found.items() if connector}
+
+
+def fetched_kinds() -> list[str]:
+    """Return the kinds whose sources scrm fetches."""
+    return [kind for kind in kinds() if channel(kind).listener]
 
 
 def label(kind: str) -> str:

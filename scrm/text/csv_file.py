@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from django.utils.translation import gettext as _
@@ -82,6 +82,13 @@ class Sheet:
     rows: list[Row]
     width: int
 
+    def below(self, n: int) -> Sheet:
+        """Return the sheet whose heading is the n-th row, counted from 1. Raises Unreadable."""
+        heading = self.rows[n - 1].cells
+        sheet = replace(self, heading=heading, rows=self.rows[n:], width=len(heading))
+        _check_size(sheet.rows, sheet.width)
+        return sheet
+
     def heading_of(self, n: int) -> str:
         """Return the heading of column `n`, counted from 0.
 
@@ -129,6 +136,13 @@ def read(
     if callable(heading):
         heading = heading(rows[0].cells, [row.cells for row in rows[1:50]])
     first = rows.pop(0).cells if heading else ()
+    width = len(first) or max((len(row.cells) for row in rows), default=0)
+    _check_size(rows, width)
+    return Sheet(encoding, delimiter, first, rows, width)
+
+
+def _check_size(rows: Sequence[Row], width: int) -> None:
+    """Raise Unreadable if the file has no rows, or too many rows or columns."""
     if not rows:
         raise Unreadable(_("This file has a header but no rows."))
     if len(rows) > MAX_CSV_ROWS:
@@ -136,13 +150,11 @@ def read(
             _("This file has more than %(most)s rows. Split it and import the parts one by one.")
             % {"most": f"{MAX_CSV_ROWS:,}"}
         )
-    width = len(first) or max(len(row.cells) for row in rows)
     if width > MAX_COLUMNS:
         raise Unreadable(
             _("This file has %(n)s columns. The limit is %(most)s. Remove some columns.")
             % {"n": width, "most": MAX_COLUMNS}
         )
-    return Sheet(encoding, delimiter, first, rows, width)
 
 
 def _check_is_text(raw: bytes) -> None:

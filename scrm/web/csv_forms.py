@@ -13,7 +13,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from scrm.text.csv_file import NamesColumns, Sheet, Unreadable, read
+from scrm.text.csv_file import Sheet, Unreadable
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 NOTHING = ""
@@ -26,8 +26,6 @@ class CsvUploadForm(forms.Form):
 
     raw: the content of the uploaded file, once the form is valid.
     """
-
-    names_columns: bool | NamesColumns = False
 
     file = forms.FileField(
         label=__("CSV file"),
@@ -58,10 +56,14 @@ class CsvUploadForm(forms.Form):
             )  # fmt: skip
         self.raw = file.read()
         try:
-            read(self.raw, heading=self.names_columns)
+            self.check(self.raw)
         except Unreadable as why:
             raise forms.ValidationError(str(why)) from None
         return file
+
+    def check(self, raw: bytes) -> None:
+        """Read the file as the next page reads it. Raises Unreadable."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,11 @@ class CsvColumnsForm(forms.Form):
 
     def start(self) -> None:
         """Guess the initial values from the content of the file. Subclasses add their own."""
-        self.sheet = sheet = self.read()
+        try:
+            self.sheet = sheet = self.read()
+        except Unreadable as why:
+            self.trouble = str(why)
+            return
         contents = self.guess(sheet)
         self.initial = {
             "encoding": sheet.encoding,
