@@ -1,7 +1,8 @@
-"""The forms for an import of mentions: upload a file, then choose its columns and the settings."""
+"""The forms for imports: upload a file; for mentions, choose its columns and the settings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from listening.csv_import import Settings
 from listening.models import Source, Topic
 from listening.models.source import EVERYTHING
+from listening.topic_import import read_profiles
 from scrm.channels.csv_import import columns
 from scrm.channels.csv_import.read import Plan, read
 from scrm.text.csv_file import Sheet
@@ -113,7 +115,7 @@ class MentionsForm(CsvColumnsForm):
         since = now - _AGES[data["since"]] if data["since"] in _AGES else EVERYTHING
         return Settings(data["source"], data["stance"], since)
 
-    def _plan(self, facts: dict[str, Any]) -> Plan | None:
+    def _plan(self, facts: Mapping[str, Any]) -> Plan | None:
         """Build the plan. If the choice of columns has an error, set `trouble` and return None."""
         contents = tuple(column.what for column in self.columns)
         if not {columns.TEXT, columns.TITLE} & set(contents):
@@ -127,3 +129,17 @@ class MentionsForm(CsvColumnsForm):
             order=facts["order"],
             zone=facts["zone"],
         )
+
+
+class ProfilesForm(CsvUploadForm):
+    """Upload a file of topic profiles."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["file"].help_text = _(
+            "One keyword group per row. The first row names the columns: profile, group, any, all, "
+            "none. Words in a cell are separated by commas, semicolons or lines."
+        )
+
+    def check(self, raw: bytes) -> None:
+        read_profiles(raw)

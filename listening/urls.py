@@ -1,11 +1,20 @@
 from django.urls import path
 
-from listening.views import csv_import, discovery, mention, source, topic, topic_search
+from listening.views import (
+    csv_import,
+    discovery,
+    mention,
+    source,
+    topic,
+    topic_import,
+    topic_search,
+)
 
 app_name = "listening"
 urlpatterns = [
     path("topics/", topic.topics, name="topics"),
     path("topics/new/", topic.new, name="topic_new"),
+    path("topics/import/", topic_import.import_topics, name="topic_import"),
     path("topics/<int:pk>/", topic.topic, name="topic"),
     path("topics/<int:pk>/edit/", topic.edit, name="topic_edit"),
     path("topics/<int:pk>/searches/", topic_search.topic_searches, name="topic_searches"),

@@ -75,6 +75,7 @@ ADMIN = "L33333."
 ABOVE = "L3333.."  # users who see everything
 UPLOAD = "L43.444"  # also a row of the agent's own; read-only members upload nothing
 MINE = "L44.444"  # only a row of the agent's own
+ADMINS_OWN = "L333334"  # a file that the admin uploaded; here it belongs to another user
 MINE_OR_ABOVE = "L33.3.."  # a row of the agent's own, and users who see everything
 LEADS = "L333..."  # team leads of any department
 ITS_LEADS = "L444..."  # team leads of its department, and users who see everything
@@ -107,9 +108,11 @@ GET = {
     OWN: "routing:issue_edit",
     ABOVE: "responses:record_check",
     MINE: "crm:job",
+    ADMINS_OWN: "listening:csv_import",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
-    "listening:topic_new listening:topic_edit listening:source_new crm:people routing:invite "
+    "listening:topic_new listening:topic_edit listening:source_new listening:csv_upload "
+    "listening:topic_import crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
     "crm:oauth_callback crm:workspace routing:memberships sample:start",
 }
@@ -138,6 +141,7 @@ POST = {
     "responses:issue_statement routing:new routing:new_cards "
     "routing:new_event routing:new_survey routing:issue_new routing:issue_add",
     UPLOAD: "routing:survey routing:survey_bad",
+    ADMINS_OWN: "listening:csv_import listening:csv_bad",
     OWN: "routing:issue_edit routing:issue_close",
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
@@ -145,6 +149,7 @@ POST = {
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
+    "listening:csv_upload listening:topic_import "
     "listening:source_edit listening:source_pause listening:source_fetch "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
@@ -320,7 +325,8 @@ def heard(text: str) -> Case:
 THING_OF = {
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
-    "issues/": "issue", "departments/": "department", "topics/": "topic", "sources/": "source",
+    "issues/": "issue", "departments/": "department", "topics/": "topic",
+    "sources/new/csv/": "upload", "sources/": "source",
     "quarantined/": "quarantined",
     "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/<int:pk>/connect/": "mailbox", "our-accounts/new/<slug:kind>/": "kind",

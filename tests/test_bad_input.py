@@ -117,6 +117,16 @@ TYPED: dict[str, dict[str, Any]] = {
         "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
         "shape": "utf-8 , True", "column-0": "text",
     },
+    "listening:csv_import": {
+        "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "", "zone": "UTC",
+        "source": "Old tool", "stance": "about us", "since": "day", "shape": "utf-8 , True",
+        "seen": "", "column-0": "text",
+    },
+    "listening:csv_bad": {
+        "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "", "zone": "UTC",
+        "source": "Old tool", "stance": "about us", "since": "day", "shape": "utf-8 , True",
+        "column-0": "text",
+    },
     "routing:new search": {
         "search": "", "form": "", "kind": "", "text": "", "name": "", "phone": "", "said_at": "",
         "profile": "", "case": "", "profile_q": "Ron",
@@ -311,7 +321,7 @@ DATED = [
 PROBES = {"readyz", "live"}
 """Pages that answer 5xx by design."""
 
-UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey"}
+UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import"}
 """Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
@@ -323,7 +333,8 @@ BUTTONS = {
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",
     "responses:campaign_close",
     "routing:undo", "routing:next",
-    "responses:bulk_undo", "routing:new_survey",
+    "responses:bulk_undo", "routing:new_survey", "listening:csv_upload",
+    "listening:topic_import",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip

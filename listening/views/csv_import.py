@@ -39,7 +39,7 @@ A file between these limits is received and gets an error message at its field.
 def upload(request: StaffRequest) -> HttpResponse:
     """Upload an export. Nothing is imported yet."""
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = MentionsUploadForm(*posted, label_suffix="")
+    form = MentionsUploadForm(*posted)
     if not form.is_valid():
         status = 422 if form.is_bound else 200
         return render(request, "listening/csv_upload.html", {"form": form}, status=status)

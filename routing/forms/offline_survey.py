@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -85,7 +86,7 @@ class PlanForm(CsvColumnsForm, PlainForm):
             self.plan = self._plan(data)
         return data
 
-    def _plan(self, facts: dict[str, Any]) -> Plan | None:
+    def _plan(self, facts: Mapping[str, Any]) -> Plan | None:
         """Build the plan.
 
         Returns None if no column contains a text or a score, or if two columns have a content that

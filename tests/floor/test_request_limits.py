@@ -38,6 +38,7 @@ TYPED = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         ("/new/cards/", TYPED),
         ("/new/", TYPED + MAX_SCANS * MAX_FILE_BYTES),
         ("/new/survey/", TYPED + 5 * MAX_CSV_BYTES),
+        ("/sources/new/csv/", TYPED + 5 * MAX_CSV_BYTES),
         ("/cases/1/reply/", TYPED + MAX_FILES * MAX_FILE_BYTES),
     ],
 )
