@@ -193,11 +193,14 @@ def _message(counts: Counts, quarantined: int) -> str:
     parts = [(new, counts.new), (known, counts.known), (bad, counts.bad)]
     if quarantined:
         parts.append((_("%(n)s quarantined"), quarantined))
-    return ", ".join(part % {"n": f"{n:,}"} for part, n in parts) + "."
+    return ", ".join(part % {"n": n} for part, n in parts) + "."
 
 
 def give_up(job: Job) -> None:
     """Mark the fetch of a failed import as failed, and tell the user."""
+    # Another worker may have taken over the job before it was marked as failed.
+    if job.state != Job.State.FAILED:
+        return
     now = timezone.now()
     fetch = Fetch.objects.filter(pk=job.data["fetch"], outcome=Fetch.Outcome.RUNNING)
     fetch.update(outcome=Fetch.Outcome.FAILED, ended_at=now, error=job.message)

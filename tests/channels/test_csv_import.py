@@ -151,6 +151,11 @@ def test_a_url_that_differs_only_in_scheme_and_www_is_the_same_mention() -> None
     assert (len(found.items), found.repeated, found.bad) == (2, 1, [])
 
 
+def test_an_apostrophe_in_a_url_is_kept_safely() -> None:
+    (item,) = items("text,url\nGood,https://x.example/levi's\n")
+    assert item.url == "https://x.example/levi%27s"
+
+
 def test_two_texts_at_one_url_are_not_dropped_silently() -> None:
     raw = "text,url\nGood,https://x.example/1\nBad,https://x.example/1\n"
     (bad,) = reading(raw).bad

@@ -20,27 +20,32 @@ _PREFIX = "csv:"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A web address, split into its host and the whole address without its scheme.
+    """A web address.
 
-    Addresses that differ only in http or https, in “www.” or in the case of the host are equal.
+    host: the host without “www.”.
+    key: the address without its scheme and “www.”. Addresses that differ only in http or https, in
+    “www.” or in the case of the host have the same key.
     """
 
+    url: str
     host: str
     key: str
 
 
 def address(url: str) -> Address:
     """Return the parts of a URL. Raises ValueError if it is no http or https URL."""
-    if not safe_url(url):
-        raise ValueError(url[:60])
+    # Some addresses contain an apostrophe, which `safe_url` refuses because it ends an attribute.
+    url = safe_url(url.replace("'", "%27"))
+    if not url:
+        raise ValueError("no web address")
     parts = urlsplit(url)
     host = ascii_host((parts.hostname or "").removeprefix("www.")).rstrip(".")
     if not host:
-        raise ValueError(url[:60])
+        raise ValueError("no host")
     port = f":{parts.port}" if parts.port not in (None, 80, 443) else ""
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return Address(host, f"{host}{port}{parts.path or '/'}{query}{fragment}")
+    return Address(url, host, f"{host}{port}{parts.path or '/'}{query}{fragment}")
 
 
 def scope(host: str, network: str) -> str:

@@ -33,6 +33,8 @@ _LONGEST = {
     columns.NETWORK: 100,
     columns.LANGUAGE: 20,
     columns.COUNTRY: 200,
+    columns.WHEN: 100,
+    columns.REACH: 100,
 }
 
 
@@ -140,7 +142,7 @@ def _other_text(row: Row, sheet: Sheet, plan: Plan) -> Bad:
     n = plan.columns.index(columns.URL)
     why = _(
         "An earlier row has this URL and another text or author. If several mentions share a page, "
-        "choose “URL of a page with several mentions” for this column."
+        "choose “Shared page URL” for this column."
     )
     return Bad(row, sheet.heading_of(n), why, row.cells[n][:_SHOWN])
 
@@ -170,14 +172,13 @@ class _Cells:
             content: n for n, content in enumerate(plan.columns) if content and n < len(row.cells)
         }
 
-    def text(self, content: str) -> str:
-        """Return a cell without spaces at its ends; "" if it is missing or too long."""
-        n = self.columns.get(content)
-        return "" if n is None else self.row.cells[n].strip()
-
     def limited(self, content: str) -> str:
-        """Return a cell; if it is too long, record an error and return ""."""
-        cell = self.text(content)
+        """Return a cell without spaces at its ends, or "" if it is missing.
+
+        If it is too long, record an error and return "".
+        """
+        n = self.columns.get(content)
+        cell = "" if n is None else self.row.cells[n].strip()
         if len(cell) <= _LONGEST[content]:
             return cell
         why = _("This cell has %(n)s characters. The limit is %(most)s.")
@@ -187,7 +188,7 @@ class _Cells:
 
     def parsed(self, content: str, parse: Callable[[str], T]) -> T | None:
         """Return the parsed cell; None if it is empty. If it is wrong, record the error."""
-        cell = self.text(content)
+        cell = self.limited(content)
         if not cell:
             return None
         try:
@@ -217,8 +218,8 @@ def _item(cells: _Cells, plan: Plan, now: datetime) -> Item:
     own = cells.parsed(columns.URL, _address)
     page = cells.parsed(columns.PAGE, _address)
     written = cells.parsed(columns.WHEN, lambda cell: _written(cell, plan.order))
-    host = own.host if own else page.host if page else ""
-    scope = identity.scope(host, cells.limited(columns.NETWORK))
+    link = own or page
+    scope = identity.scope(link.host if link else "", cells.limited(columns.NETWORK))
     author = _author(cells, scope)
     key = own.key if own else identity.content_key(author.key, written, title, text)
     return Item(
@@ -227,7 +228,7 @@ def _item(cells: _Cells, plan: Plan, now: datetime) -> Item:
         author=author if author.key else replace(author, key=f"unknown {key}"),
         text=text,
         title=title,
-        url=cells.limited(columns.URL) or cells.limited(columns.PAGE),
+        url=link.url if link else "",
         occurred_at=_moment(cells, written, plan, now),
         language=cells.limited(columns.LANGUAGE).lower(),
         raw=cells.raw,
@@ -257,7 +258,7 @@ def _address(cell: str) -> identity.Address:
 
 
 def _number(cell: str) -> int:
-    typed = dates.ascii_form(cell[:40]).removesuffix(".0")
+    typed = dates.ascii_form(cell).removesuffix(".0")
     if not _NUMBER.fullmatch(typed):
         raise _Wrong(_("This is not a whole number."))
     return int("".join(c for c in typed if c.isdigit()))
