@@ -1,6 +1,10 @@
 """The channel for mentions that are imported from the CSV export of another listening tool."""
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 
 KIND = "csv"
-CHANNEL = Channel(kind=KIND, label="CSV import")
+CHANNEL = Channel(
+    kind=KIND, label="CSV import", hears=_("mentions in the export of another listening tool")
+)
