@@ -111,7 +111,8 @@ GET = {
     ADMINS_OWN: "listening:csv_import",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
-    "listening:topic_new listening:topic_edit listening:source_new listening:csv_upload "
+    "listening:topic_new listening:topic_edit listening:topic_searches listening:source_new "
+    "listening:csv_upload "
     "listening:topic_import crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
     "crm:oauth_callback crm:workspace routing:memberships sample:start",
@@ -148,7 +149,8 @@ POST = {
     "responses:take_down",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
-    "listening:topic_new listening:topic_edit listening:topic_pause listening:source_new "
+    "listening:topic_new listening:topic_edit listening:topic_pause listening:topic_searches "
+    "listening:source_new "
     "listening:csv_upload listening:topic_import "
     "listening:source_edit listening:source_pause listening:source_fetch "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "

@@ -50,12 +50,14 @@ _TABLES = {
         "listening.Source listening.SourceChange listening.TopicChange listening.TopicRevision "
         "responses.CampaignChange responses.ResponseRuleChange responses.SavedReplyChange "
         "crm.Department crm.DepartmentChange crm.Department_accounts crm.Membership "
-        "crm.MembershipChange routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy"
+        "crm.MembershipChange crm.Spending routing.RoutingRuleChange routing.RuleRevision "
+        "routing.SlaPolicy"
     ),
     TableRule.NEWER_KEPT: (
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
         "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
-        "listening.Match listening.Mention listening.Seen listening.Quarantined "
+        "listening.Match listening.Mention listening.MentionChange listening.Seen "
+        "listening.Quarantined "
         "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "
         "responses.Campaign responses.CampaignStatement routing.Decision responses.Delivery "
         "responses.Draft responses.Feedback responses.HistoryView responses.Response "
