@@ -11,6 +11,7 @@ WORK_KINDS = {
     "post": InteractionKind(_("Post"), "rss"),
     "comment": InteractionKind(_("Comment"), "message-circle"),
     "message": InteractionKind(_("Message"), "mail"),
+    "form": InteractionKind(_("Web form"), "list-checks"),
     **OFFLINE_KINDS,
 }
 """The kinds of incoming interactions that can become cases, online and offline."""

@@ -251,9 +251,11 @@ def _is_backlog(source: Source, item: Item) -> bool:
     """Return whether an item is older than the date from which its source opens cases.
 
     An item without a date counts as older if the source was never fetched successfully before.
-    If all items of the source may open cases (see EVERYTHING), an item without a date never counts
-    as older.
+    If all items of the source may open cases (see EVERYTHING), or if items are sent to us as they
+    occur, an item without a date never counts as older.
     """
+    if item.occurred_at is None and source.is_pushed:
+        return False
     if item.occurred_at is None:
         return source.last_ok_at is None and source.cases_since > EVERYTHING
     return item.occurred_at < source.cases_since

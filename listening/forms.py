@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from crm.models import Account, User
 from listening.matching import MAX_TERMS, validate_terms
 from listening.models import Source, Topic
 from listening.models.source import EVERYTHING
+from listening.webhooks import KIND
 from scrm.channels.base import Found
 from scrm.channels.registry import channel, kinds
 from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
@@ -198,6 +200,33 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk and not self.instance.is_fetched:
             del self.fields["rhythm"]
         _choose_owner(self)
+
+
+class WebhookForm(SettingsForm):
+    """A new source whose items are sent to us.
+
+    address: the UUID in the URL of the source. The form contains it from the beginning, so that
+    submitting the form twice creates one source.
+    """
+
+    address = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["rhythm"]
+        self.initial.setdefault("address", uuid.uuid4())
+        self.initial.setdefault("stance", Source.Stance.FOR_US)
+
+    def keep(self) -> tuple[Source, bool]:
+        """Save the source; return it, and whether it is new."""
+        facts = {name: self.cleaned_data[name] for name in ("name", "stance", "owner")}
+        now = timezone.now()
+        return Source.objects.get_or_create(
+            kind=KIND,
+            address=str(self.cleaned_data["address"]),
+            account=None,
+            defaults={**facts, "cases_since": now - timedelta(days=1), "created_at": now},
+        )
 
 
 class SourceForm(SettingsForm):

@@ -8,6 +8,7 @@ from listening.views import (
     topic,
     topic_import,
     topic_search,
+    webhook,
 )
 
 app_name = "listening"
@@ -30,5 +31,11 @@ urlpatterns = [
     path("sources/<int:pk>/pause/", source.pause, name="source_pause"),
     path("sources/<int:pk>/fetch/", source.fetch, name="source_fetch"),
     path("sources/<int:pk>/bring-in/", source.bring_in, name="source_bring_in"),
+    path("sources/new/webhook/", webhook.new, name="webhook_new"),
+    path("sources/<int:pk>/secrets/new/", webhook.add_secret, name="webhook_add_secret"),
+    path("sources/<int:pk>/secrets/remove/", webhook.remove_secret, name="webhook_remove_secret"),
+    path("sources/<int:pk>/test/", webhook.send_test, name="webhook_test"),
+    path("webhooks/schema.json", webhook.schema, name="webhook_schema"),
+    path("webhooks/<uuid:address>/", webhook.receive, name="webhook_receive"),
     path("quarantined/<int:pk>/replay/", source.replay, name="replay"),
 ]

@@ -41,6 +41,7 @@ from crm.models import (
     User,
 )
 from listening.models import Fetch, Mention, Quarantined, Source, Topic
+from listening.webhooks import add_secret
 from responses.compose import Words, log_by_hand
 from responses.models import (
     Campaign,
@@ -85,7 +86,8 @@ GET = {
     ANYONE: "healthz readyz account_login account_reset_password account_signup "
     "account_reset_password_done account_reset_password_from_key account_inactive "
     "account_reset_password_from_key_done account_logout",
-    STAFF: "nav live_token crm:me routing:news crm:notices crm:bell routing:palette "
+    STAFF: "nav live_token listening:webhook_schema "
+    "crm:me routing:news crm:notices crm:bell routing:palette "
     "routing:suggestions responses:saved_replies routing:inbox routing:issues routing:issue "
     "responses:issue_said "
     "responses:approvals responses:delivery_problems responses:history responses:calendar "
@@ -112,12 +114,13 @@ GET = {
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:topic_searches listening:source_new "
-    "listening:csv_upload "
+    "listening:csv_upload listening:webhook_new "
     "listening:topic_import crm:people routing:invite "
     "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
     "crm:oauth_callback crm:workspace routing:memberships sample:start",
 }
 POST = {
+    ANYONE: "listening:webhook_receive",
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign",
@@ -153,6 +156,8 @@ POST = {
     "listening:source_new "
     "listening:csv_upload listening:topic_import "
     "listening:source_edit listening:source_pause listening:source_fetch "
+    "listening:webhook_new listening:webhook_add_secret listening:webhook_remove_secret "
+    "listening:webhook_test "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
     "crm:reconnect crm:account_budget "
@@ -226,6 +231,10 @@ def things(admin: User, service: Department) -> dict[str, Any]:
     source = Source.objects.create(
         kind="feed", address="https://blog.example/feed", name="Blog", owner=admin
     )
+    webhook = Source.objects.create(
+        kind="webhook", address=str(uuid.uuid4()), name="Survey tool", owner=admin
+    )
+    add_secret(webhook, by=admin)
     rule = RoutingRule.objects.create(name="All", owner=admin)
     rule.revise(conditions={"all": []}, department=service, by=admin)
     response_rule = ResponseRule.objects.create(
@@ -248,6 +257,8 @@ def things(admin: User, service: Department) -> dict[str, Any]:
         ).pk,
         "topic": topic.pk,
         "source": source.pk,
+        "webhook": webhook.pk,
+        "webhook address": webhook.address,
         "routing:rule": rule.pk,
         "responses:rule": response_rule.pk,
         "quarantined": quarantined.pk,
@@ -325,6 +336,8 @@ def heard(text: str) -> Case:
 
 
 THING_OF = {
+    "sources/<int:pk>/secrets/": "webhook", "sources/<int:pk>/test/": "webhook",
+    "webhooks/<uuid": "webhook address",
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic",

@@ -254,6 +254,10 @@ TYPED: dict[str, dict[str, Any]] = {
         "name": "B", "stance": "about us", "rhythm": "300", "owner": "@admin"
     },
     "listening:source_pause": {"to": "active"},
+    "listening:webhook_new": {
+        "name": "Survey", "stance": "for us", "owner": "@admin", "address": uuid.UUID(int=11),
+    },
+    "listening:webhook_remove_secret": {"secret": ""},
     "crm:contact_new": {"name": "Ron", "kind": "customer", "about": "", "owner": "@admin"},
     "crm:contact_edit": {
         "name": "Ron", "kind": "customer", "about": "", "owner": "@admin",
@@ -321,13 +325,17 @@ DATED = [
 PROBES = {"readyz", "live"}
 """Pages that answer 5xx by design."""
 
-UUIDS = {"crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import"}
+UUIDS = {
+    "crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import",
+    "listening:webhook_receive",
+}  # fmt: skip
 """Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
+    "listening:webhook_receive", "listening:webhook_add_secret", "listening:webhook_test",
     "listening:source_fetch", "responses:correct", "responses:take_down",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",

@@ -4,6 +4,7 @@ from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
 from listening.models.source import Fetch, Source
 from listening.models.topic import Topic, TopicRevision, TopicStamp
+from listening.models.webhook import WebhookDelivery, WebhookSecret
 
 __all__ = [
     "Enclosure",
@@ -18,4 +19,6 @@ __all__ = [
     "Topic",
     "TopicRevision",
     "TopicStamp",
+    "WebhookDelivery",
+    "WebhookSecret",
 ]

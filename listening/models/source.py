@@ -96,8 +96,9 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
     append_only=True,
 )
 class Source(LeasedRow):
-    """A place that is fetched regularly: a feed, a mailbox, a search.
+    """A place that is fetched regularly (a feed, a mailbox, a search), or that sends items to us.
 
+    address: the address that is fetched; of a webhook, the UUID in the URL to which items are sent.
     stance: FOR_US if the items are addressed to us; then every item opens or updates a case.
     ABOUT_US if the items are about us; then only items that match a topic open or update a case.
     rhythm: the number of seconds between fetches.
@@ -164,8 +165,13 @@ class Source(LeasedRow):
 
     @property
     def is_fetched(self) -> bool:
-        """Whether scrm fetches this source. The items of a CSV source are imported by a user."""
+        """Whether scrm fetches this source; other sources are imported or sent to us."""
         return self.channel.listener is not None
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether the items of this source are sent to us by webhook."""
+        return self.channel.is_pushed
 
     def start_fetch(self, *, now: datetime) -> Fetch | None:
         """Claim this source and return a new fetch.
@@ -190,6 +196,17 @@ class Source(LeasedRow):
         """
         self.failures, self.error = self.failures + 1, error.message
         self._schedule(self.pause_after_failure(error), now)
+
+    def record_delivery(self, *, now: datetime, error: str = "") -> None:
+        """Store whether the last delivery to this source was valid.
+
+        Call this only while the source is locked.
+        """
+        if error:
+            self.failures, self.error = self.failures + 1, error
+        else:
+            self.failures, self.error, self.last_ok_at = 0, "", now
+        self.save(update_fields=["failures", "error", "last_ok_at"])
 
     def interval(self, asked: float | None, *, now: datetime) -> float:
         """Return the number of seconds until the next fetch.

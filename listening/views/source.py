@@ -19,6 +19,7 @@ from listening.forms import SettingsForm
 from listening.mention_rows import Shown, shown
 from listening.models import Mention, Quarantined, Source
 from listening.models.source import SourceQuerySet
+from listening.views import webhook
 from scrm.bus.nudge import nudge
 from scrm.web.params import number
 
@@ -48,7 +49,7 @@ def source(request: StaffRequest, pk: int) -> HttpResponse:
     """
     row = get_object_or_404(_with_health(), pk=pk)
     if request.htmx:
-        context = {"source": row, **_items_part(request, row)}
+        context = {"source": row, **_items_part(request, row), **webhook.context(row)}
         return render(request, "listening/_items_and_health.html", context)
     return _page(request, row, SettingsForm(instance=row))
 
@@ -73,10 +74,16 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
     row.save(update_fields=["is_active"])
-    paused = _("Paused. The source is not fetched until you resume it.")
-    message = _("Resumed. The source is fetched again.") if row.is_active else paused
-    messages.success(request, message)
+    messages.success(request, _pause_message(row))
     return redirect(row)
+
+
+def _pause_message(row: Source) -> str:
+    if row.is_pushed:
+        refused = _("Paused. Deliveries are refused until you resume; senders are asked to retry.")
+        return _("Resumed. Deliveries are accepted again.") if row.is_active else refused
+    paused = _("Paused. The source is not fetched until you resume it.")
+    return _("Resumed. The source is fetched again.") if row.is_active else paused
 
 
 @admin_only
@@ -139,6 +146,7 @@ def _page(
         "form": form,
         "fetches": row.fetches.all()[:_MAX_FETCHES],
         **_items_part(request, row),
+        **webhook.context(row),
         "quarantined": Quarantined.objects.filter(fetch__source=row).select_related("mention")[
             :_MAX_QUARANTINED
         ],
@@ -150,12 +158,12 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
     """Return the template context of the list of items.
 
     refresh: the number of seconds until the page polls again. It is 2 until the first fetch has
-    ended, and 10 afterwards. If it is 0, the page does not poll. It is 0 if the source is paused,
-    and on every page after the first page.
+    ended, and 10 afterwards and for sources that are not fetched. If it is 0, the page does not
+    poll. It is 0 if the source is paused, and on every page after the first page.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
-    is_unfetched = not (row.last_ok_at or row.failures)
+    is_unfetched = not (row.last_ok_at or row.failures or row.is_pushed)
     return {
         "items": items,
         "older": older,

@@ -93,8 +93,9 @@ def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
 
 
 def _listened_kinds() -> list[str]:
-    """Return the kinds of channels from which scrm fetches messages.
+    """Return the kinds of channels from which scrm fetches messages, or which send them to us.
 
     On these channels, each incoming message has a mention.
     """
-    return [kind for kind in registry.kinds() if registry.channel(kind).listener]
+    fetched = [kind for kind in registry.kinds() if registry.channel(kind).listener]
+    return [*fetched, *registry.pushed_kinds()]

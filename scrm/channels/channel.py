@@ -51,6 +51,7 @@ class Channel:
     own_ground: true if the network is our own site, for example our blog. Such a network has one
     account, and every post that answers no item was written by us.
     connector: None if accounts of this channel need no login.
+    is_pushed: true if the network sends its items to us, so that its sources are never fetched.
     """
 
     kind: str
@@ -73,3 +74,4 @@ class Channel:
     titles: bool = True
     own_ground: bool = False
     carries: int = 0
+    is_pushed: bool = False

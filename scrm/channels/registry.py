@@ -19,6 +19,7 @@ _KINDS = {
     "manual": "scrm.channels.manual",
     "mastodon": "scrm.channels.mastodon.channel",
     "sandbox": "scrm.channels.sandbox.channel",
+    "webhook": "scrm.channels.webhook.channel",
     "wordpress": "scrm.channels.wordpress.channel",
     "x": "scrm.channels.x.channel",
 }
@@ -41,9 +42,16 @@ def connectors() -> dict[str, Connector]:
     return {kind: connector for kind, connector in found.items() if connector}
 
 
+_UNFETCHED = frozenset({"csv", "manual", "webhook"})
+"""Kinds whose items scrm does not fetch.
+
+They are named here, because finding out from the channels would load the SDKs of all networks.
+"""
+
+
 def fetched_kinds() -> list[str]:
     """Return the kinds whose sources scrm fetches."""
-    return [kind for kind in kinds() if channel(kind).listener]
+    return [kind for kind in _KINDS if kind not in _UNFETCHED]
 
 
 def label(kind: str) -> str:

@@ -50,8 +50,8 @@ _TABLES = {
         "listening.Source listening.SourceChange listening.TopicChange listening.TopicRevision "
         "responses.CampaignChange responses.ResponseRuleChange responses.SavedReplyChange "
         "crm.Department crm.DepartmentChange crm.Department_accounts crm.Membership "
-        "crm.MembershipChange crm.Spending routing.RoutingRuleChange routing.RuleRevision "
-        "routing.SlaPolicy"
+        "crm.MembershipChange crm.Spending listening.WebhookDelivery listening.WebhookSecret "
+        "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy"
     ),
     TableRule.NEWER_KEPT: (
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "

@@ -4,8 +4,8 @@ A request gets a thread only when its body is complete.
 
 If the user is not logged in, the body may have at most 64 KB, and it stays in memory. In addition,
 uvicorn reads ahead up to about 320 KB per connection. A larger body is accepted only from users who
-are logged in, and it is written to a temporary file. A body must be complete within
-`GRACE + size / SLOWEST` seconds.
+are logged in, and by public views with a limit of their own (webhooks: 256 KB). It is written to a
+temporary file. A body must be complete within `GRACE + size / SLOWEST` seconds.
 """
 
 from __future__ import annotations

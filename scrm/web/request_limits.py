@@ -13,15 +13,19 @@ from django.http import parse_cookie
 from django.urls import Resolver404, resolve
 
 ANONYMOUS = 64 * 1024
-"""For users who are not logged in, and for views that need no login."""
+"""For users who are not logged in, and for views that need no login and have no `body_limit`."""
 FORM = 1024 * 1024
-"""For every view without its own `body_limit`."""
+"""For every view that needs a login and has no `body_limit`."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def body_limit(most: int) -> Callable[[View], View]:
-    """Decorate a view that accepts more than `FORM` bytes from users who are logged in."""
+    """Decorate a view with its own limit.
+
+    If the view needs a login, the limit is for users who are logged in; otherwise it is for
+    everybody.
+    """
 
     def mark(view: View) -> View:
         view.body_limit = most  # type: ignore[attr-defined]
@@ -40,15 +44,25 @@ def with_files(most: int) -> int:
 
 
 def limit_of(path: str) -> int:
-    """Return how many bytes the Django view at `path` accepts from users who are logged in."""
+    """Return how many bytes the Django view at `path` accepts from those who may use it."""
     try:
         view = resolve(path).func
     except Resolver404:
         return ANONYMOUS
-    if not getattr(view, "login_required", True):
-        return ANONYMOUS
-    most: int = getattr(view, "body_limit", FORM)
+    most: int = getattr(view, "body_limit", FORM if _needs_login(view) else ANONYMOUS)
     return most
+
+
+def is_public(path: str) -> bool:
+    """Return whether the Django view at `path` needs no login."""
+    try:
+        return not _needs_login(resolve(path).func)
+    except Resolver404:
+        return True
+
+
+def _needs_login(view: Callable[..., Any]) -> bool:
+    return bool(getattr(view, "login_required", True))
 
 
 def is_logged_in(cookies: str) -> bool:

@@ -26,7 +26,7 @@ from scrm.web.request_body import (
     refuse,
     too_large,
 )
-from scrm.web.request_limits import ANONYMOUS, is_logged_in, limit_of
+from scrm.web.request_limits import ANONYMOUS, is_logged_in, is_public, limit_of
 
 IN_MEMORY = 256 * 1024
 """Bytes of an answer that stay in memory: all pages do, only downloads are larger."""
@@ -61,7 +61,7 @@ class Pages:
         if declared is not None and declared <= ANONYMOUS:
             return ANONYMOUS
         limit = limit_of(scope["path"])
-        if limit > ANONYMOUS:
+        if limit > ANONYMOUS and not is_public(scope["path"]):
             cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
             # Use a thread: the session is in the database, and the event loop must not wait for
             # the database.
