@@ -19,7 +19,7 @@ SCHEMA_TEXT = (Path(__file__).parent / "schema.json").read_text(encoding="utf-8"
 SCHEMA: dict[str, Any] = json.loads(SCHEMA_TEXT)
 _SHOWN = 40
 """Characters of a wrong value or of an unknown name that an error message repeats."""
-_TYPES = {"object": dict, "array": list, "string": str, "null": type(None)}
+_TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "null": type(None)}
 _WORDS = {dict: "an object", list: "a list", bool: "true or false", type(None): "nothing"}
 
 
