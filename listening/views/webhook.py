@@ -105,7 +105,7 @@ def context(source: Source) -> dict[str, Any]:
         return {}
     return {
         "url": _url(source),
-        "deliveries": source.webhook_deliveries.select_related("fetch")[:_MAX_SHOWN],
+        "webhook_deliveries": source.webhook_deliveries.select_related("fetch")[:_MAX_SHOWN],
         "secrets": source.webhook_secrets.select_related("made_by").defer("secret"),
         "examples": [(kind, example(kind)) for kind in KINDS],
         "max_secrets": webhooks.MAX_SECRETS,

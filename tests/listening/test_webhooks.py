@@ -15,10 +15,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from crm.ledger import Entry, record
 from crm.models import Interaction, User
 from listening import webhooks
 from listening.models import Fetch, Mention, Source, WebhookDelivery, WebhookSecret
@@ -26,6 +28,7 @@ from listening.models import webhook as table
 from listening.views.webhook import MAX_DELIVERY
 from routing.models import Case
 from scrm import pipeline
+from scrm.channels.base import Author
 from scrm.channels.webhook.examples import KINDS, example
 from scrm.channels.webhook.signature import sign
 from scrm.web.request_limits import limit_of
@@ -319,8 +322,6 @@ def test_a_form_with_errors_creates_nothing(admin: User, as_: Any) -> None:
 
 
 def test_the_secret_is_stored_encrypted(source: Source) -> None:
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute("SELECT secret FROM listening_webhooksecret")
         assert "whsec_" not in cursor.fetchone()[0]
@@ -406,6 +407,15 @@ def test_the_curl_example_signs_as_we_verify(source: Source, admin: User, as_: A
 
 
 def test_the_record_check_covers_webhooks(source: Source, post: Post, service: object) -> None:
+    """The record check reports a message of a webhook without a mention.
+
+    Fails if `_listened_kinds` leaves out the kinds that are not fetched.
+    """
     post(delivery("7"))
     pipeline.process()
     call_command("check_record")
+    author = Author("webhook", f"{source.address}#1")
+    entry = Entry("webhook:x", "1", author, "webhook", "message", "private", "Hi")
+    record([entry], now=timezone.now())
+    with pytest.raises(CommandError, match="Gaps found"):
+        call_command("check_record")
