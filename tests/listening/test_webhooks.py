@@ -26,6 +26,7 @@ from listening import webhooks
 from listening.models import Fetch, Mention, Source, WebhookDelivery, WebhookSecret
 from listening.models import webhook as table
 from listening.views.webhook import MAX_DELIVERY
+from responses.models import Gap
 from routing.models import Case
 from scrm import pipeline
 from scrm.channels.base import Author
@@ -419,3 +420,4 @@ def test_the_record_check_covers_webhooks(source: Source, post: Post, service: o
     record([entry], now=timezone.now())
     with pytest.raises(CommandError, match="Gaps found"):
         call_command("check_record")
+    assert Gap.objects.filter(check_key="mention").exists()
