@@ -1,5 +1,12 @@
 """The channel for tools that send their items to us by signed HTTP requests."""
 
+from django.utils.translation import gettext_lazy as _
+
 from scrm.channels.channel import Channel
 
-CHANNEL = Channel(kind="webhook", label="Webhook", is_pushed=True)
+CHANNEL = Channel(
+    kind="webhook",
+    label="Webhook",
+    hears=_("what survey tools, forms, call systems and other tools send"),
+    is_pushed=True,
+)
