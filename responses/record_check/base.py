@@ -93,9 +93,8 @@ def _add_neighbours(gaps: list[dict[str, Any]]) -> None:
 
 
 def _listened_kinds() -> list[str]:
-    """Return the kinds of channels from which scrm fetches messages, or which send them to us.
+    """Return the kinds of channels on which each incoming message has a mention.
 
-    On these channels, each incoming message has a mention.
+    These are all channels but the one for calls and letters, which staff record.
     """
-    fetched = [kind for kind in registry.kinds() if registry.channel(kind).listener]
-    return [*fetched, *registry.pushed_kinds()]
+    return [kind for kind in registry.kinds() if kind != "manual"]
