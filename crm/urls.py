@@ -16,6 +16,7 @@ from crm.views import (
     people,
     profile,
     relation,
+    spending,
     workspace,
 )
 
@@ -55,6 +56,7 @@ urlpatterns = [
     path("our-accounts/<int:pk>/", account.account, name="account"),
     path("our-accounts/<int:pk>/pause/", account.pause, name="account_pause"),
     path("our-accounts/<int:pk>/budget/", budget.budget, name="account_budget"),
+    path("our-accounts/<int:pk>/spending/", spending.spending, name="account_spending"),
     path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
     path("said/<uuid:uuid>/", interaction.whole, name="whole"),

@@ -23,7 +23,11 @@ ITEMS = {
     "answers": _("answers to us"),
     "waiting": _("waiting to be routed"),
 }
-SOURCES = {"failing": _("failing"), "quarantined": _("with quarantined items")}
+SOURCES = {
+    "failing": _("failing"),
+    "waiting": _("waiting for a budget"),
+    "quarantined": _("with quarantined items"),
+}
 
 
 def items(name: str, *, now: datetime) -> Q:
@@ -35,6 +39,8 @@ def sources(name: str) -> Q:
     """Return the condition on sources for the filter `name`, which must be a key of SOURCES."""
     if name == "failing":
         return Q(is_active=True, failures__gt=0)
+    if name == "waiting":
+        return Q(is_active=True, failures=0) & ~Q(error="")
     return Q(pk__in=Quarantined.objects.filter(replayed_at=None).values("fetch__source"))
 
 

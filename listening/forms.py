@@ -18,6 +18,7 @@ from listening.webhooks import KIND
 from scrm.channels.base import Found
 from scrm.channels.registry import channel, kinds
 from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
+from scrm.web.usd_field import UsdField
 
 LISTS = ("any_of", "all_of", "none_of")
 
@@ -175,6 +176,8 @@ class AddressForm(forms.Form):
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The settings of a source; a stored source of a paid network also has a limit per day."""
+
     class Meta:
         model = Source
         fields = ("name", "stance", "rhythm", "owner")
@@ -200,6 +203,18 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk and not self.instance.is_fetched:
             del self.fields["rhythm"]
         _choose_owner(self)
+        if self.instance.pk and self.instance.channel.prices:
+            self.fields["daily_limit"] = UsdField(
+                label=_("Limit per day (USD)"),
+                initial=self.instance.daily_budget,
+                help_text=_("Leave empty to use the budget of the account only."),
+            )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "daily_limit" in data:
+            self.instance.daily_budget = data["daily_limit"]
+        return data
 
 
 class WebhookForm(SettingsForm):

@@ -21,8 +21,9 @@ from django.utils import timezone
 
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
+from crm.money import Refusal
 from crm.renewal import fresh_credentials
-from responses import restored_database, throttle
+from responses import restored_database, send_budget, throttle
 from responses.account_login import has_login
 from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
@@ -49,30 +50,37 @@ def deliver(delivery: Delivery) -> None:
     """Make one attempt to send the delivery, if `claim` succeeds."""
     if restored_database.is_set_back(now=timezone.now()) or not has_login(delivery):
         return
-    if not claim(delivery, now=timezone.now()):
+    now = timezone.now()
+    if not claim(delivery, now=now):
         return
+    booked = send_budget.reservation(delivery, now=now)
     # There is no transaction here: no row may be locked while the network answers.
     try:
         receipt = _carry_out(delivery)
     except ChannelError as error:
         _failed(delivery, error)
+        send_budget.settle_failed(booked, error)
     except Exception as error:  # it may have been sent, so it is not simply sent again
         _log.exception("send failed", delivery=delivery.pk)
         delivery.doubt(f"scrm could not tell whether it was sent: {error!r}", now=timezone.now())
     else:
         mark_sent(delivery, receipt, now=timezone.now())
+        send_budget.settle_sent(booked, receipt)
 
 
 @transaction.atomic
 def claim(delivery: Delivery, *, now: datetime) -> bool:
     """Claim the delivery for one attempt; return whether the claim succeeded.
 
-    The claim fails if the delivery is not due, if the limits of the account are reached, or if
-    another worker has claimed the delivery. Only this function changes the state from `queued` to
-    `sending`. If the worker dies afterwards, the delivery becomes unknown. It is then queued again
-    only if `settle` decides so.
+    The claim fails if the delivery is not due, if the limits or the budget of the account do not
+    allow it, or if another worker has claimed it. Only this function changes the state from
+    `queued` to `sending`. If the worker dies afterwards, the delivery becomes unknown. It is then
+    queued again only if `settle` decides so.
     """
     if not throttle.has_turn(delivery, now):
+        return False
+    booked = send_budget.reserve(delivery, now=now)
+    if isinstance(booked, Refusal):
         return False
     if delivery.amends_id:  # only one correction or removal of a post is sent at a time
         # The post has a lower id than this delivery, so the order of locks is kept.
@@ -95,6 +103,8 @@ def claim(delivery: Delivery, *, now: datetime) -> bool:
         delivery.publish_change()
         # This is last, because the row that counts attempts is locked until the commit.
         Instance.objects.count_attempt()
+    else:
+        send_budget.cancel(booked)
     return bool(won)
 
 

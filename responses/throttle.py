@@ -1,4 +1,7 @@
-"""The sending limits of accounts. Deliveries beyond the limits are postponed and sent in order."""
+"""The sending limits of accounts. Deliveries beyond the limits are postponed and sent in order.
+
+Limits of money are in `send_budget.py`; deliveries that wait for them become due again here too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from crm.budget import Budget
 from crm.models import Account
+from responses import send_budget
 from responses.models.delivery import Delivery, DeliveryQuerySet
 from responses.models.delivery_state import DeliveryAction, DeliveryState
 from scrm.db.locks import locked, update_in_order
@@ -47,7 +51,7 @@ def hold_back(now: datetime) -> None:
         free, until = room(account, now)
         first = waiting().filter(account=account, send_after__gt=now)
         # This is first, because deliveries that were postponed are sent before newer ones.
-        turn_has_come = list(first.values_list("pk", flat=True)[:free])
+        turn_has_come = send_budget.within_budget(account, first, free, now=now)
         queued = Delivery.objects.filter(state=DeliveryState.QUEUED)
         update_in_order(queued.filter(pk__in=turn_has_come), send_after=now)
         excess = list(due_in_order(account, now).values_list("pk", flat=True)[free:])

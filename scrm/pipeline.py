@@ -13,7 +13,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from crm import spending
 from crm.models import Account, Job, Notice
+from listening import paid
 from listening.fetch import fetch_source
 from listening.models import Mention, Source
 from responses import outbox, release, restored_database, throttle
@@ -36,6 +38,8 @@ def tick() -> None:
     # First, so that sending is stopped before a restored database sends anything.
     restored_database.check(now=now)
     Source.objects.open_for_new_accounts(now=now)
+    # Before poll: a source whose budget was raised is due again.
+    paid.resume(now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
     # Before settle: a delivery whose sender died becomes `unknown` and can then be settled.
@@ -57,6 +61,7 @@ def tick() -> None:
     RecordCheck.objects.start_nightly(now)
     nudge_rare("responses.prove", RecordCheck.objects.due(now), oldest_by="asked_at")
     nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
+    spending.warn_of_forecasts(spending.with_monthly_limit(), now=now)
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
     # Last, so that the health page reports it if the tick no longer gets to its end.

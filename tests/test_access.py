@@ -160,7 +160,7 @@ POST = {
     "listening:webhook_test "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
-    "crm:reconnect crm:account_budget "
+    "crm:reconnect crm:account_budget crm:account_spending "
     "crm:workspace routing:memberships sample:start reports:checklist",
 }
 # A page of allauth for users without a password; here it only redirects.

@@ -301,6 +301,7 @@ TYPED: dict[str, dict[str, Any]] = {
     },
     "crm:account_pause": {"to": "active"},
     "crm:account_budget": {"per_hour": "10", "per_day": ""},
+    "crm:account_spending": {"usd_per_day": "1.50", "usd_per_month": ""},
     "responses:pause": {"to": "paused", "why": "A storm."},
     "responses:release": {"looked": "on"},
     "account_login": {"login": "ada@scrm.example", "password": "secret", "next": "/"},

@@ -88,6 +88,7 @@ class Notice(models.Model):
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
+        BUDGET = "budget", _("Budget of an account")
 
     LOOKS = {
         Kind.ASSIGNED: ("user-round", ""),
@@ -101,6 +102,7 @@ class Notice(models.Model):
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),
+        Kind.BUDGET: ("triangle-alert", "warn"),
     }
     """Kind → (name of the icon, tone); the tone is "ok", "warn", "bad" or ""."""
 

@@ -25,6 +25,8 @@ MAX_PAUSE = timedelta(hours=6)
 FIRST_DAY = timedelta(days=1)
 FIRST_DAY_INTERVAL = 45.0
 """Seconds between fetches on a source's first day, so that new items appear within a minute."""
+HEAD_START = timedelta(seconds=10)
+"""After a budget is renewed, sources addressed to us are fetched so much earlier than others."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 """The `cases_since` of a source whose items may all open cases, even items without a date."""
 
@@ -37,6 +39,10 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
     def due(self, now: datetime) -> SourceQuerySet:
         """Return the active sources whose next fetch is due and that no worker has claimed."""
         return super().due(now).fetched().filter(is_active=True, next_fetch_at__lte=now)
+
+    def waiting_for_budget(self) -> SourceQuerySet:
+        """Return the active sources that are not fetched because a budget is used up."""
+        return self.filter(is_active=True, failures=0).exclude(error="")
 
     @transaction.atomic
     def start_fetch(self, *, now: datetime) -> Fetch | None:
@@ -107,6 +113,7 @@ class Source(LeasedRow):
     topic: the topic whose words the source searches for; None if the source searches for no topic.
     daily_budget: the most that fetches may cost in one day (UTC), in millionths of a US dollar;
     None if only the budget of the account limits them.
+    error: why the last fetch failed, or why the source waits for a budget; else "".
     """
 
     class Stance(models.TextChoices):
@@ -208,6 +215,26 @@ class Source(LeasedRow):
             self.failures, self.error, self.last_ok_at = 0, "", now
         self.save(update_fields=["failures", "error", "last_ok_at"])
 
+    def record_waiting(self, reason: str, *, until: datetime, now: datetime) -> None:
+        """Store why the source is not fetched until then, and release the lease. This is no error.
+
+        Call this only in the transaction in which `Fetch.fence` has locked the source.
+        """
+        self.failures, self.error = 0, reason
+        self._schedule((until + self.head_start - now).total_seconds(), now)
+
+    @property
+    def waits_for_budget(self) -> bool:
+        return bool(self.error) and not self.failures
+
+    @property
+    def head_start(self) -> timedelta:
+        """How long after the renewal of a budget this source is fetched again.
+
+        Items that are addressed to us are fetched first.
+        """
+        return timedelta(0) if self.stance == Source.Stance.FOR_US else HEAD_START
+
     def interval(self, asked: float | None, *, now: datetime) -> float:
         """Return the number of seconds until the next fetch.
 
@@ -273,6 +300,7 @@ class Fetch(models.Model):
         UNCHANGED = "unchanged", "Nothing new"
         FAILED = "failed", "Failed"
         DISCARDED = "discarded", "Superseded by another fetch"
+        WAITING = "waiting", "Not fetched: budget used up"
 
     source = models.ForeignKey(Source, models.PROTECT, related_name="fetches")
     attempt = models.PositiveIntegerField(default=0)

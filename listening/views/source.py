@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
-from listening import filters
+from listening import filters, paid
 from listening.forms import SettingsForm
 from listening.mention_rows import Shown, shown
 from listening.models import Mention, Quarantined, Source
@@ -62,7 +62,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, form, status=422)
     # Save only the fields of the form: a fetch may have stored its cursor in the meantime.
-    row.save(update_fields=list(form.fields))
+    row.save(update_fields=[*(name for name in form.fields if name != "daily_limit"), "daily_budget"])
     messages.success(request, _("Saved."))
     return redirect(row)
 
@@ -144,6 +144,7 @@ def _page(
     context = {
         "source": row,
         "form": form,
+        "cost": paid.cost_today(row, now=timezone.now()),
         "fetches": row.fetches.all()[:_MAX_FETCHES],
         **_items_part(request, row),
         **webhook.context(row),
@@ -163,7 +164,7 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
-    is_unfetched = not (row.last_ok_at or row.failures or row.is_pushed)
+    is_unfetched = not (row.last_ok_at or row.error or row.is_pushed)
     return {
         "items": items,
         "older": older,

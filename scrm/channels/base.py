@@ -255,6 +255,9 @@ class Listener(Protocol):
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch the items since `request.cursor`. Raises ChannelError.
 
+        An error that is permanent or has a `retry_after` means that this fetch cost nothing. After
+        other errors, scrm assumes that the network charged for `request.max_items` items.
+
         Do not call this method inside a database transaction.
         """
         ...

@@ -14,8 +14,10 @@ from scrm.channels.base import (
     Credentials,
     Editor,
     Listener,
+    Outgoing,
     Speaker,
     ThreadReader,
+    Usage,
     Visibility,
 )
 from scrm.channels.connector import Connector
@@ -27,6 +29,19 @@ from scrm.channels.text_rules import TextRules
 
 KeyOf = Callable[[Credentials, str], str]
 """Return the key of the item at a web address of the network, or "" if the address has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCost:
+    """What reading one item of a source can cost.
+
+    usage: the most that one item can use, for example {"post read": 1, "user read": 1}.
+    fewest: the smallest `max_items` with which the source can be fetched, because the network
+    always returns at least so many items if they exist.
+    """
+
+    usage: Usage
+    fewest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,11 @@ class Channel:
     threads: reads public threads; None if the network has none.
     prices: None if the network is free of charge.
     item_price: the name of the paid operation that reading one item uses, or "".
+    item_cost: returns the ItemCost of a source from its address; None if reading one item never
+    uses more than `item_price` once.
+    send_usage: returns the most that sending or correcting this text can use, including the search
+    for it if it is unknown whether it was sent; None if this is free of charge.
+    removal_usage: returns the most that removing this published text can use; None if it is free.
     visibilities: the visibilities with which the channel can send.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
     the network has no such addresses.
@@ -70,8 +90,17 @@ class Channel:
     key_of: KeyOf | None = None
     prices: PriceList | None = None
     item_price: str = ""
+    item_cost: Callable[[str], ItemCost] | None = None
+    send_usage: Callable[[Outgoing], Usage] | None = None
+    removal_usage: Callable[[Outgoing], Usage] | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
     own_ground: bool = False
     carries: int = 0
     is_pushed: bool = False
+
+    def cost_of_item(self, address: str) -> ItemCost:
+        """Return what reading one item of the source with this address can cost."""
+        if self.item_cost:
+            return self.item_cost(address)
+        return ItemCost({self.item_price: 1} if self.item_price else {})

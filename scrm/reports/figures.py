@@ -106,6 +106,7 @@ def _sources() -> dict[str, Any]:
     failing, quarantined = listening.sources("failing"), listening.sources("quarantined")
     return Source.objects.aggregate(
         failing=Count("pk", filter=failing),
+        waiting=Count("pk", filter=listening.sources("waiting")),
         silent_since=Min("last_ok_at", filter=failing),
         quarantined=Count("pk", filter=quarantined),
     )
@@ -182,11 +183,14 @@ def _unrouted(now: datetime) -> Figure:
 
 def _source_troubles(counts: dict[str, Any], now: datetime) -> list[Figure]:
     failing, quarantined = counts["failing"], counts["quarantined"]
+    waiting = counts["waiting"]
     failing_label = ngettext("source failing", "sources failing", failing)
     quarantined_label = ngettext("has quarantined items", "have quarantined items", quarantined)
     age = ago(counts["silent_since"], now)
+    waiting_label = ngettext("source waits for a budget", "sources wait for a budget", waiting)
     return [
         Figure("failing", failing, failing_label, _sources_page("failing"), "bad", age),
+        Figure("no_budget", waiting, waiting_label, _sources_page("waiting"), "bad"),
         Figure("quarantined", quarantined, quarantined_label, _sources_page("quarantined"), "bad"),
     ]
 
