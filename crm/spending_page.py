@@ -77,7 +77,7 @@ def spending_part(account: Account, form: SpendingForm | None = None) -> dict[st
             Bar(_t("This month"), spent.month, limits.per_month),
         ],
         "operations": _operations(account, prices, now),
-        "forecast": _in_words(forecast_of(account, now=now), limits),
+        "forecast": _in_words(forecast_of(account, now=now), limits, utc_day(now)),
         "stops": _what_stops(limits),
         "prices": prices,
     }
@@ -100,7 +100,7 @@ def _operations(account: Account, prices: PriceList, now: datetime) -> list[Oper
     ]
 
 
-def _in_words(estimate: Forecast | None, limits: Limits) -> str:
+def _in_words(estimate: Forecast | None, limits: Limits, today: date) -> str:
     if estimate is None:
         return _t("There is no estimate yet: it needs at least one complete day.")
     facts = {
@@ -115,29 +115,29 @@ def _in_words(estimate: Forecast | None, limits: Limits) -> str:
         _t("About %(total)s USD at the end of the month, at %(pace)s USD a day (%(basis)s).")
         % facts
     )
-    return f"{text} {_end(estimate, limits)}".rstrip()
+    return f"{text} {_end(estimate, limits, today)}".rstrip()
 
 
-def _end(estimate: Forecast, limits: Limits) -> str:
+def _end(estimate: Forecast, limits: Limits, today: date) -> str:
     """Return the sentence that says when the limit of the month is reached."""
     if limits.per_month is None:
         return ""
     if estimate.used_up_on:
-        return _t(
-            "The budget is used up on about %(day)s; searches stop on about %(searches)s."
-        ) % {
-            "day": _day(estimate.used_up_on),
-            "searches": _day(estimate.searches_end_on or estimate.used_up_on),
+        return _t("The budget is used up %(day)s; searches stop %(searches)s.") % {
+            "day": _on(estimate.used_up_on, today),
+            "searches": _on(estimate.searches_end_on or estimate.used_up_on, today),
         }
     if estimate.searches_end_on:
-        return _t("Searches stop on about %(day)s; the rest of the budget lasts.") % {
-            "day": _day(estimate.searches_end_on)
+        return _t("Searches stop %(day)s; the rest of the budget lasts.") % {
+            "day": _on(estimate.searches_end_on, today)
         }
     return _t("The budget lasts.")
 
 
-def _day(day: date) -> str:
-    return date_format(day, "j F")
+def _on(day: date, today: date) -> str:
+    return (
+        _t("today") if day == today else _t("on about %(day)s") % {"day": date_format(day, "j F")}
+    )
 
 
 def _what_stops(limits: Limits) -> str:

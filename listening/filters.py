@@ -25,7 +25,7 @@ ITEMS = {
 }
 SOURCES = {
     "failing": _("failing"),
-    "waiting": _("waiting for a budget"),
+    "waiting": _("over budget"),
     "quarantined": _("with quarantined items"),
 }
 

@@ -187,7 +187,8 @@ def _source_troubles(counts: dict[str, Any], now: datetime) -> list[Figure]:
     failing_label = ngettext("source failing", "sources failing", failing)
     quarantined_label = ngettext("has quarantined items", "have quarantined items", quarantined)
     age = ago(counts["silent_since"], now)
-    waiting_label = ngettext("source waits for a budget", "sources wait for a budget", waiting)
+    # Short, because the drawing has little room here.
+    waiting_label = ngettext("source over budget", "sources over budget", waiting)
     return [
         Figure("failing", failing, failing_label, _sources_page("failing"), "bad", age),
         Figure("no_budget", waiting, waiting_label, _sources_page("waiting"), "bad"),

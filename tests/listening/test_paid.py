@@ -119,7 +119,7 @@ def test_a_source_without_budget_is_not_fetched_and_says_so(
     assert ">failing<" not in page
     listed = as_(admin).get(reverse("listening:sources"), {"only": "waiting"})
     assert [row.pk for row in listed.context["sources"]] == [search.pk]
-    assert "source waits for a budget" in as_(admin).get("/map/").content.decode()
+    assert "source over budget" in as_(admin).get("/map/").content.decode()
 
 
 def test_searches_stop_at_nine_tenths_while_mentions_go_on(
