@@ -235,8 +235,9 @@ def _notify(account: Account, key: str, text: str, now: datetime) -> None:
 
 
 def _was_notified(account: Account, key: str) -> bool:
-    given = Notice.objects.filter(kind=Notice.Kind.BUDGET, url=_notice_url(account, key))
-    return given.exists()
+    # Only of this user, because the index of notices begins with the user.
+    given = Notice.objects.filter(user=account.owner_id, kind=Notice.Kind.BUDGET)
+    return given.filter(url=_notice_url(account, key)).exists()
 
 
 def _notice_url(account: Account, key: str) -> str:

@@ -58,6 +58,12 @@ def wait(fetch: Fetch, refusal: Refusal, *, now: datetime) -> None:
         source.record_waiting(reason, until=refusal.until, now=now)
 
 
+def watch_budgets(now: datetime) -> None:
+    """Let sources continue whose budget allows it, and warn owners whose budget will end early."""
+    resume(now)
+    spending.warn_of_forecasts(spending.with_monthly_limit(), now=now)
+
+
 def resume(now: datetime) -> None:
     """Make waiting sources due whose budget allows a fetch again, for example after it was raised.
 

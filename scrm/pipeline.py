@@ -13,10 +13,8 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from crm import spending
 from crm.models import Account, Job, Notice
-from listening import paid
-from listening.fetch import fetch_source
+from listening import fetch, paid
 from listening.models import Mention, Source
 from responses import outbox, release, restored_database, throttle
 from responses.models import Delivery, RecordCheck, Response, Trouble
@@ -38,8 +36,7 @@ def tick() -> None:
     # First, so that sending is stopped before a restored database sends anything.
     restored_database.check(now=now)
     Source.objects.open_for_new_accounts(now=now)
-    # Before poll: a source whose budget was raised is due again.
-    paid.resume(now)
+    paid.watch_budgets(now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)
     # Before settle: a delivery whose sender died becomes `unknown` and can then be settled.
@@ -61,7 +58,6 @@ def tick() -> None:
     RecordCheck.objects.start_nightly(now)
     nudge_rare("responses.prove", RecordCheck.objects.due(now), oldest_by="asked_at")
     nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
-    spending.warn_of_forecasts(spending.with_monthly_limit(), now=now)
     feedback.relink(now=now)
     feedback.fall_silent(now=now)
     # Last, so that the health page reports it if the tick no longer gets to its end.
@@ -71,7 +67,7 @@ def tick() -> None:
 @shared_task(name="scrm.pipeline.poll")
 def poll(source: int | None = None) -> None:
     """Fetch the source with this id. Without an id, fetch the source that has been due longest."""
-    if (done := fetch_source(Source.objects.get(pk=source) if source else None)) and done.new:
+    if (done := fetch.fetch_source(Source.objects.get(pk=source) if source else None)) and done.new:
         nudge("scrm.pipeline.process")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -19,7 +19,8 @@ def spending(request: StaffRequest, pk: int) -> HttpResponse:
     """Save the limits of an account."""
     row = get_object_or_404(Account, pk=pk)
     if row.channel.prices is None:
-        raise Http404
+        messages.error(request, _("This network is free of charge. Nothing was saved."))
+        return redirect("crm:account", pk)
     form = SpendingForm(request.POST)
     if not form.is_valid():
         context = {"form": AccountForm(instance=row), "account": row, "budget": budget_form(row)}

@@ -182,7 +182,10 @@ def test_a_free_account_has_no_budget_of_money(microblog: Account, admin: User, 
     page = as_(admin).get(reverse("crm:account", args=[microblog.pk])).content.decode()
     assert 'id="budget"' not in page
     url = reverse("crm:account_spending", args=[microblog.pk])
-    assert as_(admin).post(url, {"usd_per_day": "1"}).status_code == 404
+    answer = as_(admin).post(url, {"usd_per_day": "1"}, follow=True)
+    assert "This network is free of charge." in answer.content.decode()
+    microblog.refresh_from_db()
+    assert microblog.config == {}
 
 
 def test_limits_are_stored_in_millionths(account: Account, admin: User, as_: As) -> None:
