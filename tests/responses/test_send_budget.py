@@ -104,7 +104,7 @@ def test_deliveries_leave_in_their_order_after_the_renewal(
 ) -> None:
     """The newest is tried first, but the oldest two are paid for first.
 
-    Fails without `_cost_ahead_of`.
+    Fails without both `within_budget` and `_cost_ahead_of`; each alone keeps the order.
     """
     limit(microblog, usd_per_day=0)
     answer_many("One.", "Two.", "Three.", "Four.")
@@ -125,6 +125,7 @@ def test_deliveries_leave_in_their_order_after_the_renewal(
 def test_a_newer_delivery_does_not_take_the_money_of_a_waiting_one(
     answer_many: Many, microblog: Account
 ) -> None:
+    """Fails without `_cost_ahead_of`."""
     limit(microblog, usd_per_day=0)
     answer_many("One.")
     send_all()
