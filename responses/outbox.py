@@ -130,31 +130,27 @@ def _carry_out(delivery: Delivery) -> Receipt:
     # This is checked immediately before sending: this correction must not overwrite a later one.
     if delivery.is_overtaken:
         raise ChannelError("A later change to this post was already published.", permanent=True)
-    editor = delivery.account.channel.editor
-    if editor is None:
-        label = delivery.account.channel.label
-        raise ChannelError(f"{label} cannot change sent messages.", permanent=True)
+    channel = delivery.account.channel
+    if channel.editor is None:
+        raise ChannelError(f"{channel.label} cannot change sent messages.", permanent=True)
     if delivery.act == DeliveryAction.AMEND:
-        return editor.amend(credentials, post.receipt, delivery.outgoing)
-    editor.withdraw(credentials, post.receipt)
+        return channel.editor.amend(credentials, post.receipt, delivery.outgoing)
+    channel.editor.withdraw(credentials, post.receipt)
     return post.receipt
 
 
 def settle(delivery: Delivery) -> None:
     """Ask the network whether an unknown delivery was sent, and store the answer.
 
-    If the network cannot tell, a user decides what to do. The network is not asked about a
-    correction or a removal. These are sent again, because sending them twice has the same effect as
-    sending them once.
+    If the network cannot tell, a user decides what to do. Corrections and removals are sent again
+    without asking, because sending them twice has the same effect as sending them once.
 
-    While sending is stopped because the database was restored from a copy, nothing is queued again.
-    The original database may still send the same delivery.
+    In a database restored from a copy, nothing is queued again: the original may still send it.
     """
     if delivery.state != DeliveryState.UNKNOWN:
         return
     now = timezone.now()
-    # This is read before the network is asked, which takes a while. If a user allows sending
-    # meanwhile, sending still counts as stopped here.
+    # Read before the network is asked: if a user allows sending meanwhile, it counts as stopped.
     held = Pause.objects.restored().exists()
     if delivery.is_change:
         if delivery.attempts < MAX_ATTEMPTS:
@@ -181,8 +177,7 @@ def settle(delivery: Delivery) -> None:
 def _try_again(delivery: Delivery, error: str, *, held: bool, now: datetime) -> None:
     """Queue the delivery again, unless sending is stopped in a restored database (`held`).
 
-    If sending is stopped, the delivery stays unknown, and `settle` is called again later. As soon
-    as a user allows sending, `settle` is due immediately.
+    If it is stopped, the delivery stays unknown. `settle` is due as soon as a user allows sending.
     """
     if held:
         unknown = Delivery.objects.to_settle(now).filter(pk=delivery.pk)

@@ -407,3 +407,32 @@ class TestThreadReading:
     def test_a_deleted_post_is_explained(self, us: Credentials) -> None:
         with pytest.raises(ChannelError, match="deleted or is not visible"):
             XThreadReader().thread(us, "12345")
+
+
+@pytest.mark.parametrize(
+    ("outgoing", "most"),
+    [
+        (Outgoing("n", "Hi", visibility="public"), {"post": 1}),
+        (Outgoing("n", "See https://a.example", visibility="public"), {"post with a link": 1}),
+        (Outgoing("n", "a b", visibility="public", parts=("a 1/2", "b 2/2")), {"post": 2}),
+        (Outgoing("n", "Hi", destination="7"), {"DM sent": 1}),
+    ],
+)
+def test_the_most_that_sending_can_cost_is_known_before(
+    outgoing: Outgoing, most: dict[str, int]
+) -> None:
+    """The estimate has the price of each post and one look-up, all of which are in the price list."""
+    assert CHANNEL.send_usage
+    assert CHANNEL.prices
+    usage = dict(CHANNEL.send_usage(outgoing))
+    assert most.items() <= usage.items()
+    assert set(usage) - set(most) in ({"own read"}, {"DM received"})
+    assert CHANNEL.prices.cost(usage) > 0
+
+
+@pytest.mark.parametrize("address", ["mentions", "quotes", "messages", "search:acme", "topic:5"])
+def test_the_most_that_reading_an_item_can_cost_is_in_the_price_list(address: str) -> None:
+    assert CHANNEL.prices
+    cost = CHANNEL.cost_of_item(address)
+    assert CHANNEL.prices.cost(cost.usage) > 0
+    assert "user read" in cost.usage

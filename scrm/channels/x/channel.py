@@ -6,6 +6,7 @@ from scrm.channels.channel import Channel
 from scrm.channels.prices import PriceList
 from scrm.channels.text_rules import TextRules
 from scrm.channels.x.connect import CONNECTOR
+from scrm.channels.x.costs import item_cost, removal_usage, send_usage
 from scrm.channels.x.link import key_of
 from scrm.channels.x.listen import XListener
 from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
@@ -29,6 +30,9 @@ CHANNEL = Channel(
     key_of=key_of,
     prices=PriceList.read(Path(__file__).with_name("prices.toml")),
     item_price="post read",
+    item_cost=item_cost,
+    send_usage=send_usage,
+    removal_usage=removal_usage,
     titles=False,
     carries=MOST_PICTURES * MOST_BYTES,
 )

@@ -1,0 +1,38 @@
+"""The most that reading an item or sending a text on X can cost, before X is asked."""
+
+from __future__ import annotations
+
+from scrm.channels.base import Outgoing, Usage
+from scrm.channels.channel import ItemCost
+from scrm.channels.text_rules import LINK
+from scrm.channels.x.listen import MENTIONS, MESSAGES, SMALLEST_MENTIONS, SMALLEST_SEARCH
+
+LOOKED_UP = 100
+"""Posts of ours that are read to find a text whose answer was lost: one page of the timeline."""
+
+
+def item_cost(address: str) -> ItemCost:
+    """Return the cost of reading one item, with its author and the later look-up of deletions.
+
+    `fewest` is the smallest number of items for which X can be asked.
+    """
+    if address == MESSAGES:
+        return ItemCost({"DM received": 1, "user read": 1})
+    if address == MENTIONS:
+        return ItemCost({"own read": 1, "user read": 1, "post read": 1}, fewest=SMALLEST_MENTIONS)
+    return ItemCost({"post read": 2, "user read": 1}, fewest=SMALLEST_SEARCH)
+
+
+def send_usage(outgoing: Outgoing) -> Usage:
+    """Return the most that sending this text can use, with one look-up of whether it was sent."""
+    if outgoing.visibility == "private":
+        return {"DM sent": 1, "DM received": LOOKED_UP}
+    usage: dict[str, int] = {"own read": LOOKED_UP}
+    for part in outgoing.parts or (outgoing.text,):
+        operation = "post with a link" if LINK.search(part) else "post"
+        usage[operation] = usage.get(operation, 0) + 1
+    return usage
+
+
+def removal_usage(outgoing: Outgoing) -> Usage:  # noqa: ARG001
+    return {"delete": 1}
