@@ -421,7 +421,7 @@ class TestThreadReading:
 def test_the_most_that_sending_can_cost_is_known_before(
     outgoing: Outgoing, most: dict[str, int]
 ) -> None:
-    """The estimate has the price of each post and one look-up, all of which are in the price list."""
+    """The estimate contains each post and one look-up, and the price list has all of them."""
     assert CHANNEL.send_usage
     assert CHANNEL.prices
     usage = dict(CHANNEL.send_usage(outgoing))
