@@ -12,10 +12,12 @@ from responses.views import (
     files,
     history,
     issue,
+    moderation,
     pause,
     record_check,
     rule,
     saved_reply,
+    thread,
 )
 
 app_name = "responses"
@@ -27,6 +29,13 @@ urlpatterns = [
     path("cases/<int:pk>/no-response/", compose.nothing, name="nothing"),
     path("cases/<int:pk>/responses/", compose.case_responses, name="case_responses"),
     path("cases/<int:pk>/note/", compose.note, name="note"),
+    path("cases/<int:pk>/thread/", thread.thread, name="thread"),
+    path("cases/<int:pk>/thread/fetch/", thread.fetch, name="thread_fetch"),
+    path(
+        "cases/<int:pk>/moderate/<int:message>/<slug:action>/",
+        moderation.moderate,
+        name="moderate",
+    ),
     path("issues/<int:pk>/said/", issue.said, name="issue_said"),
     path("issues/<int:pk>/statement/", issue.statement, name="issue_statement"),
     path("cases/<int:pk>/draft/", draft.keep, name="draft"),

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, QuerySet
 
-from crm.models import User
+from crm.models import Interaction, User
 from routing.models import Case
 
 posts_about: Callable[[Case], list[QuerySet[Any]]]
@@ -23,6 +23,9 @@ bounced: Callable[[], Exists]
 response_marks: Callable[[Collection[int], User], list[QuerySet[Any, Any]]]
 """Rows (mark, case id, "") for these cases. The mark is "held" if a response to the case is held,
 and "draft" if the user has a draft for the case."""
+
+moderation: Callable[[Case, User, Sequence[Interaction]], Mapping[int, object]]
+"""Interaction id → what the page shows about the moderation of this interaction in the case."""
 
 last_posts: Callable[[Collection[int]], dict[int, datetime]]
 """Issue id → time when its latest post was released. Issues without a post are left out."""

@@ -39,6 +39,8 @@ class Entry:
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
+    moderation: the panel with the moderation actions of the interaction, or None; see
+      `routing.above.moderation`.
     """
 
     at: datetime
@@ -50,6 +52,7 @@ class Entry:
     topics: tuple[str, ...] = ()
     changes: tuple[MentionChange, ...] = ()
     readable: bool = True
+    moderation: object | None = None
 
     @property
     def colour(self) -> int:
@@ -70,6 +73,14 @@ class Timeline:
 
     entries: list[Entry]
     older: int
+
+    @property
+    def has_public_thread(self) -> bool:
+        """Return whether one of the interactions belongs to a public thread."""
+        said = (entry.interaction for entry in self.entries)
+        return any(
+            row and row.visibility == "public" and row.conversation.thread_key for row in said
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +117,11 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     older = 0 if everything or len(latest) < MAX_MESSAGES else messages.count() - len(latest)
     readable = _readable(latest, user)
     matches = _matches(latest)
-    entries = [_entry(message, matches[message.pk], message.pk in readable) for message in latest]
+    panels = above.moderation(case, user, [row for row in latest if row.pk in readable])
+    entries = [
+        replace(_entry(row, matches[row.pk], row.pk in readable), moderation=panels.get(row.pk))
+        for row in latest
+    ]
     events = case.events.exclude(kind__in=_NOT_SHOWN).select_related("by", "revision__rule")
     # A note of a restricted department may quote text that the user may not read.
     if case.department.is_restricted and not _works_there(case, user):
@@ -246,14 +261,10 @@ def _topics_of(event: CaseEvent) -> list[TopicRevision]:
     return list(revisions.filter(matches__interaction=event.interaction_id))
 
 
-MAX_IN_THREAD = 300
+def public_thread(case: Case, user: User) -> InteractionQuerySet:
+    """Return the interactions of the case's public threads that the user may read, oldest first.
 
-
-def public_thread(case: Case, user: User) -> list[Interaction]:
-    """Return the first `MAX_IN_THREAD` interactions of the case's public threads, oldest first.
-
-    Other people can write in the same thread. Their conversations are included. Interactions that
-    the user may not read are left out.
+    Other people can write in the same thread. Their conversations are included.
     """
     roots = case.conversations.filter(visibility="public").exclude(thread_key="")
     threads = Q(pk__in=[])
@@ -261,10 +272,7 @@ def public_thread(case: Case, user: User) -> list[Interaction]:
         threads |= Q(network=network, thread_key=root)
     conversations = Conversation.objects.filter(threads, visibility="public")
     readable = Interaction.objects.readable_by(user)
-    messages = readable.filter(conversation__in=conversations.values("pk"))
-    return list(
-        messages.select_related("profile", "staff").order_by("sort_at", "pk")[:MAX_IN_THREAD]
-    )
+    return readable.filter(conversation__in=conversations.values("pk")).order_by("sort_at", "pk")
 
 
 def party(case: Case) -> QuerySet[Profile]:

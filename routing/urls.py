@@ -44,7 +44,6 @@ urlpatterns = [
     path("cases/<int:pk>/left/", case.left, name="left"),
     *map(verb_path, CASE_VERBS),
     path("undo/", case_verbs.undo, name="undo"),
-    path("cases/<int:pk>/thread/", case.thread, name="thread"),
     path("issues/", issue.issues, name="issues"),
     path("issues/new/", issue.new, name="issue_new"),
     path("issues/<int:pk>/", issue.issue, name="issue"),

@@ -15,7 +15,7 @@ import listening.above
 import routing.above
 from crm.models import User
 from listening.models import Source, Topic
-from responses import posts
+from responses import moderation_panels, posts
 from routing import party_cases
 from routing.models import Issue, RoutingRule
 
@@ -47,4 +47,5 @@ def connect() -> None:
     routing.above.posts_about = posts.posts_about
     routing.above.bounced = posts.bounced
     routing.above.response_marks = posts.response_marks
+    routing.above.moderation = moderation_panels.panels
     routing.above.last_posts = posts.last_posts

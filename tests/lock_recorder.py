@@ -31,6 +31,8 @@ RANKS = {
     "routing_presence": 7,
     "crm_attachment": 7,
     "crm_notice": 7,
+    "responses_moderation": 7,
+    "responses_threadreading": 7,
     "crm_job": 7,
     "crm_instance": 8,
 }

@@ -100,10 +100,10 @@ GET = {
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",
     UPLOAD: "routing:survey",
-    READ: "routing:case routing:present routing:thread responses:composer responses:case_responses "
-    "responses:response responses:campaign responses:campaign_rows",
+    READ: "routing:case routing:present responses:thread responses:composer "
+    "responses:case_responses responses:response responses:campaign responses:campaign_rows",
     ANSWER: "responses:edit responses:send_again",
-    NOT_IN_IT: "responses:correct responses:take_down",
+    NOT_IN_IT: "responses:correct responses:take_down responses:moderate",
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
@@ -132,7 +132,7 @@ POST = {
     "responses:edit responses:send responses:cancel responses:remove_file responses:check "
     "responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge "
-    "responses:count_in",
+    "responses:count_in responses:thread_fetch",
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit responses:campaign_close",
     SIGN: "responses:approve responses:send_back responses:review",
@@ -149,7 +149,7 @@ POST = {
     OWN: "routing:issue_edit routing:issue_close",
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
-    "responses:take_down",
+    "responses:take_down responses:moderate",
     ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:topic_searches "

@@ -11,6 +11,7 @@ from responses.forms.composing import (
 from responses.forms.correction import CorrectForm, TakeDownForm
 from responses.forms.held import EditForm, MarkSentForm, PauseForm, ReleaseForm, SendBackForm
 from responses.forms.history import JudgeForm
+from responses.forms.moderation import ModerationForm
 from responses.forms.places import place_name
 from responses.forms.setup import ExampleForms, RuleForm, SavedReplyForm
 
@@ -24,6 +25,7 @@ __all__ = [
     "ExampleForms",
     "JudgeForm",
     "MarkSentForm",
+    "ModerationForm",
     "NoteForm",
     "NothingForm",
     "PauseForm",

@@ -5,10 +5,12 @@ from responses.models.draft import Draft
 from responses.models.event import ResponseEvent
 from responses.models.feedback import Feedback
 from responses.models.history_view import HistoryView
+from responses.models.moderation import Moderation
 from responses.models.record_check import Gap, RecordCheck
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
 from responses.models.saved_reply import SavedReply
+from responses.models.thread_reading import ThreadReading
 from responses.models.trouble import Trouble
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     "Feedback",
     "Gap",
     "HistoryView",
+    "Moderation",
     "RecordCheck",
     "Response",
     "ResponseEvent",
     "ResponseRule",
     "SavedReply",
+    "ThreadReading",
     "Trouble",
 ]

@@ -29,14 +29,6 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
     return page(request, get_object_or_404(with_names, pk=pk))
 
 
-@require_safe
-def thread(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the public threads of the case's conversations, with all participants."""
-    case = get_object_or_404(Case.objects.visible_to(request.user), pk=pk)
-    messages = case_page.public_thread(case, request.user)
-    return render(request, "routing/thread.html", {"case": case, "said": messages})
-
-
 @require_POST
 def here(request: StaffRequest, pk: int) -> HttpResponse:
     """Record that the user still has the case open; show the other users who have it open."""

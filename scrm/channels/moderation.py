@@ -1,4 +1,4 @@
-"""The part of a channel that moderates items of others: like, hide, delete, block, report."""
+"""The part of a channel that moderates items of others, for example hides or deletes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Literal, Protocol
 
 from scrm.channels.base import Credentials
 
-ModerationAction = Literal["like", "unlike", "hide", "unhide", "delete", "block", "report"]
+ModerationAction = Literal[
+    "like", "unlike", "hide", "unhide", "delete", "block", "report",
+    "approve", "hold", "spam", "trash",
+]  # fmt: skip
+"""The last four are the states of a comment on our own site, as WordPress names them.
+
+"hold": only moderators see the comment, until one of them approves it.
+"""
 
 
 class Moderator(Protocol):

@@ -43,7 +43,7 @@ _TABLES = {
     TableRule.DELETED: (
         "account.EmailConfirmation crm.Job crm.OAuthAttempt crm.Workspace "
         "crm.WorkspaceChange responses.Gap responses.RecordCheck responses.Trouble crm.Notice "
-        "routing.Presence sandbox.Fault sandbox.Post"
+        "routing.Presence sandbox.Fault sandbox.Mark sandbox.Post"
     ),
     TableRule.DEPENDS: (
         "account.EmailAddress crm.Account crm.AccountChange crm.UserChange listening.Fetch "
@@ -60,7 +60,8 @@ _TABLES = {
         "listening.Quarantined "
         "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "
         "responses.Campaign responses.CampaignStatement routing.Decision responses.Delivery "
-        "responses.Draft responses.Feedback responses.HistoryView responses.Response "
+        "responses.Draft responses.Feedback responses.HistoryView responses.Moderation "
+        "responses.Response responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.Case routing.CaseConversation routing.CaseEvent "
         "routing.Issue routing.RoutingRule routing.SavedView"

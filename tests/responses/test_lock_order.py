@@ -26,7 +26,9 @@ from listening.models import Source
 from responses import (
     check_sending,
     corrections,
+    moderation,
     outbox,
+    public_thread,
     release,
     restored_database,
     signing,
@@ -36,6 +38,7 @@ from responses.bounces import come_back
 from responses.compose import Words, answer_nothing, log_by_hand, places_for, state_publicly
 from responses.models import Campaign, Delivery, Response
 from responses.models.campaign import leave_campaign
+from responses.moderation_actions import ACTIONS
 from responses.results.feedback import fall_silent, relink
 from routing.inbox.next_case import take_next
 from routing.models import Case, Issue, Presence
@@ -46,6 +49,7 @@ from routing.undo import restore, snapshot
 from routing.wake import wake_snoozed
 from scrm import pipeline
 from scrm.channels.base import BOUNCE, Author, ChannelError, Item, Receipt
+from scrm.channels.sandbox.moderate import SandboxModerator
 from scrm.db.locks import locked, update_in_order
 from tests.lock_recorder import LEDGER, recorded_locks
 from tests.machinery import eventually
@@ -255,6 +259,31 @@ def test_a_department_becomes_restricted(as_: As, complaint: Case, admin: User) 
         url = reverse("routing:department", args=[complaint.department_id])
         assert as_(admin).post(url, typed).status_code == 302
     assert locks.saw("crm_conversation")
+
+
+@pytest.fixture
+def network_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox does every moderation; inside the test's transaction it could not be asked."""
+    monkeypatch.setattr(SandboxModerator, "act", lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("network_agrees")
+def test_a_message_is_moderated(complaint: Case, agent: User) -> None:
+    said = Interaction.objects.get(pk=complaint.last_inbound_id)
+    account = moderation.moderating_accounts(complaint)[0]
+    with recorded_locks() as locks:
+        for name in ("like", "unlike", "like"):
+            moderation.moderate(
+                said, ACTIONS[name], case=complaint, account=account, by=agent, reason=""
+            )
+    assert locks.saw("routing_case", "responses_moderation")
+
+
+def test_a_thread_is_fetched(complaint: Case, agent: User) -> None:
+    with recorded_locks() as locks:
+        found = public_thread.fetchable(complaint, agent)[0]
+        public_thread.fetch(complaint, found, by=agent)
+    assert locks.saw("routing_case", "responses_threadreading")
 
 
 # Responses

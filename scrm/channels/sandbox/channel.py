@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
-
-from django.db.backends.utils import CursorWrapper
 
 from scrm.channels.base import (
     Author,
@@ -26,18 +23,19 @@ from scrm.channels.base import (
     Visibility,
 )
 from scrm.channels.channel import Channel
-from scrm.channels.sandbox.models import Fault, Post
+from scrm.channels.sandbox.models import Post
+from scrm.channels.sandbox.moderate import SandboxModerator
 from scrm.channels.sandbox.remote import (
     BLOG,
     MAIL,
     MICROBLOG,
     SITE,
-    Call,
+    apply_fault,
+    by_key,
     publish,
     remove,
     rewrite,
     select,
-    take_fault,
     url_of,
     wire,
 )
@@ -70,7 +68,7 @@ class SandboxSpeaker:
             )
         # In autocommit, because the post must stay stored even if the answer is lost afterwards.
         with wire() as cursor:
-            fault = _apply_fault(cursor, credentials.network, "send")
+            fault = apply_fault(cursor, credentials.network, "send")
             post = publish(cursor, self._post(credentials, outgoing))
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -80,7 +78,7 @@ class SandboxSpeaker:
         if self.idempotence(credentials) == "none":
             return Lookup.CANNOT_TELL
         with wire() as cursor:
-            _apply_fault(cursor, credentials.network, "find")
+            apply_fault(cursor, credentials.network, "find")
             clause = "WHERE nonce = %s AND nonce <> '' AND network = %s ORDER BY seq LIMIT 1"
             found = select(cursor, clause, [outgoing.nonce, credentials.network])
         return _receipt(found[0]) if found else Lookup.ABSENT
@@ -115,7 +113,7 @@ class SandboxEditor:
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         title = "" if credentials.network == MICROBLOG else outgoing.subject
         with wire() as cursor:
-            fault = _apply_fault(cursor, credentials.network, "send")
+            fault = apply_fault(cursor, credentials.network, "send")
             found = rewrite(cursor, receipt.scope, receipt.key, title, outgoing.text)
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -125,7 +123,7 @@ class SandboxEditor:
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
         with wire() as cursor:
-            fault = _apply_fault(cursor, credentials.network, "send")
+            fault = apply_fault(cursor, credentials.network, "send")
             remove(cursor, receipt.scope, receipt.key)
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
@@ -146,7 +144,7 @@ class SandboxListener:
             raise ChannelError(f"“{what}” needs one of our accounts on {network}.", permanent=True)
         seen = int(request.cursor.get("seq", 0))
         with wire() as cursor:
-            fault = _apply_fault(cursor, network, "listen")
+            fault = apply_fault(cursor, network, "listen")
             times = 2 if fault and fault.mode == "duplicate" else 1
             posts = select(
                 cursor,
@@ -175,6 +173,25 @@ class SandboxListener:
             words = address.removeprefix("search:").strip()
             found.insert(0, Found(address, f"{_TITLE['search']} with: {words}", network))
         return found
+
+
+class SandboxThreads:
+    def thread(
+        self, credentials: Credentials, key: str, *, max_items: int = 100
+    ) -> tuple[Item, ...]:
+        network = credentials.network
+        with wire() as cursor:
+            apply_fault(cursor, network, "thread")
+            post = by_key(cursor, network, key)
+            if post is None:
+                raise ChannelError("The post was deleted on the sandbox.", permanent=True)
+            clause = "WHERE network = %s AND thread_key = %s AND visibility = %s"
+            found = select(
+                cursor,
+                f"{clause} ORDER BY created_at, seq LIMIT %s",
+                [network, post.thread_key, "public", max_items],
+            )
+        return tuple(_item(post, _self(credentials, network)) for post in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,25 +269,12 @@ def _receipt(post: Post) -> Receipt:
     return Receipt(post.network, post.key, post.thread_key, url_of(post.network, post.key))
 
 
-def _apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
-    """Apply the next waiting fault and return it; return None if no fault waits.
-
-    The caller must handle the modes "answer lost" and "duplicate".
-    """
-    fault = take_fault(cursor, network, call)
-    if fault and fault.mode == "down":
-        raise ChannelError("The sandbox network is down; the fetch will be retried.")
-    if fault and fault.mode == "refused":
-        raise ChannelError("The network rejected the message.", permanent=True)
-    if fault and fault.mode == "slow":
-        time.sleep(fault.seconds)
-    return fault
-
-
 CHANNEL = Channel(
     kind="sandbox",
     label="Sandbox",
     listener=SandboxListener(),
     speaker=SandboxSpeaker(),
     editor=SandboxEditor(),
+    moderator=SandboxModerator(),
+    threads=SandboxThreads(),
 )

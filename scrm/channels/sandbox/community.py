@@ -123,13 +123,14 @@ def fail(
 
 
 def reset() -> None:
-    """Delete all posts and faults of the sandbox.
+    """Delete all posts, marks and faults of the sandbox.
 
     New posts continue the numbering, so that stored cursors remain valid.
     """
     with wire() as cursor:
         cursor.execute("DELETE FROM sandbox_post")
         cursor.execute("DELETE FROM sandbox_fault")
+        cursor.execute("DELETE FROM sandbox_mark")
 
 
 def step(now: datetime, rng: Random) -> list[str]:

@@ -50,8 +50,31 @@ class Post(models.Model):
         return f"{self.network} {self.key}"
 
 
+class Mark(models.Model):
+    """What one of our accounts did to a post of the community, for example “hide”.
+
+    A mark for “block” has the key of the blocked author as its `key`.
+    """
+
+    network = models.TextField()
+    by = models.TextField()
+    action = models.TextField()
+    key = models.TextField()
+    reason = models.TextField(default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["network", "by", "action", "key"], name="sandbox_mark_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.key}"
+
+
 class Fault(models.Model):
-    """Disturbs the next `remaining` calls of one kind ("send", "find" or "listen")."""
+    """Disturbs the next `remaining` calls of one kind; see `Call` in `remote.py`."""
 
     network = models.TextField()
     call = models.TextField()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +20,7 @@ MAIL = "sandbox.mail"
 BLOG = "sandbox.blog"
 SITE = "https://sandbox.example"
 
-Call = Literal["send", "find", "listen"]
+Call = Literal["send", "find", "listen", "moderate", "thread"]
 Mode = Literal["answer lost", "down", "refused", "slow", "duplicate"]
 
 Value = str | int | datetime | list[str]
@@ -80,6 +81,21 @@ def take_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
     return Fault(*row) if row else None
 
 
+def apply_fault(cursor: CursorWrapper, network: str, call: Call) -> Fault | None:
+    """Apply the next waiting fault and return it; return None if no fault waits.
+
+    The caller must handle the modes "answer lost" and "duplicate".
+    """
+    fault = take_fault(cursor, network, call)
+    if fault and fault.mode == "down":
+        raise ChannelError("The sandbox network is down; the fetch will be retried.")
+    if fault and fault.mode == "refused":
+        raise ChannelError("The network rejected the message.", permanent=True)
+    if fault and fault.mode == "slow":
+        time.sleep(fault.seconds)
+    return fault
+
+
 def publish(cursor: CursorWrapper, post: Post) -> Post:
     """Store `post` in its thread. If a post with its key exists already, return the stored post.
 
@@ -115,6 +131,22 @@ def rewrite(cursor: CursorWrapper, network: str, key: str, title: str, text: str
 
 def remove(cursor: CursorWrapper, network: str, key: str) -> None:
     cursor.execute("DELETE FROM sandbox_post WHERE network = %s AND key = %s", [network, key])
+
+
+def mark(cursor: CursorWrapper, network: str, by: str, action: str, key: str, reason: str) -> None:
+    """Store that the account `by` did this to a post or an author. Idempotent."""
+    cursor.execute(
+        "INSERT INTO sandbox_mark (network, by, action, key, reason) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT DO NOTHING",
+        [network, by, action, key, reason],
+    )
+
+
+def unmark(cursor: CursorWrapper, network: str, by: str, action: str, key: str) -> None:
+    cursor.execute(
+        "DELETE FROM sandbox_mark WHERE network = %s AND by = %s AND action = %s AND key = %s",
+        [network, by, action, key],
+    )
 
 
 def url_of(network: str, key: str) -> str:

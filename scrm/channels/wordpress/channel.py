@@ -3,6 +3,7 @@ from django.utils.translation import gettext_lazy as _
 from scrm.channels.channel import Channel
 from scrm.channels.wordpress.connect import CONNECTOR
 from scrm.channels.wordpress.hear import WordPressListener
+from scrm.channels.wordpress.moderate import WordPressModerator
 from scrm.channels.wordpress.speak import WordPressEditor, WordPressSpeaker
 
 CHANNEL = Channel(
@@ -14,6 +15,7 @@ CHANNEL = Channel(
     speaker=WordPressSpeaker(),
     editor=WordPressEditor(),
     connector=CONNECTOR,
+    moderator=WordPressModerator(),
     visibilities=("public",),
     own_ground=True,
 )

@@ -1,0 +1,141 @@
+"""Moderate messages of other people on their networks, and record each action.
+
+A row is written before the network is asked, and it is completed with the result. A constraint of
+the database lets only one row of an action be in progress or in effect, so two clicks ask the
+network once. See docs/decisions/0023-moderation.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.models import Account, Interaction, User
+from crm.models.membership import PERMISSIONS, Permissions, Role
+from responses.models import Moderation
+from responses.moderation_actions import ACTIONS, Action, ended_by
+from routing.models import Case, CaseEvent
+from scrm.channels.base import ChannelError
+
+_log = structlog.get_logger(__name__)
+State = Moderation.State
+INTERRUPTED = "scrm was stopped before the network answered."
+
+
+def rights_in(case: Case, user: User) -> Permissions:
+    """Return what the user may do in the department of the case."""
+    if user.sees_everything:
+        return PERMISSIONS[Role.LEAD]
+    role = case.department.memberships.filter(user=user).values_list("role", flat=True).first()
+    return PERMISSIONS[Role(role)] if role else Permissions()
+
+
+def moderating_accounts(case: Case) -> list[Account]:
+    """Return the department's accounts whose networks can be moderated."""
+    accounts = case.department.accounts.filter(is_active=True).order_by("name", "pk")
+    return [account for account in accounts if account.channel.moderator]
+
+
+def account_for(message: Interaction, accounts: Iterable[Account]) -> Account | None:
+    """Return which of the accounts can moderate the message; None if none can."""
+    there = [account for account in accounts if account.network == message.scope]
+    if message.is_ours or not there:
+        return None
+    # The account that was addressed can do more: on X, only it can hide the reply.
+    addressed = {message.account_id, message.conversation.account_id}
+    return next((account for account in there if account.pk in addressed), there[0])
+
+
+def possible_actions(message: Interaction, account: Account) -> list[Action]:
+    """Return the actions that the network of the account has for this message."""
+    moderator = account.channel.moderator
+    names = moderator.actions(account.credentials, message.key) if moderator else ()
+    actions = [action for action in ACTIONS.values() if action.name in names]
+    # Networks can hide only answers.
+    return [each for each in actions if each.group != "hide" or message.in_reply_to]
+
+
+def moderate(
+    message: Interaction, action: Action, *, case: Case, account: Account, by: User, reason: str
+) -> Moderation:
+    """Carry out the action on the network, and return its record.
+
+    If the action is already in effect or in progress, the network is not asked again, and the
+    earlier record is returned. Do not call this function in a transaction.
+    """
+    row = Moderation(
+        interaction=message, account=account, case=case, action=action.name, by=by, reason=reason
+    )
+    if earlier := _begin(row):
+        return earlier
+    try:
+        _act(row, action)
+    except ChannelError as error:
+        _fail(row, error.message)
+    except Exception as error:
+        _log.exception("moderation failed", moderation=row.pk)
+        _fail(row, _("scrm could not tell whether it was done: %r") % error)
+    else:
+        _finish(row, action)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def _begin(row: Moderation) -> Moderation | None:
+    """Save the row as “in progress”; return the earlier row instead if there is one.
+
+    If scrm was stopped during an earlier attempt, that attempt counts as failed.
+    """
+    same = Moderation.objects.filter(
+        interaction=row.interaction, account=row.account, action=row.action
+    )
+    same.interrupted(timezone.now()).update(state=State.FAILED, error=INTERRUPTED)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        return same.get(state__in=[State.PENDING, State.DONE])
+    return None
+
+
+def _act(row: Moderation, action: Action) -> None:
+    moderator, profile = row.account.channel.moderator, row.interaction.profile
+    if moderator is None or profile is None:
+        raise ChannelError(_("This network has no moderation."), permanent=True)
+    moderator.act(
+        row.account.credentials,
+        action.name,
+        item_key=row.interaction.key,
+        author_key=profile.key,
+        reason=row.reason,
+    )
+
+
+def _fail(row: Moderation, error: str) -> None:
+    Moderation.objects.filter(pk=row.pk, state=State.PENDING).update(
+        state=State.FAILED, error=error
+    )
+    _log.info("moderation refused", moderation=row.pk, error=error)
+
+
+@transaction.atomic
+def _finish(row: Moderation, action: Action) -> None:
+    """Mark the action as done, end the actions that it undoes, and add an event to the case."""
+    case = Case.objects.filter(pk=row.case_id).lock()[0]
+    if not Moderation.objects.filter(pk=row.pk, state=State.PENDING).update(state=State.DONE):
+        return
+    ended = Moderation.objects.filter(
+        interaction=row.interaction, account=row.account, action__in=ended_by(action),
+        state=State.DONE,
+    )  # fmt: skip
+    ended.update(state=State.UNDONE)
+    # Without the reason: it may quote the message, and not every reader of the case may read it.
+    case.log(
+        CaseEvent.Kind.MODERATED, by=row.by, why=f"{action.done}: {row.interaction.profile}",
+        interaction=row.interaction, action=action.name,
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""The page of the public thread: what the ledger has, and what is fetched as context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, Department, Interaction, User
+from listening.models import Mention
+from responses import public_thread
+from responses.models import ThreadReading
+from responses.public_thread import Role
+from routing.models import Case
+from routing.models.status import Stale
+from scrm.channels.prices import PriceList
+from scrm.channels.registry import channel
+from scrm.channels.sandbox import community
+from tests.responses.conftest import NETWORK
+from tests.together import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+As = Callable[[User], Client]
+
+
+@pytest.fixture
+def case(hear: Callable[..., Case]) -> Case:
+    """A case with one reply of a thread of four posts; scrm knows only this reply."""
+    community.reset()
+    root = community.post(NETWORK, "rita", "Anyone else waiting in Oslo?", name="Rita Roe")
+    key = community.post(NETWORK, "@roncalder", "Since noon", in_reply_to=root, name="Ron Calder")
+    community.post(NETWORK, "skywardair", "We are on it", in_reply_to=key, nonce="n")
+    community.post(NETWORK, "rita", "Thanks for nothing", in_reply_to=key, name="Rita Roe")
+    return hear("Since noon", key=key, thread_key=root, in_reply_to=root)
+
+
+def fetch(case: Case, by: User) -> ThreadReading:
+    return public_thread.fetch(case, public_thread.fetchable(case, by)[0], by=by)
+
+
+def html(page: Any) -> str:
+    text: str = page.content.decode()
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_whole_thread_is_fetched_on_demand(case: Case, agent: User, as_: As) -> None:
+    client, page = as_(agent), reverse("responses:thread", args=[case.pk])
+    assert "Anyone else" not in html(client.get(page))
+    thread = public_thread.fetchable(case, agent)[0].name
+    client.post(reverse("responses:thread_fetch", args=[case.pk]), {"thread": thread})
+    shown = html(client.get(page))
+    assert "4 posts fetched by Anna Agent" in shown
+    texts = ["Anyone else waiting in Oslo?", "Since noon", "We are on it", "Thanks for nothing"]
+    assert [row.text for row in public_thread.posts(case, agent)][:1] == texts[:1]
+    assert {row.text for row in public_thread.posts(case, agent)} == set(texts)
+    assert all(shown.count(text) == 1 for text in texts)
+
+
+def test_the_participants_have_roles(case: Case, agent: User) -> None:
+    fetch(case, agent)
+    found = public_thread.participants(public_thread.posts(case, agent))
+    assert [(row.role, row.name, row.posts) for row in found] == [
+        (Role.PARTY, "Ron Calder", 1), (Role.STAFF, "skywardair", 1), (Role.OTHER, "Rita Roe", 2),
+    ]  # fmt: skip
+
+
+def test_fetched_posts_are_no_work(case: Case, agent: User) -> None:
+    """Fails if fetched posts are stored as mentions or interactions."""
+    before = (Mention.objects.count(), Interaction.objects.count(), Case.objects.count())
+    fetch(case, agent)
+    after = (Mention.objects.count(), Interaction.objects.count(), Case.objects.count())
+    assert after == before
+
+
+def test_a_fetched_post_that_one_may_not_read_is_not_shown(
+    case: Case, hear: Callable[..., Case], agent: User, sales: Department
+) -> None:
+    """A post of a restricted conversation is not shown, even if it was fetched.
+
+    Fails if `_fetched` leaves out only those posts of the ledger that the user may read.
+    """
+    fetch(case, agent)
+    post = ThreadReading.objects.get().posts[-1]
+    other = hear(post["text"], key=post["key"], handle="rita")
+    other.conversations.update(restricted_to=sales)
+    assert "Thanks for nothing" not in {row.text for row in public_thread.posts(case, agent)}
+
+
+def test_a_refused_fetch_says_why_and_can_be_repeated(case: Case, agent: User, as_: As) -> None:
+    community.fail(NETWORK, "down", call="thread")
+    thread = public_thread.fetchable(case, agent)[0].name
+    client, url = as_(agent), reverse("responses:thread_fetch", args=[case.pk])
+    page = client.post(url, {"thread": thread}, follow=True)
+    assert "The thread was not fetched: The sandbox network is down" in html(page)
+    page = client.post(url, {"thread": thread}, follow=True)
+    assert "4 posts fetched." in html(page)
+
+
+def test_a_double_click_fetches_once(case: Case, agent: User) -> None:
+    """Fails if `_begin` does not lock the case: both clicks would then be paid for."""
+
+    def click() -> bool:
+        try:
+            return bool(fetch(case, agent))
+        except Stale:
+            return False
+
+    assert sorted(at_once(click, click)) == [False, True]
+    assert ThreadReading.objects.count() == 1
+
+
+def test_the_price_is_shown_before(
+    case: Case, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = channel("x")
+    sandbox = channel("sandbox")
+    assert isinstance(paid.prices, PriceList)
+    monkeypatch.setattr(Account, "channel", property(lambda _self: paid_like(sandbox, paid.prices)))
+    page = html(as_(agent).get(reverse("responses:thread", args=[case.pk])))
+    assert "Sandbox charges for each post: up to 0.50 USD for 100 posts." in page
+    assert fetch(case, agent).cost == 4 * 5000
+
+
+def paid_like(free: Any, prices: PriceList | None) -> Any:
+    """Return a copy of the channel that charges for each post, as X does."""
+    return replace(free, prices=prices, item_price="post read")
+
+
+@pytest.mark.parametrize(("who", "status"), [("outsider", 404), ("reader", 403), ("agent", 302)])
+def test_only_who_works_on_the_case_may_fetch(
+    who: str, status: int, case: Case, as_: As, request: pytest.FixtureRequest
+) -> None:
+    client = as_(request.getfixturevalue(who))
+    thread = f"{case.department.accounts.get().pk}:{case.conversations.get().thread_key}"
+    url = reverse("responses:thread_fetch", args=[case.pk])
+    assert client.post(url, {"thread": thread}).status_code == status
+    assert ThreadReading.objects.exists() == (status == 302)
+
+
+def test_a_private_case_has_no_thread(hear: Callable[..., Case], agent: User, as_: As) -> None:
+    case = hear("In private", visibility="private", thread_key="dm:1")
+    assert public_thread.fetchable(case, agent) == []
+    assert "no public messages" in html(as_(agent).get(f"/cases/{case.pk}/thread/"))
+    assert "whole public thread" not in html(as_(agent).get(case.get_absolute_url()))
+
+
+def test_messages_of_others_can_be_moderated_there(
+    case: Case, hear: Callable[..., Case], lead: User, as_: As
+) -> None:
+    root = case.conversations.get().thread_key
+    other = hear("Thanks!", handle="rita", thread_key=root, in_reply_to=root)
+    page = html(as_(lead).get(f"/cases/{case.pk}/thread/"))
+    there = reverse("responses:moderate", args=[case.pk, other.last_inbound_id, "hide"])
+    assert f"{there}?page=thread" in page
+    answer = as_(lead).post(there, {"reason": "Spam", "page": "thread"})
+    assert answer["Location"] == f"/cases/{case.pk}/thread/#said-{other.last_inbound_id}"
