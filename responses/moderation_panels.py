@@ -83,7 +83,7 @@ def _panel(
     message: Interaction, rows: Sequence[Moderation], allowed: Sequence[Action], now: datetime
 ) -> Panel:
     current = {row.action for row in rows if row.state == State.DONE}
-    offers = {
+    offers: dict[str, Offer] = {
         action.name: Offer(action, label_of(action, message))
         for action in allowed
         if _makes_sense(action, current)
