@@ -136,6 +136,6 @@ def _finish(row: Moderation, action: Action) -> None:
     ended.update(state=State.UNDONE)
     # Without the reason: it may quote the message, and not every reader of the case may read it.
     case.log(
-        CaseEvent.Kind.MODERATED, by=row.by, why=f"{action.done}: {row.interaction.profile}",
+        CaseEvent.Kind.MODERATED, by=row.by, why=f"{action.done} ({row.interaction.profile})",
         interaction=row.interaction, action=action.name,
     )  # fmt: skip

@@ -26,6 +26,7 @@ document.addEventListener("click", ({ target }) => {
     target.closest("details.pop")?.removeAttribute("open");
     openDialog(document.querySelector(opener.dataset.open));
   }
+  target.closest("[data-closes-menu]")?.closest("details.pop")?.removeAttribute("open");
   for (const popover of document.querySelectorAll("details.pop[open]")) {
     if (!popover.contains(target)) popover.open = false;
   }

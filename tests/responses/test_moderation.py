@@ -205,7 +205,7 @@ def test_hiding_asks_for_a_reason_and_can_be_undone(case: Case, lead: User, as_:
     assert marks() == set()
     assert "Hidden by" not in html(client.get(case.get_absolute_url()))
     events = CaseEvent.objects.filter(case=case, kind="moderated").values_list("why", flat=True)
-    assert [why.partition(":")[0] for why in events] == ["Hidden", "Shown again"]
+    assert list(events) == ["Hidden (Ron Calder)", "Shown again (Ron Calder)"]
 
 
 @pytest.mark.parametrize("action", ["hide", "block", "report"])
