@@ -80,14 +80,14 @@ class Said:
 class Fetchable:
     """A public thread of the case that one of our accounts can fetch.
 
-    key: the key of the message of the case whose thread is fetched.
+    message: the newest message of the case in this thread.
     last: the last successful reading, or None.
     cost: the highest price of a fetch, in millionths of a US dollar; 0 if it is free of charge.
     """
 
     account: Account
     thread_key: str
-    key: str
+    message: Interaction
     last: ThreadReading | None
     cost: int
 
@@ -185,16 +185,19 @@ def fetchable(case: Case, user: User) -> list[Fetchable]:
         for row in inbound.select_related("conversation").order_by("pk")
     }
     return [
-        _fetchable(reading_accounts[scope], thread_key, row.key, last)
+        _fetchable(reading_accounts[scope], thread_key, row, last)
         for (scope, thread_key), row in newest.items()
     ]
 
 
 def _fetchable(
-    account: Account, thread_key: str, key: str, last: dict[tuple[int, str], ThreadReading]
+    account: Account,
+    thread_key: str,
+    message: Interaction,
+    last: dict[tuple[int, str], ThreadReading],
 ) -> Fetchable:
     reading = last.get((account.pk, thread_key))
-    return Fetchable(account, thread_key, key, reading, _cost(account, MAX_FETCHED))
+    return Fetchable(account, thread_key, message, reading, _cost(account, MAX_FETCHED))
 
 
 def _cost(account: Account, number: int) -> int:
@@ -214,7 +217,7 @@ def fetch(case: Case, thread: Fetchable, *, by: User) -> ThreadReading:
     try:
         if reader is None:
             raise ChannelError(_("This network has no public threads."), permanent=True)
-        items = reader.thread(thread.account.credentials, thread.key, max_items=MAX_FETCHED)
+        items = reader.thread(thread.account.credentials, thread.message.key, max_items=MAX_FETCHED)
     except ChannelError as error:
         reading.error = error.message
     except Exception as error:

@@ -24,7 +24,7 @@ from routing.models.case import restrict
 from scrm.channels.base import ChannelError
 from scrm.channels.registry import channel
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.models import Mark
+from scrm.channels.sandbox.models import Mark, Post
 from tests.responses.conftest import NETWORK
 from tests.together import at_once
 
@@ -359,11 +359,16 @@ def test_after_a_deletion_nothing_is_offered(
         kind="sandbox", network="sandbox.blog", self_key="us", name="Blog", owner=admin
     )
     service.accounts.add(blog)
-    other = hear("Buy pills", kind="comment", in_reply_to="1", thread_key="1", scope="sandbox.blog")
+    community.reset()
+    post = community.post("sandbox.blog", "us", "Our news", nonce="n")
+    comment = community.post("sandbox.blog", "rita", "Buy pills", in_reply_to=post)
+    other = hear("Buy pills", in_reply_to=post, thread_key=post)
     said = Interaction.objects.get(pk=other.last_inbound_id)
+    said.scope, said.key, said.kind = "sandbox.blog", comment, "comment"
     assert offered(other, lead, said) == ["hide", "delete"]
     act(other, said, "hide", lead)
     act(other, said, "delete", lead)
+    assert not Post.objects.filter(key=comment).exists()
     panel = panels(other, lead, [said])[said.pk]
     assert panel.offers == []
     assert [(record.words, record.offer) for record in panel.records] == [
