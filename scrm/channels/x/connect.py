@@ -49,7 +49,9 @@ class XForm(ConnectForm):
             ("oauth1", _("Keys of the app and the account (OAuth 1.0a)")),
             ("app", _("Bearer token of the app (only searches)")),
         ),
-        help_text=_("All of them are in X's developer console, under Keys and tokens."),
+        help_text=_(
+            "The values for each login are in X's developer console, under Keys and tokens."
+        ),
     )
     client_id = forms.CharField(
         label=_("Client ID"),
@@ -208,11 +210,10 @@ CONNECTOR = Connector(
     label=_("X account"),
     title=_("Connect an X account"),
     about=_(
-        "Mentions, replies, quotes and direct messages arrive in the inbox; posts, replies and "
+        "Mentions, replies, quotes and direct messages arrive in the inbox. Posts, replies and "
         "direct messages are sent from there. X charges for every post that is read or sent. "
-        "Not connected: encrypted chats of X Chat, which X does not give to other programs, "
-        "and group conversations, which can be read but not answered here. "
-        "With the bearer token of an app, only searches work."
+        "Messages of X Chat do not arrive, because they are encrypted. Group conversations can be "
+        "read but not answered. With the bearer token of an app, only searches work."
     ),
     form=XForm,
     connect=connect,
