@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email import message_from_bytes, policy
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from crm.models import Account, Contact, Interaction, Profile, User
 from crm.search import alike
@@ -29,8 +32,10 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
 
 
 def came(post: Post, name: str) -> Case:
-    """Receive the mail that is stored in the file `name`, and return its case."""
-    post.box.append((LETTERS / f"{name}.eml").read_bytes())
+    """Receive the mail that is stored in the file `name`, dated now, and return its case."""
+    # With its stored date, the mail would be too old to open a case.
+    today = f"Date: {format_datetime(timezone.now())}".encode()
+    post.box.append(re.sub(rb"(?m)^Date:.*$", today, (LETTERS / f"{name}.eml").read_bytes(), 1))
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
     return Case.objects.get(conversation_links__conversation=said.conversation)

@@ -199,8 +199,8 @@ def test_it_shows_how_it_will_look_in_each_place_as_one_types(
     fields = typed(microblog, accounts=[microblog.pk, blog.pk], subject="Seats", text=text)
     part = as_(agent).post(draft(seats), fields)
     first, second = part.context["form"].previews
-    assert (str(first.account), first.title, first.over) == ("@SkywardAir", "", 7)
-    assert (str(second.account), second.title, second.over) == ("Our blog", "Seats", 0)
+    assert (str(first.account), first.title, first.measure.excess) == ("@SkywardAir", "", 7)
+    assert (str(second.account), second.title, second.measure.excess) == ("Our blog", "Seats", 0)
     assert f"{len(text)} of 20 characters" in html(part)
     assert "7 too many" in html(part)
 
