@@ -348,7 +348,7 @@ BUTTONS = {
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip
-"""Forms without a typed field that these tests change: buttons, and forms that need a network."""
+"""Forms that consist of buttons only, or that need a network."""
 
 
 def test_the_table_names_every_form() -> None:
