@@ -35,7 +35,8 @@ def came(post: Post, name: str) -> Case:
     """Receive the mail that is stored in the file `name`, dated now, and return its case."""
     # With its stored date, the mail would be too old to open a case.
     today = f"Date: {format_datetime(timezone.now())}".encode()
-    post.box.append(re.sub(rb"(?m)^Date:.*$", today, (LETTERS / f"{name}.eml").read_bytes(), 1))
+    letter = (LETTERS / f"{name}.eml").read_bytes()
+    post.box.append(re.sub(rb"(?m)^Date:.*$", today, letter, count=1))
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
     return Case.objects.get(conversation_links__conversation=said.conversation)
