@@ -38,8 +38,8 @@ from scrm.channels.prices import PriceList
 from scrm.db.locks import locked
 
 _log = structlog.get_logger(__name__)
-SEND = "send"
-"""The purpose of the spendings of deliveries; the purpose of a fetch is its source's address."""
+SEND, THREAD = "send", "thread"
+"""The purposes of deliveries and of fetched threads; for a source, it is the source's address."""
 
 
 @dataclass(frozen=True, slots=True)

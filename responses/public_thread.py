@@ -20,13 +20,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm import spending
 from crm.models import Account, Interaction, User
+from crm.money import Priority, Refusal
+from crm.spending import THREAD, Wanted
 from responses.models import ThreadReading
 from responses.moderation_panels import Panel, panels
 from routing.case_page import party, public_thread
 from routing.models import Case
 from routing.models.status import Stale
-from scrm.channels.base import ChannelError, Item
+from scrm.channels.base import ChannelError, Item, Usage
 from scrm.channels.prices import MICRO
 from scrm.text.clean import safe_url
 
@@ -197,36 +200,65 @@ def _fetchable(
     last: dict[tuple[int, str], ThreadReading],
 ) -> Fetchable:
     reading = last.get((account.pk, thread_key))
-    return Fetchable(account, thread_key, message, reading, _cost(account, MAX_FETCHED))
+    cost = spending.price_of(account, _wanted(account))
+    return Fetchable(account, thread_key, message, reading, cost)
 
 
-def _cost(account: Account, number: int) -> int:
-    """Return the price of reading so many posts, in millionths of a US dollar."""
+def _wanted(account: Account) -> Wanted:
+    """Return what fetching a thread may use at most: every post may be by another author."""
+    return Wanted(THREAD, _usage(account, MAX_FETCHED, MAX_FETCHED), Priority.URGENT)
+
+
+def _usage(account: Account, items: int, authors: int) -> Usage:
+    """Return the paid operations of reading so many posts of a thread by so many authors."""
     channel = account.channel
-    if channel.prices is None or not channel.item_price:
-        return 0
-    return channel.prices.cost({channel.item_price: number})
+    used = {channel.item_price: items, channel.author_price: authors}
+    return {operation: uses for operation, uses in used.items() if operation and uses}
 
 
 def fetch(case: Case, thread: Fetchable, *, by: User) -> ThreadReading:
     """Fetch the thread from its network, store it, and return the reading.
 
-    Raises Stale if the thread was fetched a moment ago. Do not call this function in a transaction.
+    The most that this can cost is booked before the network is asked. If the budget does not allow
+    it, the network is not asked, and the reading has the reason as its error. Raises Stale if the
+    thread was fetched a moment ago. Do not call this function in a transaction.
     """
-    reading, reader = _begin(case, thread, by), thread.account.channel.threads
+    reading, account = _begin(case, thread, by), thread.account
+    # Not in the transaction of `_begin`, which locks the case: workers lock the account first.
+    booked = spending.reserve(account, _wanted(account), now=reading.at)
+    if isinstance(booked, Refusal):
+        facts = {"reason": booked.reason(account), "when": booked.renewal}
+        reading.error = _("%(reason)s It is renewed on %(when)s.") % facts
+        reading.save(update_fields=["error"])
+        return reading
+    used = _read(reading, thread)
+    if booked:
+        reading.cost = booked.prices.cost(used)
+    reading.save(update_fields=["posts", "cost", "error", "read_at"])
+    if booked:
+        spending.settle(booked, used)
+    return reading
+
+
+def _read(reading: ThreadReading, thread: Fetchable) -> Usage:
+    """Put the posts of the thread, or the error, into the reading; return what may be charged."""
+    account, reader = thread.account, thread.account.channel.threads
     try:
         if reader is None:
             raise ChannelError(_("This network has no public threads."), permanent=True)
-        items = reader.thread(thread.account.credentials, thread.message.key, max_items=MAX_FETCHED)
+        items = reader.thread(account.credentials, thread.message.key, max_items=MAX_FETCHED)
     except ChannelError as error:
         reading.error = error.message
+        if error.permanent or error.retry_after is not None:
+            return {}
     except Exception as error:
         _log.exception("fetching a thread failed", reading=reading.pk)
         reading.error = _("The thread could not be read: %r") % error
     else:
         _keep(reading, items)
-    reading.save(update_fields=["posts", "cost", "error", "read_at"])
-    return reading
+        return _usage(account, len(items), len({item.author.key for item in items}))
+    # The network may have answered and charged, but its answer did not arrive.
+    return _wanted(account).usage
 
 
 @transaction.atomic
@@ -244,7 +276,6 @@ def _keep(reading: ThreadReading, items: Sequence[Item]) -> None:
     """Put the public posts into the reading."""
     public = [item for item in items if item.visibility == "public"][:MAX_FETCHED]
     reading.posts = [_stored(item) for item in public]
-    reading.cost = _cost(reading.account, len(items))
     reading.read_at = timezone.now()
 
 

@@ -8,7 +8,7 @@ from crm.models.account import Account
 class Spending(models.Model):
     """What an account has spent on one paid operation on one day.
 
-    purpose: the address of the source that fetched, or "send".
+    purpose: the address of the source that fetched, "send", or "thread".
     day: the day in UTC, because networks count by UTC.
     uses: how often the operation was used. Uses that are reserved for a running fetch or a running
     delivery count too.

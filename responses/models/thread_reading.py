@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import Account, User
@@ -16,8 +17,11 @@ PAUSE = timedelta(minutes=1)
 
 class ThreadReadingQuerySet(models.QuerySet["ThreadReading"]):
     def recent(self, now: datetime) -> ThreadReadingQuerySet:
-        """Return the readings that are so recent that the thread is not fetched again."""
-        return self.filter(at__gt=now - PAUSE, error="")
+        """Return the readings that are so recent that the thread is not fetched again.
+
+        A failed reading counts if the network may have charged for it.
+        """
+        return self.filter(Q(error="") | Q(cost__gt=0), at__gt=now - PAUSE)
 
 
 class ThreadReading(models.Model):
@@ -28,7 +32,7 @@ class ThreadReading(models.Model):
 
     thread_key: the key of the thread on the account's network.
     posts: one object per post; see `responses.public_thread`. Empty until the network has answered.
-    cost: what the fetched posts cost at most, in millionths of a US dollar.
+    cost: what the fetch cost at most, also if it failed, in millionths of a US dollar.
     error: why the thread could not be fetched, or "".
     """
 

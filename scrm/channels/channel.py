@@ -58,6 +58,8 @@ class Channel:
     threads: reads public threads; None if the network has none.
     prices: None if the network is free of charge.
     item_price: the name of the paid operation that reading one item uses, or "".
+    author_price: the name of the paid operation that is also used for each author whose items of a
+    thread are read, or "".
     item_cost: returns the ItemCost of a source from its address; None if reading one item never
     uses more than `item_price` once.
     send_usage: returns the most that sending or correcting this text can use, including the search
@@ -90,6 +92,7 @@ class Channel:
     key_of: KeyOf | None = None
     prices: PriceList | None = None
     item_price: str = ""
+    author_price: str = ""
     item_cost: Callable[[str], ItemCost] | None = None
     send_usage: Callable[[Outgoing], Usage] | None = None
     removal_usage: Callable[[Outgoing], Usage] | None = None

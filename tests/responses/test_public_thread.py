@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from crm import spending
 from crm.models import Account, Department, Interaction, User
 from listening.models import Mention
 from responses import public_thread
@@ -18,6 +20,7 @@ from responses.models import ThreadReading
 from responses.public_thread import Role
 from routing.models import Case
 from routing.models.status import Stale
+from scrm.channels.base import ChannelError
 from scrm.channels.prices import PriceList
 from scrm.channels.registry import channel
 from scrm.channels.sandbox import community
@@ -116,18 +119,82 @@ def test_a_double_click_fetches_once(case: Case, agent: User) -> None:
 def test_the_price_is_shown_before(
     case: Case, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paid = channel("x")
-    sandbox = channel("sandbox")
-    assert isinstance(paid.prices, PriceList)
-    monkeypatch.setattr(Account, "channel", property(lambda _self: paid_like(sandbox, paid.prices)))
+    charge(monkeypatch)
     page = html(as_(agent).get(reverse("responses:thread", args=[case.pk])))
-    assert "Sandbox charges for each post: up to 0.50 USD for 100 posts." in page
-    assert fetch(case, agent).cost == 4 * 5000
+    assert "Sandbox charges for each post: up to 1.50 USD for 100 posts." in page
 
 
-def paid_like(free: Any, prices: PriceList | None) -> Any:
-    """Return a copy of the channel that charges for each post, as X does."""
-    return replace(free, prices=prices, item_price="post read")
+MOST = 100 * (5_000 + 10_000)
+"""The most that a fetch of a thread can cost: each post is by another author."""
+
+
+def charge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sandbox charge for each post and each author of a thread, as X does."""
+    paid = channel("x")
+    assert isinstance(paid.prices, PriceList)
+    plug = replace(
+        channel("sandbox"), prices=paid.prices, item_price=paid.item_price,
+        author_price=paid.author_price,
+    )  # fmt: skip
+    monkeypatch.setattr(Account, "channel", property(lambda _self: plug))
+
+
+def spent(case: Case) -> int:
+    return spending.spent_by(case.department.accounts.get(), now=timezone.now()).day
+
+
+def test_a_fetched_thread_costs_its_posts_and_authors(
+    case: Case, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four posts of three people. Fails if nothing is booked, or if authors are left out."""
+    charge(monkeypatch)
+    assert fetch(case, agent).cost == spent(case) == 4 * 5_000 + 3 * 10_000
+
+
+def test_a_thread_beyond_the_budget_is_not_fetched(
+    case: Case, agent: User, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says why. After the limit was raised, the thread can be fetched at once."""
+    charge(monkeypatch)
+    account = case.department.accounts.get()
+    account.keep_with({"usd_per_day": MOST - 1})
+    thread = public_thread.fetchable(case, agent)[0].name
+    client, url = as_(agent), reverse("responses:thread_fetch", args=[case.pk])
+    page = html(client.post(url, {"thread": thread}, follow=True))
+    assert "The thread was not fetched: The budget of " in page
+    assert "It is renewed on" in page
+    assert ThreadReading.objects.get().posts == []
+    assert spent(case) == 0
+    account.keep_with({"usd_per_day": MOST})
+    assert "4 posts fetched." in html(client.post(url, {"thread": thread}, follow=True))
+
+
+@pytest.mark.parametrize("error", [ChannelError("No answer."), ValueError("Strange answer.")])
+def test_a_failed_fetch_that_may_be_charged_costs_the_most_and_is_not_repeated_at_once(
+    case: Case, agent: User, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    charge(monkeypatch)
+    break_threads(monkeypatch, error)
+    assert fetch(case, agent).error
+    assert spent(case) == MOST
+    with pytest.raises(Stale):
+        fetch(case, agent)
+
+
+@pytest.mark.parametrize("facts", [{"permanent": True}, {"retry_after": 60.0}])
+def test_a_refused_fetch_is_free_of_charge(
+    case: Case, agent: User, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any]
+) -> None:
+    charge(monkeypatch)
+    break_threads(monkeypatch, ChannelError("Refused.", **facts))
+    assert [fetch(case, agent).cost, fetch(case, agent).cost, spent(case)] == [0, 0, 0]
+
+
+def break_threads(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def thread(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(channel("sandbox").threads), "thread", thread)
 
 
 @pytest.mark.parametrize(("who", "status"), [("outsider", 404), ("reader", 403), ("agent", 302)])

@@ -30,6 +30,7 @@ CHANNEL = Channel(
     key_of=key_of,
     prices=PriceList.read(Path(__file__).with_name("prices.toml")),
     item_price="post read",
+    author_price="user read",
     item_cost=item_cost,
     send_usage=send_usage,
     removal_usage=removal_usage,
