@@ -42,9 +42,9 @@ def reserve(source: Source, *, now: datetime) -> Reservation | Refusal | None:
 
 
 def settle_failed(booked: Reservation, error: ChannelError) -> None:
-    """Cancel the reservation of a fetch that failed, if the network has surely charged nothing."""
+    """Book what a failed fetch cost, if the network refused it. Otherwise the worst case stays."""
     if error.permanent or error.retry_after is not None:
-        spending.settle(booked, {})
+        spending.settle(booked, error.usage)
 
 
 @transaction.atomic

@@ -250,7 +250,7 @@ def _read(reading: ThreadReading, thread: Fetchable) -> Usage:
     except ChannelError as error:
         reading.error = error.message
         if error.permanent or error.retry_after is not None:
-            return {}
+            return error.usage
     except Exception as error:
         _log.exception("fetching a thread failed", reading=reading.pk)
         reading.error = _("The thread could not be read: %r") % error

@@ -51,9 +51,12 @@ def settle_sent(booked: Reservation | None, receipt: Receipt) -> None:
 
 
 def settle_failed(booked: Reservation | None, error: ChannelError) -> None:
-    """Cancel the reservation, unless the text may have been sent: then it may be charged."""
-    if not error.uncertain:
-        cancel(booked)
+    """Book what the network charged although sending failed, for example for the first parts.
+
+    If the text may have been sent and it is not known what this costs, the reserved cost stays.
+    """
+    if booked and (error.usage or not error.uncertain):
+        spending.settle(booked, error.usage)
 
 
 def cancel(booked: Reservation | None) -> None:

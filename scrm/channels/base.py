@@ -27,6 +27,8 @@ class ChannelError(Exception):
     permanent: whether the same request would fail again (404, wrong password, text refused).
     retry_after: the number of seconds that the network asked us to wait, or None.
     uncertain: whether the network may have sent or changed a text although we got no confirmation.
+    usage: the paid operations for which the network charged, or may have charged, although the call
+    failed. If it is empty, an `uncertain` error leaves open what the network charged.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class ChannelError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         uncertain: bool = False,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.permanent = permanent
         self.retry_after = retry_after
         self.uncertain = uncertain
+        self.usage = usage or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +244,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An address that a listener can fetch.
-
-    `discover` returns such addresses, and a user chooses from them.
-    """
+    """An address that a listener can fetch. `discover` offers such addresses to a user."""
 
     address: str
     title: str
@@ -255,18 +256,15 @@ class Listener(Protocol):
     def listen(self, request: FetchRequest) -> Batch:
         """Fetch the items since `request.cursor`. Raises ChannelError.
 
-        An error that is permanent or has a `retry_after` means that this fetch cost nothing. After
-        other errors, scrm assumes that the network charged for `request.max_items` items.
+        An error that is permanent or has a `retry_after` means that this fetch cost only its
+        `usage`. After other errors, scrm assumes a charge for `request.max_items` items.
 
         Do not call this method inside a database transaction.
         """
         ...
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
-        """Return the addresses that can be fetched, found from a typed address.
-
-        Raises ChannelError.
-        """
+        """Return the addresses that a typed address leads to. Raises ChannelError."""
         ...
 
 

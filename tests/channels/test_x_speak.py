@@ -281,6 +281,11 @@ class TestThreads:
         assert caught.value.uncertain == (fault != {"status": 429})
         if broken:
             assert f"{broken} of 3 parts" in caught.value.message
+        # A part that may have been published is counted as published.
+        counted = broken + caught.value.uncertain
+        prices = {name: uses for name, uses in caught.value.usage.items() if name != "own read"}
+        assert sum(prices.values()) == counted
+        assert prices.get("summoned reply", 0) == min(counted, int(is_reply))
         # An answer that was lost after the last part leaves a complete thread.
         assert isinstance(find(us, **facts), Receipt) == sure
         receipt = send(us, **facts)
@@ -403,6 +408,13 @@ class TestThreadReading:
             x.post("300", f"Answer {number}", reply_to=root)
         assert len(XThreadReader().thread(us, root, max_items=25)) <= 25
         assert [i.key for i in XThreadReader().thread(us, root, max_items=10)] == [root]
+
+    def test_what_was_read_before_a_refusal_is_charged(self, x: XServer, us: Credentials) -> None:
+        root = x.post("200", "A question")
+        x.fault("/2/tweets/search", status=429)
+        with pytest.raises(ChannelError) as caught:
+            XThreadReader().thread(us, root)
+        assert caught.value.usage == {"post read": 1, "user read": 1}
 
     def test_a_deleted_post_is_explained(self, us: Credentials) -> None:
         with pytest.raises(ChannelError, match="deleted or is not visible"):

@@ -184,6 +184,9 @@ def test_two_workers_with_one_delivery_pay_once(
         (ChannelError("Refused.", permanent=True), "failed", 0),
         (ChannelError("Not now.", retry_after=60), "queued", 0),
         (ChannelError("No answer.", uncertain=True), "unknown", POST),
+        (ChannelError("2 of 3 parts.", retry_after=60, usage={"post": 2}), "queued", 2 * POST),
+        (ChannelError("2 of 3 parts.", permanent=True, usage={"post": 2}), "failed", 2 * POST),
+        (ChannelError("No answer.", uncertain=True, usage={"post": 3}), "unknown", 3 * POST),
     ],
 )
 def test_an_uncertain_delivery_keeps_its_cost(

@@ -87,24 +87,28 @@ class XThreadReader:
         items = _items(own)
         if key not in items:
             raise ChannelError("The post was deleted or is not visible to us.", permanent=True)
-        room = max_items - len(own.rows)
-        items = _conversation(client, items[key].thread_key, room) | items
+        items = _conversation(client, items[key], max_items - len(own.rows)) | items
         return tuple(sorted(items.values(), key=lambda item: item.occurred_at or _LONG_AGO))
 
 
-def _conversation(client: XClient, conversation: str, room: int) -> dict[str, Item]:
-    """Return the posts of a conversation, at most `room` of them."""
+def _conversation(client: XClient, post: Item, room: int) -> dict[str, Item]:
+    """Return the posts of the conversation of a post that was read, at most `room` of them."""
     found: dict[str, Item] = {}
-    asked: dict[str, Any] = {}
+    asked: dict[str, Any] = {"query": f"conversation_id:{post.thread_key}"}
     while room >= SMALLEST_SEARCH:
-        answer: Answer = client.search_recent_tweets(
-            f"conversation_id:{conversation}", max_results=min(100, room), **asked, **POST_FACTS
-        )
+        asked["max_results"] = min(100, room)
+        try:
+            answer: Answer = client.search_recent_tweets(**asked, **POST_FACTS)
+        except ChannelError as error:
+            read = {post.key: post} | found
+            people = {item.author.key for item in read.values()}
+            error.usage = {"post read": len(read), "user read": len(people)}
+            raise
         found |= _items(answer)
         room -= max(len(answer.rows), 1)
         if not answer.next_token:
             break
-        asked = {"next_token": answer.next_token}
+        asked["next_token"] = answer.next_token
     return found
 
 

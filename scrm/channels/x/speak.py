@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scrm.channels.base import (
     ChannelError,
@@ -11,6 +11,7 @@ from scrm.channels.base import (
     Lookup,
     Outgoing,
     Receipt,
+    Usage,
 )
 from scrm.channels.text_rules import LINK
 from scrm.channels.x.client import APP_ONLY, Answer, XClient, client_of
@@ -70,37 +71,45 @@ class XEditor:
 
 @dataclass(frozen=True, slots=True)
 class _Thread:
-    """One post, or several of which each answers the one before."""
+    """One post, or several of which each answers the one before.
+
+    usage: the paid operations that `send` has used so far.
+    """
 
     client: XClient
     credentials: Credentials
     outgoing: Outgoing
+    usage: dict[str, int] = field(default_factory=dict)
 
     def send(self) -> Receipt:
         """Post the parts that do not exist yet, in order."""
         parts, answered = _parts(self.outgoing), self.outgoing.in_reply_to
-        usage: dict[str, int] = {}
         numbers: list[str] = []
         conversation = ""
-        if len(parts) > 1:
-            # An earlier attempt may have posted the first parts.
-            found = chain(our_posts(self.client, self.outgoing), parts, answered)
-            numbers = [post.latest for post in found]
-            conversation = found[0].item.thread_key if found else ""
-        pictures = [] if numbers else _upload(self.client, self.outgoing)
-        for part in parts[len(numbers) :]:
-            above = numbers[-1] if numbers else answered
-            try:
+        try:
+            if len(parts) > 1:
+                # An earlier attempt may have posted the first parts.
+                found = chain(our_posts(self.client, self.outgoing), parts, answered)
+                numbers = [post.latest for post in found]
+                conversation = found[0].item.thread_key if found else ""
+            pictures = [] if numbers else _upload(self.client, self.outgoing)
+            for part in parts[len(numbers) :]:
+                above = numbers[-1] if numbers else answered
                 numbers.append(self._post(part, above, [] if numbers else pictures))
-            except ChannelError as error:
-                raise _half_sent(error, len(numbers), len(parts)) from error
-            price = _price(self.credentials, part, is_reply=above == answered != "")
-            usage[price] = usage.get(price, 0) + 1
+        except ChannelError as error:
+            raise _half_sent(error, len(numbers), len(parts), self.usage) from error
         thread = conversation or self.outgoing.thread_key or numbers[0]
-        return _receipt(self.credentials, numbers[0], thread, usage)
+        return _receipt(self.credentials, numbers[0], thread, self.usage)
+
+    def _count(self, usage: Usage) -> None:
+        """Add these paid operations to what `send` has used."""
+        for operation, uses in usage.items():
+            self.usage[operation] = self.usage.get(operation, 0) + uses
 
     def _post(self, text: str, answered: str, pictures: list[str]) -> str:
         """Publish one post; return its id."""
+        is_reply = answered == self.outgoing.in_reply_to != ""
+        price = {_price(self.credentials, text, is_reply=is_reply): 1}
         try:
             answer: Answer = self.client.create_tweet(
                 text=text or None,
@@ -111,12 +120,18 @@ class _Thread:
             # X has this text already. It may be ours, from an attempt whose answer was lost.
             found = our_posts(self.client, self.outgoing).post(text, answered)
             if found is not None:
+                self._count(price)
                 return found.latest
             if not self.outgoing.parts:
                 raise
             # An earlier attempt may have posted this part some seconds ago.
             message = "X has a part of the thread already but does not show it yet."
             raise ChannelError(message, retry_after=SETTLE.total_seconds()) from None
+        except ChannelError as error:
+            if error.uncertain:
+                self._count(price)
+            raise
+        self._count(price)
         return _confirmed(answer.row.get("id"))
 
 
@@ -182,15 +197,17 @@ def _upload(client: XClient, outgoing: Outgoing) -> list[str]:
         ) from error
 
 
-def _half_sent(error: ChannelError, sent: int, parts: int) -> ChannelError:
-    """Return the error with the number of parts that are already published."""
+def _half_sent(error: ChannelError, sent: int, parts: int, usage: Usage) -> ChannelError:
+    """Return the error with what is charged, and with the number of parts that are published."""
     if not sent:
+        error.usage = usage
         return error
     return ChannelError(
         f"{sent} of {parts} parts of the thread are published. {error.message}",
         permanent=error.permanent,
         retry_after=error.retry_after,
         uncertain=error.uncertain,
+        usage=usage,
     )
 
 
