@@ -160,7 +160,7 @@ def settle(delivery: Delivery) -> None:
         return
     try:
         credentials = fresh_credentials(delivery.account)
-        found = _speaker(delivery).find(credentials, delivery.outgoing)
+        found = send_budget.look_up(delivery, _speaker(delivery), credentials, now=now)
     except ChannelError as error:
         _log.info("look-up failed", delivery=delivery.pk, error=error.message)
         wait = timedelta(seconds=error.retry_after) if error.retry_after else SETTLE_AGAIN

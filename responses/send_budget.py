@@ -15,7 +15,7 @@ from crm.spending import SEND, Reservation, Wanted
 from listening.paid import is_fetching
 from responses.models.delivery import Delivery, DeliveryQuerySet
 from responses.models.delivery_state import DeliveryAction, DeliveryState
-from scrm.channels.base import ChannelError, Receipt
+from scrm.channels.base import ChannelError, Credentials, Lookup, Receipt, Speaker
 from scrm.db.locks import update_in_order
 
 _MAX_RESUMED = 50
@@ -57,6 +57,30 @@ def settle_failed(booked: Reservation | None, error: ChannelError) -> None:
     """
     if booked and (error.usage or not error.uncertain):
         spending.settle(booked, error.usage)
+
+
+def look_up(
+    delivery: Delivery, speaker: Speaker, credentials: Credentials, *, now: datetime
+) -> Receipt | Lookup:
+    """Ask the network whether an unknown delivery was sent, if the budget allows the look-up.
+
+    The most that the look-up can cost stays booked if the network does not say what it charged.
+    Raises ChannelError, also if the budget is used up. Do not call this in a transaction.
+    """
+    account, outgoing = delivery.account, delivery.outgoing
+    usage = account.channel.lookup_usage(outgoing) if account.channel.lookup_usage else {}
+    booked = spending.reserve(account, Wanted(SEND, usage, Priority.URGENT), now=now)
+    if isinstance(booked, Refusal):
+        raise ChannelError(booked.reason(account))
+    try:
+        found = speaker.find(credentials, outgoing)
+    except ChannelError as error:
+        if booked and (error.usage or error.permanent or error.retry_after is not None):
+            spending.settle(booked, error.usage)
+        raise
+    if isinstance(found, Receipt):
+        settle_sent(booked, found)
+    return found
 
 
 def cancel(booked: Reservation | None) -> None:

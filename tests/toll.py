@@ -46,6 +46,7 @@ class Toll:
         self.charged = 0
         self.people: int | None = None
         self.error: ChannelError | None = None
+        self.looked_up: Receipt | Lookup | ChannelError = Lookup.CANNOT_TELL
 
     def listen(self, request: FetchRequest) -> Batch:
         self.requests.append(request)
@@ -77,8 +78,10 @@ class Toll:
         self.charged += PRICES.cost(usage)
         return Receipt(credentials.network, outgoing.nonce, usage=usage)
 
-    def find(self, credentials: Credentials, outgoing: Outgoing) -> Lookup:
-        return Lookup.CANNOT_TELL
+    def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
+        if isinstance(self.looked_up, ChannelError):
+            raise self.looked_up
+        return self.looked_up
 
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         return self.send(credentials, outgoing)
@@ -105,6 +108,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Toll:
             {"post read": 1, "user read": 1}, fewest=10 if address.startswith("search") else 1
         ),
         send_usage=most_of_text,
+        lookup_usage=lambda _text: {"post read": 5},
         removal_usage=lambda _text: {"delete": 1},
     )  # fmt: skip
     monkeypatch.setattr(Account, "channel", plug)

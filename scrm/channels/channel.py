@@ -62,8 +62,9 @@ class Channel:
     thread are read, or "".
     item_cost: returns the ItemCost of a source from its address; None if reading one item never
     uses more than `item_price` once.
-    send_usage: returns the most that sending or correcting this text can use, including the search
-    for it if it is unknown whether it was sent; None if this is free of charge.
+    send_usage: returns the most that sending or correcting this text can use; None if it is free.
+    lookup_usage: returns the most that one search for this text (`Speaker.find`) can use; None if
+    it is free.
     removal_usage: returns the most that removing this published text can use; None if it is free.
     visibilities: the visibilities with which the channel can send.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
@@ -95,6 +96,7 @@ class Channel:
     author_price: str = ""
     item_cost: Callable[[str], ItemCost] | None = None
     send_usage: Callable[[Outgoing], Usage] | None = None
+    lookup_usage: Callable[[Outgoing], Usage] | None = None
     removal_usage: Callable[[Outgoing], Usage] | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True

@@ -225,6 +225,37 @@ class TestFinding:
         for number in range(501):
             x.post("100", f"News {number}")
         assert find(us) is Lookup.CANNOT_TELL
+        assert x.count("GET", "/tweets") == 5, "as many pages as are booked"
+
+    @pytest.mark.parametrize(
+        ("fault", "read"), [({"status": 429}, 100), ({"status": 503}, 200), ({"torn": True}, 200)]
+    )
+    def test_a_look_up_that_breaks_off_states_what_was_read(
+        self, x: XServer, us: Credentials, fault: dict[str, Any], read: int
+    ) -> None:
+        """An unclear error may have charged the page for which X was asked."""
+        for number in range(201):
+            x.post("100", f"News {number}")
+        for call in (find, send):
+            x.fault("/tweets", method="GET", after=1, **fault)
+            with pytest.raises(ChannelError) as caught:
+                call(us, parts=("First 1/2", "Second 2/2"))
+            assert caught.value.usage == {"own read": read}
+
+    def test_a_look_up_states_what_was_read(self, x: XServer, us: Credentials) -> None:
+        x.post("100", "Hello world")
+        x.message("100", "200", "Hello world")
+        assert find(us).usage == {"own read": 1}
+        assert find(us, visibility="private", destination="200").usage == {"DM received": 1}
+        with pytest.raises(ChannelError) as caught:
+            find(us, text="Other", ago=timedelta())
+        assert caught.value.usage == {"own read": 1}
+
+    def test_a_duplicate_is_looked_up_once(self, x: XServer, us: Credentials) -> None:
+        x.fault("/2/tweets", method="POST", lost=True)
+        with pytest.raises(ChannelError):
+            send(us)
+        assert send(us).usage == {"own read": 1, "post": 1}
 
     def test_a_second_send_after_a_lost_answer_posts_nothing_twice(
         self, x: XServer, us: Credentials
@@ -262,7 +293,7 @@ class TestThreads:
     def test_each_part_answers_the_one_before(self, x: XServer, us: Credentials) -> None:
         receipt = send(us, parts=self.PARTS)
         assert self.chain(x, receipt.key) == list(self.PARTS)
-        assert receipt.usage == {"post": 3}
+        assert receipt.usage == {"own read": 0, "post": 3}
         assert receipt.thread_key == receipt.key
 
     @pytest.mark.parametrize("broken", [0, 1, 2])
@@ -433,12 +464,12 @@ class TestThreadReading:
 def test_the_most_that_sending_can_cost_is_known_before(
     outgoing: Outgoing, most: dict[str, int]
 ) -> None:
-    """The estimate contains each post and one look-up, and the price list has all of them."""
+    """The estimate contains each post, and the price list has all of its operations."""
     assert CHANNEL.send_usage
     assert CHANNEL.prices
     usage = dict(CHANNEL.send_usage(outgoing))
     assert most.items() <= usage.items()
-    assert set(usage) - set(most) in ({"own read"}, {"DM received"})
+    assert usage == most | ({} if "DM sent" in most else {"own read": 500})
     assert CHANNEL.prices.cost(usage) > 0
 
 

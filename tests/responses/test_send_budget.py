@@ -18,7 +18,7 @@ from responses import outbox, throttle
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response
 from routing.models import Case
-from scrm.channels.base import ChannelError
+from scrm.channels.base import ChannelError, Lookup, Receipt
 from tests import toll
 from tests.killing import killed_at
 from tests.together import at_once
@@ -202,6 +202,55 @@ def test_an_uncertain_delivery_keeps_its_cost(
     send_all()
     assert states() == [state]
     assert spent(microblog) == cost
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "cost"),
+    [
+        (Lookup.CANNOT_TELL, "unknown", 50_000),
+        (Receipt("toll", "k", usage={"post read": 2}), "sent", 20_000),
+        (Receipt("toll", "k"), "sent", 50_000),
+        (ChannelError("Later.", retry_after=60, usage={"post read": 3}), "unknown", 30_000),
+        (ChannelError("Later.", retry_after=60), "unknown", 0),
+        (ChannelError("No answer."), "unknown", 50_000),
+    ],
+)
+def test_a_look_up_is_booked(
+    answer_many: Many,
+    microblog: Account,
+    network: toll.Toll,
+    answer: Receipt | Lookup | ChannelError,
+    state: str,
+    cost: int,
+) -> None:
+    answer_many("One.")
+    network.error, network.looked_up = ChannelError("No answer.", uncertain=True), answer
+    send_all()
+    look_up()
+    assert states() == [state]
+    assert spent(microblog) == POST + cost
+
+
+def test_a_look_up_beyond_the_budget_is_made_later(
+    answer_many: Many, microblog: Account, network: toll.Toll
+) -> None:
+    """Fails if look-ups are not reserved."""
+    limit(microblog, usd_per_day=POST + 49_999)
+    answer_many("One.")
+    network.error = ChannelError("No answer.", uncertain=True)
+    network.looked_up = Receipt("toll", "k", usage={"post read": 1})
+    send_all()
+    look_up()
+    assert states() == ["unknown"]
+    assert spent(microblog) == POST
+    assert Delivery.objects.get().settle_after > timezone.now()  # type: ignore[operator]
+    limit(microblog, usd_per_day=POST + 50_000)
+    look_up()
+    assert states() == ["sent"]
+
+
+def look_up() -> None:
+    outbox.settle(Delivery.objects.select_related("account").get())
 
 
 @pytest.mark.parametrize(

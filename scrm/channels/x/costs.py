@@ -6,9 +6,10 @@ from scrm.channels.base import Outgoing, Usage
 from scrm.channels.channel import ItemCost
 from scrm.channels.text_rules import LINK
 from scrm.channels.x.listen import MENTIONS, MESSAGES, SMALLEST_MENTIONS, SMALLEST_SEARCH
+from scrm.channels.x.timeline import PAGE, PAGES
 
-LOOKED_UP = 100
-"""Posts of ours that are read to find a text whose answer was lost: one page of the timeline."""
+LOOKED_UP = PAGES * PAGE
+"""The most posts of ours that are read to find a text whose answer was lost."""
 
 
 def item_cost(address: str) -> ItemCost:
@@ -24,14 +25,22 @@ def item_cost(address: str) -> ItemCost:
 
 
 def send_usage(outgoing: Outgoing) -> Usage:
-    """Return the most that sending this text can use, with one look-up of whether it was sent."""
+    """Return the most that sending this text can use.
+
+    Our posts are read once: before a thread is sent, or if X refuses a post as a duplicate.
+    """
     if outgoing.visibility == "private":
-        return {"DM sent": 1, "DM received": LOOKED_UP}
+        return {"DM sent": 1}
     usage: dict[str, int] = {"own read": LOOKED_UP}
     for part in outgoing.parts or (outgoing.text,):
         operation = "post with a link" if LINK.search(part) else "post"
         usage[operation] = usage.get(operation, 0) + 1
     return usage
+
+
+def lookup_usage(outgoing: Outgoing) -> Usage:
+    """Return the most that one search for this text among our posts or messages can use."""
+    return {"DM received": PAGE} if outgoing.visibility == "private" else {"own read": LOOKED_UP}
 
 
 def removal_usage(outgoing: Outgoing) -> Usage:  # noqa: ARG001

@@ -51,6 +51,14 @@ class Gone(ChannelError):
     """The post does not exist, or no longer."""
 
 
+def charged(error: ChannelError, asked: int) -> int:
+    """Return for how many of the requested entries X may have charged although it gave none.
+
+    After a clear refusal this is 0. If no answer arrived, X may have counted all of them.
+    """
+    return 0 if error.permanent or error.retry_after is not None else asked
+
+
 def server_time(headers: Headers, now: datetime) -> datetime:
     """Return the time at which X answered, by its own clock; `now` if it does not say."""
     try:

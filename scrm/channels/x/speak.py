@@ -46,7 +46,7 @@ class XSpeaker:
         sent = our_posts(client, outgoing)
         found = chain(sent, _parts(outgoing), outgoing.in_reply_to)
         if len(found) == len(_parts(outgoing)):
-            return _receipt(credentials, found[0].latest, found[0].item.thread_key)
+            return _receipt(credentials, found[0].latest, found[0].item.thread_key, sent.usage)
         return _not_found(sent, outgoing)
 
 
@@ -89,7 +89,7 @@ class _Thread:
         try:
             if len(parts) > 1:
                 # An earlier attempt may have posted the first parts.
-                found = chain(our_posts(self.client, self.outgoing), parts, answered)
+                found = chain(self._look_up(), parts, answered)
                 numbers = [post.latest for post in found]
                 conversation = found[0].item.thread_key if found else ""
             pictures = [] if numbers else _upload(self.client, self.outgoing)
@@ -97,9 +97,15 @@ class _Thread:
                 above = numbers[-1] if numbers else answered
                 numbers.append(self._post(part, above, [] if numbers else pictures))
         except ChannelError as error:
+            self._count(error.usage)
             raise _half_sent(error, len(numbers), len(parts), self.usage) from error
         thread = conversation or self.outgoing.thread_key or numbers[0]
         return _receipt(self.credentials, numbers[0], thread, self.usage)
+
+    def _look_up(self) -> Sent:
+        sent = our_posts(self.client, self.outgoing)
+        self._count(sent.usage)
+        return sent
 
     def _count(self, usage: Usage) -> None:
         """Add these paid operations to what `send` has used."""
@@ -117,16 +123,17 @@ class _Thread:
                 media_ids=pictures or None,
             )
         except Duplicate:
+            if len(_parts(self.outgoing)) > 1:
+                # An earlier attempt may have posted this part some seconds ago. Our posts are not
+                # read a second time: that would cost more than is booked.
+                message = "X has a part of the thread already but does not show it yet."
+                raise ChannelError(message, retry_after=SETTLE.total_seconds()) from None
             # X has this text already. It may be ours, from an attempt whose answer was lost.
-            found = our_posts(self.client, self.outgoing).post(text, answered)
-            if found is not None:
-                self._count(price)
-                return found.latest
-            if not self.outgoing.parts:
+            found = self._look_up().post(text, answered)
+            if found is None:
                 raise
-            # An earlier attempt may have posted this part some seconds ago.
-            message = "X has a part of the thread already but does not show it yet."
-            raise ChannelError(message, retry_after=SETTLE.total_seconds()) from None
+            self._count(price)
+            return found.latest
         except ChannelError as error:
             if error.uncertain:
                 self._count(price)
@@ -161,7 +168,7 @@ def _find_message(client: XClient, outgoing: Outgoing) -> Receipt | Lookup:
     sent = our_messages(client, outgoing)
     found = sent.post(outgoing.text, "")
     if found is not None:
-        return Receipt(NETWORK, found.item.key, found.item.thread_key)
+        return Receipt(NETWORK, found.item.key, found.item.thread_key, usage=sent.usage)
     return _not_found(sent, outgoing)
 
 
@@ -173,6 +180,7 @@ def _not_found(sent: Sent, outgoing: Outgoing) -> Lookup:
             "The text is not on X yet, but X may show it only some minutes after it was sent. "
             "scrm looks again.",
             retry_after=300,
+            usage=sent.usage,
         )
     return Lookup.ABSENT
 
@@ -226,11 +234,9 @@ def _parts(outgoing: Outgoing) -> tuple[str, ...]:
     return outgoing.parts or (outgoing.text,)
 
 
-def _receipt(
-    credentials: Credentials, number: str, thread: str, usage: dict[str, int] | None = None
-) -> Receipt:
+def _receipt(credentials: Credentials, number: str, thread: str, usage: Usage) -> Receipt:
     handle = credentials.address.lstrip("@") or "i"
-    return Receipt(NETWORK, number, thread, f"{SITE}/{handle}/status/{number}", usage or {})
+    return Receipt(NETWORK, number, thread, f"{SITE}/{handle}/status/{number}", usage)
 
 
 def _number(key: str) -> str:

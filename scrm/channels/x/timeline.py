@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unicodedata import normalize
 
-from scrm.channels.base import Outgoing
+from scrm.channels.base import ChannelError, Outgoing, Usage
 from scrm.channels.x.client import Answer, XClient
+from scrm.channels.x.errors import charged
 from scrm.channels.x.read import Post, is_retweet, read_message, read_post
 
-PAGES = 5
+PAGES, PAGE = 5, 100
+"""The most pages of our posts that are read, and the number of entries on a page."""
 SETTLE = timedelta(minutes=5)
 """A new post may be missing from the timeline for some seconds. Five minutes are ample."""
 BACK = timedelta(days=1)
@@ -33,11 +35,13 @@ class Sent:
     """Our latest posts or messages, newest first.
 
     complete: whether they were read back to the time asked for. moment: the clock of X.
+    usage: the paid operations that reading them used.
     """
 
     posts: tuple[Post, ...]
     complete: bool
     moment: datetime
+    usage: Usage
 
     def post(self, text: str, answered: str, used: frozenset[str] = frozenset()) -> Post | None:
         """Return the first version of a post with this text that answers this post, or None."""
@@ -74,28 +78,39 @@ def chain(sent: Sent, parts: tuple[str, ...], answered: str) -> list[Post]:
 
 
 def our_posts(client: XClient, outgoing: Outgoing) -> Sent:
-    """Read our posts since a day before the last attempt."""
+    """Read our posts since a day before the last attempt. An error states what X charges for."""
     since = (outgoing.tried_at or datetime.now(UTC)) - BACK
     asked: dict[str, Any] = {
-        "start_time": since, "max_results": 100, "tweet_fields": _TIMELINE, "exclude": "retweets",
+        "start_time": since, "max_results": PAGE, "tweet_fields": _TIMELINE, "exclude": "retweets",
     }  # fmt: skip
     posts: list[Post] = []
+    read, complete = 0, False
     for _ in range(PAGES):
-        answer: Answer = client.get_users_tweets(client.user_id, **asked)
+        try:
+            answer: Answer = client.get_users_tweets(client.user_id, **asked)
+        except ChannelError as error:
+            error.usage = {"own read": read + charged(error, PAGE)}
+            raise
+        read += len(answer.rows)
         posts += _readable(answer, read_post, answer.rows)
-        if not answer.next_token:
-            return Sent(tuple(posts), True, answer.moment)
+        complete = not answer.next_token
+        if complete:
+            break
         asked["pagination_token"] = answer.next_token
-    return Sent(tuple(posts), False, answer.moment)
+    return Sent(tuple(posts), complete, answer.moment, {"own read": read})
 
 
 def our_messages(client: XClient, outgoing: Outgoing) -> Sent:
     """Read our messages to the recipient since the last attempt, at most a hundred."""
     since = (outgoing.tried_at or datetime.now(UTC)) - SKEW
-    answer: Answer = client.get_direct_message_events(
-        participant_id=outgoing.destination, max_results=100, event_types="MessageCreate",
-        dm_event_fields="id,text,sender_id,dm_conversation_id,created_at,entities",
-    )  # fmt: skip
+    try:
+        answer: Answer = client.get_direct_message_events(
+            participant_id=outgoing.destination, max_results=PAGE, event_types="MessageCreate",
+            dm_event_fields="id,text,sender_id,dm_conversation_id,created_at,entities",
+        )  # fmt: skip
+    except ChannelError as error:
+        error.usage = {"DM received": charged(error, PAGE)}
+        raise
     posts = _readable(answer, read_message, answer.rows)
     times = [post.item.occurred_at for post in posts if post.item.occurred_at]
     complete = not answer.next_token or bool(times and min(times) < since)
@@ -104,7 +119,7 @@ def our_messages(client: XClient, outgoing: Outgoing) -> Sent:
         for post in posts
         if post.item.author.key == client.user_id and (post.item.occurred_at or since) >= since
     )
-    return Sent(ours, complete, answer.moment)
+    return Sent(ours, complete, answer.moment, {"DM received": len(answer.rows)})
 
 
 def _readable(answer: Answer, reader: Any, rows: list[Any]) -> list[Post]:
