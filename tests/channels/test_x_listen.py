@@ -237,6 +237,39 @@ class TestEditsAndDeletions:
         assert list(batch.cursor["heard"]) == [kept]
         assert fetch(us, cursor=batch.cursor).usage == {}
 
+    @pytest.mark.parametrize(
+        ("fault", "usage"),
+        [
+            ({"status": 429}, {}),
+            ({"status": 503}, {"post read": 1}),
+            ({"lost": True}, {"post read": 1}),
+        ],
+    )
+    def test_a_failed_look_up_of_deletions_counts_what_it_may_cost(
+        self, x: XServer, us: Credentials, fault: dict[str, Any], usage: dict[str, int]
+    ) -> None:
+        x.post("200", "@acme one", ago=5 * MINUTE)
+        cursor = fetch(us).cursor
+        x.skew = timedelta(hours=13)
+        x.fault("/2/tweets", **fault)
+        assert fetch(us, cursor=cursor).usage == usage
+
+    @pytest.mark.parametrize(
+        ("fault", "lost"), [({"status": 429}, 0), ({"status": 503}, 50), ({"lost": True}, 50)]
+    )
+    def test_a_failed_page_counts_what_it_may_cost(
+        self, x: XServer, us: Credentials, fault: dict[str, Any], lost: int
+    ) -> None:
+        """The first page is kept. The second may be charged although its answer did not arrive."""
+        cursor = begun(us)
+        for number in range(150):
+            x.post("200", f"@acme {number}")
+        x.skew = 5 * MINUTE
+        x.fault("/mentions", after=1, **fault)
+        batch = fetch(us, cursor=cursor, max_items=150)
+        assert len(batch.items) == 100
+        assert batch.usage == {"own read": 100 + lost, "user read": 1 + lost}
+
     def test_an_edited_post_is_looked_up_by_its_newest_id(
         self, x: XServer, us: Credentials
     ) -> None:

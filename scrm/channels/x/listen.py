@@ -33,6 +33,7 @@ from scrm.channels.x.client import (
     client_of,
     encrypted_or_local,
 )
+from scrm.channels.x.errors import charged
 from scrm.channels.x.read import NETWORK, Post, is_retweet, raw_of, read_message, read_post
 from scrm.channels.x.sweep import Range, Swept, require_room, sweep, sweep_messages
 from scrm.channels.x.translate import MAX_LENGTH, NO_RETWEETS, translate
@@ -146,7 +147,7 @@ def _listen_posts(client: XClient, request: FetchRequest, query: str, smallest: 
         token="next_token" if query else "pagination_token",
     )  # fmt: skip
     read = _Read.all(swept.answers, read_post)
-    usage = _usage(swept.answers, "post read" if query else "own read")
+    usage = _usage(swept, "post read" if query else "own read")
     memory = _Memory.of(cursor).with_posts(read.posts.values())
     room = REMEMBERED if request.max_items is None else request.max_items - swept.read
     gone, memory = _deletions(client, memory, room, swept, usage)
@@ -170,7 +171,7 @@ def _listen_messages(client: XClient, request: FetchRequest) -> Batch:
         # A stored token may have expired. The list is then read again from its beginning.
         swept, token = sweep_messages(ask, Range(start.floor), "", max_items=request.max_items)
     read = _Read.all(swept.answers, read_message)
-    usage = _usage(swept.answers, "DM received")
+    usage = _usage(swept, "DM received")
     cursor = swept.next.stored | ({"token": token} if token else {})
     return _batch(swept, read, cursor, usage, ())
 
@@ -262,8 +263,9 @@ def _deletions(
         return (), memory
     try:
         answer: Answer = client.get_tweets([latest for _, latest in asked])
-    except ChannelError:
+    except ChannelError as error:
         # The posts that were read before count more than this look-up; it is tried again later.
+        usage["post read"] = usage.get("post read", 0) + charged(error, len(asked))
         return (), memory
     usage["post read"] = usage.get("post read", 0) + len(answer.rows)
     missing = {
@@ -276,13 +278,16 @@ def _deletions(
     return tuple(Change(NETWORK, key, "deleted") for key in gone), _Memory(left, now)
 
 
-def _usage(answers: Iterable[Answer], operation: str) -> dict[str, int]:
-    """Count what X charges for; an entry or profile that appears twice counts once."""
+def _usage(swept: Swept, operation: str) -> dict[str, int]:
+    """Count what X charges for; an entry or profile that appears twice counts once.
+
+    An entry whose answer did not arrive counts as one with a profile of its own.
+    """
     entries, people = set(), set()
-    for answer in answers:
+    for answer in swept.answers:
         entries |= {str(row.get("id")) for row in answer.rows if isinstance(row, Mapping)}
         people |= set(answer.users)
-    return {operation: len(entries), "user read": len(people)}
+    return {operation: len(entries) + swept.lost, "user read": len(people) + swept.lost}
 
 
 def _with_pictures(post: Post) -> Item:

@@ -14,6 +14,7 @@ from typing import Any
 
 from scrm.channels.base import ChannelError
 from scrm.channels.x.client import Answer
+from scrm.channels.x.errors import charged
 from scrm.channels.x.read import id_of, snowflake_at, snowflake_time
 
 PAGES = 5
@@ -57,12 +58,17 @@ Ask = Callable[[dict[str, Any]], Answer]
 
 @dataclass(slots=True)
 class Swept:
-    """The result of a sweep. pause: seconds that X asked us to wait before the rest."""
+    """The result of a sweep.
+
+    pause: seconds that X asked us to wait before the rest. lost: how many entries X may have
+    charged for although its answer did not arrive.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     next: Range = field(default_factory=Range)
     complete: bool = False
     pause: float | None = None
+    lost: int = 0
 
     @property
     def read(self) -> int:
@@ -79,6 +85,7 @@ class Swept:
             if not self.answers:
                 raise
             self.pause = error.retry_after or UNTIL_RETRY
+            self.lost = charged(error, int(asked["max_results"]))
             return None
         self.answers.append(answer)
         self.next = _below(self.next, answer)
