@@ -19,7 +19,6 @@ from django.core.files.base import ContentFile
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from crm import spending
 from crm.ledger import tellable
 from crm.models import Attachment
 from crm.money import Refusal
@@ -31,7 +30,7 @@ from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
 from listening.models.seen import Seen
 from listening.models.source import EVERYTHING, Fetch, Source
-from scrm.channels.base import Author, Batch, ChannelError, Credentials, File, Item
+from scrm.channels.base import Author, Batch, ChannelError, Credentials, FetchRequest, File, Item
 from scrm.db.locks import update_in_order
 from scrm.db.retry import again, is_passing
 from scrm.text.clean import storable
@@ -56,12 +55,14 @@ def fetch_source(source: Source | None = None) -> Fetch | None:
         return None
     source = fetch.source
     try:
+        # Before the reservation: if the login cannot be renewed, nothing is booked.
+        request = source.fetch_request(_credentials(source))
         booked = again(lambda: paid.reserve(source, now=timezone.now()))
         if isinstance(booked, Refusal):
             paid.wait(fetch, booked, now=timezone.now())
             return fetch
         # Outside any transaction, because a slow network must not keep locks in the database.
-        batch = _listen(source, booked)
+        batch = _listen(source, request, booked)
         # Before the transaction, because a rollback does not remove files.
         files = _store_files(batch.items)
         again(lambda: _keep(fetch, batch, files, now=timezone.now()))
@@ -77,20 +78,19 @@ def fetch_source(source: Source | None = None) -> Fetch | None:
     return fetch
 
 
-def _listen(source: Source, booked: Reservation | None) -> Batch:
+def _listen(source: Source, request: FetchRequest, booked: Reservation | None) -> Batch:
     """Ask the network, and book what it charged. A dead worker leaves the reserved cost booked."""
     listener = source.channel.listener
-    if listener is None:
-        raise ChannelError(f"{source.channel.label} cannot be listened to.", permanent=True)
     try:
-        request = source.fetch_request(_credentials(source))
+        if listener is None:
+            raise ChannelError(f"{source.channel.label} cannot be listened to.", permanent=True)
         batch = listener.listen(replace(request, max_items=booked.units) if booked else request)
     except ChannelError as error:
         if booked:
             paid.settle_failed(booked, error)
         raise
     if booked:
-        again(lambda: spending.settle(booked, batch.usage))
+        paid.settle(booked, batch.usage)
     return batch
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils.translation import gettext as _
 
 from crm import spending
@@ -12,8 +13,9 @@ from crm.models import Account
 from crm.money import Priority, Refusal, usd
 from crm.spending import Reservation, Wanted
 from listening.models.source import HEAD_START, Fetch, Source
-from scrm.channels.base import ChannelError
+from scrm.channels.base import ChannelError, Usage
 
+_log = structlog.get_logger(__name__)
 MAX_ITEMS = 100
 """The maximum number of items that a fetch reserves; the next fetch continues where it ended."""
 _CHECKED_PER_TICK = 10
@@ -41,10 +43,22 @@ def reserve(source: Source, *, now: datetime) -> Reservation | Refusal | None:
     return spending.reserve(source.account, wanted(source), now=now)
 
 
+def settle(booked: Reservation, usage: Usage) -> None:
+    """Replace the reservation of a fetch by what the network charged.
+
+    A failure of the database is only logged, because the fetched items must not be lost.
+    """
+    try:
+        spending.settle(booked, usage)
+    except (DatabaseError, InterfaceError):
+        # Not repeated: it may have been stored all the same, and would then be subtracted twice.
+        _log.warning("the reserved cost of a fetch may stay booked", account=booked.account)
+
+
 def settle_failed(booked: Reservation, error: ChannelError) -> None:
     """Book what a failed fetch cost, if the network refused it. Otherwise the worst case stays."""
     if error.permanent or error.retry_after is not None:
-        spending.settle(booked, error.usage)
+        settle(booked, error.usage)
 
 
 @transaction.atomic

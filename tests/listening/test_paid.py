@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
@@ -239,6 +240,42 @@ def test_a_failed_fetch_costs_nothing_only_if_the_network_refused(
     if cost == 1_500_000:  # the retries of a failing source then risk as little as possible
         go(mentions)
         assert spent(account) == cost + toll.ITEM
+
+
+def test_a_failed_renewal_of_the_login_books_nothing(
+    mentions: Source, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if the cost is reserved before the login is renewed."""
+
+    def refuse(_account: Account) -> None:
+        raise ChannelError("The login cannot be renewed now.")
+
+    monkeypatch.setattr("listening.fetch.fresh_credentials", refuse)
+    assert go(mentions).outcome == "failed"
+    assert spent(account) == 0
+
+
+@pytest.mark.parametrize(("stored", "cost"), [(True, 10 * toll.ITEM), (False, 100 * toll.ITEM)])
+def test_a_database_error_while_settling_neither_subtracts_twice_nor_loses_the_items(
+    mentions: Source,
+    account: Account,
+    network: toll.Toll,
+    monkeypatch: pytest.MonkeyPatch,
+    stored: bool,
+    cost: int,
+) -> None:
+    """The connection may break after the commit, before its confirmation arrives."""
+    network.posts["mentions"] = [f"mention {n}" for n in range(10)]
+    real = spending.settle
+
+    def settle(booked: spending.Reservation, usage: dict[str, int]) -> None:
+        if stored:
+            real(booked, usage)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(spending, "settle", settle)
+    assert go(mentions).found == 10
+    assert spent(account) == cost
 
 
 @pytest.mark.parametrize(
