@@ -54,8 +54,7 @@ def tick() -> None:
         nudge_rare(kind, jobs.filter(kind=kind), oldest_by="pk")
     for response in Response.objects.undecided(now)[:MAX_PER_TASK]:
         release.escalate(response, now=now)
-    # One record check a night, at two o'clock in the time zone of the workspace.
-    RecordCheck.objects.start_nightly(now)
+    RecordCheck.objects.start_nightly(now)  # at two o'clock in the workspace's time zone
     nudge_rare("responses.prove", RecordCheck.objects.due(now), oldest_by="asked_at")
     nudge_each("crm.mail_notice", Notice.objects.to_mail(now), oldest_by="at")
     feedback.relink(now=now)
