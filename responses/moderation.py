@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import Account, Interaction, User
 from crm.models.membership import PERMISSIONS, Permissions, Role
+from crm.renewal import fresh_credentials
 from responses.models import Moderation
 from responses.moderation_actions import ACTIONS, Action, ended_by
 from routing.models import Case, CaseEvent
@@ -108,7 +109,7 @@ def _act(row: Moderation, action: Action) -> None:
     if moderator is None or profile is None:
         raise ChannelError(_("This network has no moderation."), permanent=True)
     moderator.act(
-        row.account.credentials,
+        fresh_credentials(row.account),
         action.name,
         item_key=row.interaction.key,
         author_key=profile.key,

@@ -21,7 +21,8 @@ from responses.moderation_actions import ACTIONS
 from responses.moderation_panels import panels
 from routing.models import Case, CaseEvent
 from routing.models.case import restrict
-from scrm.channels.base import ChannelError
+from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.connector import Renewed
 from scrm.channels.registry import channel
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Mark, Post
@@ -299,6 +300,40 @@ def test_an_interrupted_action_can_be_tried_again(
     assert act(case, said, "report", lead).state == "done"
     stuck.refresh_from_db()
     assert (stuck.state, stuck.error) == ("failed", INTERRUPTED)
+
+
+def test_an_expired_login_is_renewed_first(
+    case: Case, said: Interaction, lead: User, microblog: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if `_act` uses the stored secrets: the network then refuses them."""
+    microblog.secrets = {"ticket": "old"}
+    microblog.secrets_expire_at = timezone.now() - timedelta(seconds=1)
+    microblog.save()
+    renewed = Renewed({"ticket": "new"}, timezone.now() + timedelta(hours=2))
+    monkeypatch.setattr(Account, "renew", property(lambda _self: lambda _old: renewed))
+    used: list[Any] = []
+
+    def look(_self: object, credentials: Credentials, *_: object, **__: object) -> None:
+        used.append(credentials.secrets)
+
+    monkeypatch.setattr(type(channel("sandbox").moderator), "act", look)
+    assert act(case, said, "like", lead).state == "done"
+    assert used == [{"ticket": "new"}]
+
+
+def test_a_login_that_cannot_be_renewed_is_an_error_at_the_message(
+    case: Case, said: Interaction, lead: User, microblog: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microblog.secrets_expire_at = timezone.now() - timedelta(seconds=1)
+    microblog.save()
+
+    def refuse(_old: Credentials) -> Renewed:
+        raise ChannelError("No.", permanent=True)
+
+    monkeypatch.setattr(Account, "renew", property(lambda _self: refuse))
+    row = act(case, said, "like", lead)
+    assert (row.state, "Reconnect the account" in row.error) == ("failed", True)
+    assert marks() == set()
 
 
 # Twice
