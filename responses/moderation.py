@@ -14,10 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Interaction, Pause, User
 from crm.models.membership import PERMISSIONS, Permissions, Role
 from crm.renewal import fresh_credentials
+from responses import restored_database
 from responses.models import Moderation
+from responses.models.response import Refused
 from responses.moderation_actions import ACTIONS, Action, ended_by
 from routing.models import Case, CaseEvent
 from scrm.channels.base import ChannelError
@@ -66,8 +68,10 @@ def moderate(
     """Carry out the action on the network, and return its record.
 
     If the action is already in effect or in progress, the network is not asked again, and the
-    earlier record is returned. Do not call this function in a transaction.
+    earlier record is returned. Raises Refused, and records nothing, while nothing may be sent. Do
+    not call this function in a transaction.
     """
+    _refuse_if_stopped(account)
     row = Moderation(
         interaction=message, account=account, case=case, action=action.name, by=by, reason=reason
     )
@@ -84,6 +88,21 @@ def moderate(
         _finish(row, action)
     row.refresh_from_db()
     return row
+
+
+def _refuse_if_stopped(account: Account) -> None:
+    """Raise Refused if nothing may be sent, because an action is seen on the network too.
+
+    A restored database must not act at all: its original acts for the same accounts.
+    """
+    restored_database.is_restored(now=timezone.now())
+    pauses = sorted(Pause.objects.open(), key=lambda pause: pause.kind != Pause.Kind.RESTORED)
+    if pauses:
+        why = {"why": pauses[0].reason}
+        raise Refused(_("Nothing was done on the network. All sending is paused: %(why)s") % why)
+    if Account.objects.filter(pk=account.pk, paused_at__isnull=False).exists():
+        message = _("Nothing was done on the network. Sending from %(account)s is paused.")
+        raise Refused(message % {"account": account})
 
 
 @transaction.atomic

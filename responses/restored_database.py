@@ -53,6 +53,16 @@ def is_set_back(*, now: datetime) -> bool:
     return True
 
 
+def is_restored(*, now: datetime) -> bool:
+    """Whether this database may be a copy that no user has released; if so, stop all sending."""
+    if Pause.objects.restored().exists():
+        return True
+    if Instance.objects.moved().exists():
+        _hold(now)
+        return True
+    return is_set_back(now=now)
+
+
 @transaction.atomic
 def _hold(now: datetime) -> None:
     why = _evidence()

@@ -17,6 +17,7 @@ from crm.models import Account, Interaction
 from responses import moderation
 from responses.forms import ModerationForm
 from responses.models import Moderation
+from responses.models.response import Refused
 from responses.moderation_actions import ACTIONS, Action, label_of
 from responses.moderation_panels import Panel, panels
 from responses.views.lookup import case_to_see
@@ -46,10 +47,15 @@ def moderate(request: StaffRequest, pk: int, message: int, action: str) -> HttpR
     form = ModerationForm(asked.action, request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return _form(request, asked, form, status=422 if form.is_bound else 200)
-    row = moderation.moderate(
-        asked.message, asked.action, case=asked.case, account=asked.account, by=request.user,
-        reason=form.cleaned_data.get("reason", ""),
-    )  # fmt: skip
+    reason = form.cleaned_data.get("reason", "")
+    try:
+        row = moderation.moderate(
+            asked.message, asked.action, case=asked.case, account=asked.account, by=request.user,
+            reason=reason,
+        )  # fmt: skip
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return _form(request, asked, form, status=422)
     if request.htmx:
         return trigger_client_event(_panel(request, asked), "case-changed", {"id": pk})
     _tell(request, row, asked)
@@ -114,8 +120,11 @@ def _form(
         "form": form,
         "page": "thread" if _is_thread(request) else "",
     }
-    name = "_moderate" if request.htmx else "moderate"
-    return render(request, f"responses/{name}.html", shown, status=status)
+    if not request.htmx:
+        return render(request, "responses/moderate.html", shown, status=status)
+    answer = render(request, "responses/_moderate.html", shown, status=status)
+    # A button that acts at once has another target.
+    return reswap(retarget(answer, f"#moderate-{asked.message.pk}"), "innerHTML show:top")
 
 
 def _panel(request: StaffRequest, asked: _Asked) -> HttpResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Department, Interaction, User
+from crm.models import Account, Department, Instance, Interaction, Pause, User
 from responses import moderation
 from responses.models import Moderation
 from responses.moderation import INTERRUPTED
@@ -334,6 +335,65 @@ def test_a_login_that_cannot_be_renewed_is_an_error_at_the_message(
     row = act(case, said, "like", lead)
     assert (row.state, "Reconnect the account" in row.error) == ("failed", True)
     assert marks() == set()
+
+
+# Nothing may be sent
+
+
+def stop_by_pause(admin: User) -> None:
+    Pause.objects.begin(by=admin, why="A storm of anger")
+
+
+def stop_account(_admin: User) -> None:
+    Account.objects.update(paused_at=timezone.now())
+
+
+def stop_copy(_admin: User) -> None:
+    """Let the database look like a copy on another machine, before any task has noticed it."""
+    Instance.objects.update(fingerprint="another/place")
+
+
+def stop_held(_admin: User) -> None:
+    Pause.objects.begin_restored(why=Pause.Evidence.MOVED, now=timezone.now())
+
+
+def stop_set_back(_admin: User) -> None:
+    """Let the database look as if an older copy replaced it."""
+    Instance.objects.count_attempt()
+    Instance.objects.update(attempts=0)
+
+
+@pytest.mark.parametrize(
+    ("stop", "why"),
+    [
+        (stop_by_pause, "All sending is paused: A storm of anger"),
+        (stop_account, "Sending from SkywardAir is paused."),
+        (stop_copy, "This database was restored from a copy"),
+        (stop_held, "This database was restored from a copy"),
+        (stop_set_back, "This database was set back to an earlier state"),
+    ],
+)
+@pytest.mark.parametrize("action", ["like", "hide"])
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_nothing_is_done_while_sending_is_stopped(
+    action: str, headers: dict[str, str], stop: Callable[[User], None], why: str, case: Case,
+    lead: User, admin: User, as_: As, settings: Any, tmp_path: Path, microblog: Account,
+) -> None:  # fmt: skip
+    """Guarantee G18 holds for moderation too: a copy of a database acts on no network.
+
+    Fails if `moderate` does not look for pauses and restored databases.
+    """
+    settings.WITNESS_DIR = tmp_path / "witness"
+    microblog.name = "SkywardAir"
+    microblog.save()
+    stop(admin)
+    page = as_(lead).post(url(case, action), {"reason": "Rude"}, headers=headers)
+    assert page.status_code == 422
+    assert why in html(page)
+    assert not Moderation.objects.exists()
+    assert marks() == set()
+    if headers:
+        assert page["HX-Retarget"] == f"#moderate-{case.last_inbound_id}"
 
 
 # Twice
