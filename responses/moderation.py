@@ -26,6 +26,7 @@ from scrm.channels.base import ChannelError
 
 _log = structlog.get_logger(__name__)
 State = Moderation.State
+_ATTEMPTS = 3
 INTERRUPTED = "scrm was stopped before the network answered."
 
 
@@ -109,18 +110,24 @@ def _refuse_if_stopped(account: Account) -> None:
 def _begin(row: Moderation) -> Moderation | None:
     """Save the row as “in progress”; return the earlier row instead if there is one.
 
-    If scrm was stopped during an earlier attempt, that attempt counts as failed.
+    If scrm was stopped during an earlier attempt, that attempt counts as failed. Raises Refused if
+    other attempts begin and end all the time.
     """
     same = Moderation.objects.filter(
         interaction=row.interaction, account=row.account, action=row.action
     )
     same.interrupted(timezone.now()).update(state=State.FAILED, error=INTERRUPTED)
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-    except IntegrityError:
-        return same.get(state__in=[State.PENDING, State.DONE])
-    return None
+    for _attempt in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError:
+            if earlier := same.filter(state__in=[State.PENDING, State.DONE]).first():
+                return earlier
+            # The earlier attempt has failed meanwhile, so this row can be saved now.
+        else:
+            return None
+    raise Refused(_("Another user did the same at this moment. Try again."))
 
 
 def _act(row: Moderation, action: Action) -> None:

@@ -420,6 +420,28 @@ def test_an_old_window_repeats_nothing(
     assert marks() == set()
 
 
+def test_a_click_after_an_attempt_that_failed_meanwhile_acts(
+    case: Case, said: Interaction, lead: User, microblog: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The earlier attempt is in progress at the insert and has failed at the look-up.
+
+    Fails if `_begin` only looks for the earlier row, which no longer exists.
+    """
+    facts = {"interaction": said, "account": microblog, "case": case, "by": lead}
+    first = Moderation.objects.create(**facts, action="like")
+    save = Moderation.save
+
+    def save_late(row: Moderation, **options: Any) -> None:
+        try:
+            save(row, **options)
+        finally:  # in another process, the first attempt fails now
+            at_once(lambda: Moderation.objects.filter(pk=first.pk).update(state="failed"))
+
+    monkeypatch.setattr(Moderation, "save", save_late)
+    assert act(case, said, "like", lead).state == "done"
+    assert marks() == {"like"}
+
+
 # The record
 
 
