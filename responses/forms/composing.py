@@ -317,8 +317,18 @@ class ByHandForm(Composing):
         receipt = self.receipt
         if receipt is None:
             self.add_error("link", _("Enter the link to the post that you published there."))
-        elif Interaction.objects.filter(scope=receipt.scope, key=receipt.key).exists():
+        elif self._is_recorded(receipt):
             self.add_error("link", _("This post is already recorded. Nothing was saved."))
+
+    def _is_recorded(self, receipt: Receipt) -> bool:
+        """Whether another form or a source has recorded the post.
+
+        If this form was submitted before, `compose.once` returns the response of that time.
+        """
+        # In this order: the post and the response are stored in one transaction.
+        if not Interaction.objects.filter(scope=receipt.scope, key=receipt.key).exists():
+            return False
+        return not Response.objects.filter(uuid=self.cleaned_data.get("form")).exists()
 
     @property
     def receipt(self) -> Receipt | None:

@@ -27,6 +27,7 @@ from scrm.channels.reply_rule import Permission, Received
 from scrm.channels.sandbox.channel import CHANNEL
 from scrm.channels.text_rules import TextRules
 from tests.responses.test_composer import form, url
+from tests.together import at_once
 
 As = Callable[[User], Client]
 REASON = "This network lets us answer only people who mentioned us."
@@ -225,6 +226,33 @@ def test_a_post_is_logged_only_with_its_link(
     assert page.status_code == 422
     assert page.context["form"].errors["link"] == [error]
     assert not Response.objects.exists()
+
+
+def test_a_double_click_logs_a_post_once(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    """Fails if the form refuses the post that its own first submission has recorded."""
+    case = found()
+    typed = form(case, how="network", text="Sorry!", link=LINK)
+    answers = [as_(agent).post(url("by_hand", case), typed).status_code for _click in range(2)]
+    assert answers == [302, 302]
+    assert Response.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_log_a_post_once(
+    found: Callable[..., Case], agent: User, as_: As
+) -> None:
+    case = found()
+    typed, client = form(case, how="network", text="Sorry!", link=LINK), as_(agent)
+
+    def click() -> int:
+        other = Client()
+        other.cookies = client.cookies
+        return other.post(url("by_hand", case), typed).status_code
+
+    assert at_once(click, click) == [302, 302]
+    assert Response.objects.count() == 1
 
 
 def test_a_post_that_is_already_recorded_is_not_logged_again(
