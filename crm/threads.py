@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from scrm.channels.base import bounded_key
+from scrm.channels.bounded import bounded_key
 
 Person = tuple[str, str]
 """The identity of a profile: (network, key)."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
-from hashlib import sha256
 from typing import Any, Literal, Protocol
 
+from scrm.channels.bounded import bounded_key, bounded_network
 from scrm.text.clean import storable
 
 Visibility = Literal["public", "private"]
@@ -369,18 +369,12 @@ class ThreadReader(Protocol):
         ...
 
 
-_KEYS = {"scope", "network", "key", "thread_key", "in_reply_to", "quotes"}
-_LONGEST_KEY = 400
-
-
-def bounded_key(key: str) -> str:
-    """Return the key, shortened if it is too long for a database index.
-
-    A shortened key consists of the beginning of the key and a hash of the whole key.
-    """
-    if len(key) <= _LONGEST_KEY:
-        return key
-    return f"{key[: _LONGEST_KEY - 65]}#{sha256(key.encode()).hexdigest()}"
+_BOUNDED = {
+    "network": bounded_network,
+    **dict.fromkeys(("scope", "key", "thread_key", "in_reply_to", "quotes"), bounded_key),
+    # It is no key, but the database refuses a longer one.
+    "other_address": bounded_key,
+}
 
 
 def _make_storable(facts: Any) -> None:
@@ -388,10 +382,9 @@ def _make_storable(facts: Any) -> None:
         value = getattr(facts, attribute.name)
         if isinstance(value, str):
             value = storable(value)
+            bounded = _BOUNDED.get(attribute.name)
             # The dataclass is frozen, so ordinary assignment would fail.
-            object.__setattr__(
-                facts, attribute.name, bounded_key(value) if attribute.name in _KEYS else value
-            )
+            object.__setattr__(facts, attribute.name, bounded(value) if bounded else value)
         elif attribute.name == "mentions":
             keys = tuple(bounded_key(storable(key)) for key in value)
             object.__setattr__(facts, attribute.name, keys)

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from html import unescape
 from urllib.parse import parse_qsl, urlsplit
 
-from scrm.channels.base import bounded_key
+from scrm.channels.bounded import bounded_key, bounded_network
 from scrm.net.addresses import ascii_host
 
-_LONGEST_SCOPE = 60
-"""The length limit of an account's network: a scope must fit, because both must be equal."""
 _COMMENT = re.compile(r"#comment-([0-9]{1,18})\Z")
 _NUMBERED = {"p", "page_id", "attachment_id"}
 
@@ -41,10 +38,7 @@ class Place:
 
 def site_scope(address: str) -> str:
     """Return the scope in which a site's keys are unique: the host and the port of the site."""
-    scope = f"wordpress:{_host(address)}"
-    if len(scope) <= _LONGEST_SCOPE:
-        return scope
-    return f"{scope[:39]}#{sha256(scope.encode()).hexdigest()[:20]}"
+    return bounded_network(f"wordpress:{_host(address)}")
 
 
 def guid_key(guid: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crm.threads import Parent, Person, conversation_key
-from scrm.channels.base import bounded_key
+from scrm.channels.bounded import bounded_key
 
 ANNA, BEN = ("x", "anna"), ("x", "ben")
 STATEMENT = Parent("public statement", addressed=False, people=frozenset())

@@ -22,12 +22,15 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import Attachment, Job, Notice, User
+from crm.models import Attachment, Interaction, Job, Notice, Profile, User
 from crm.models.job import ENDLESS, LEASE, MAX_ATTEMPTS
 from listening import csv_import
 from listening.fetch import fetch_source
 from listening.models import Fetch, Mention, Sighting, Source, Topic
+from listening.models.quarantined import Quarantined
 from listening.tasks import import_mentions
+from routing.models import Case
+from scrm import pipeline
 from scrm.web.csv_forms import CsvUploadForm
 from tests.killing import killed_at
 
@@ -162,6 +165,29 @@ def test_old_mentions_open_no_case_unless_wanted(browser: Client) -> None:
     assert not Mention.objects.get(key="twitter.com/p/status/4").backlog
     run(asked_for(browser, HEADING + row(5, day="").replace(" 14:30", "")))
     assert Mention.objects.get(key="twitter.com/p/status/5").backlog
+
+
+@pytest.mark.usefixtures("service")
+def test_long_hosts_ids_and_urls_are_processed(browser: Client) -> None:
+    """What the import counts can also be recorded in the ledger, under an identity that is stable.
+
+    Fails if `Author` does not shorten its network and key: the rows then end in quarantine.
+    """
+    host = ".".join(["a" * 60] * 3 + ["b" * 60, "example"])
+    url = f"https://{host}/" + "p'" * 850
+    raw = "URL,Content,Author,Author ID\n" + "".join(
+        f"{url}{n},Skyward lost bag {n},Anna,{'i' * 999}{n % 2}\n" for n in range(4)
+    )
+    job = run(asked_for(browser, raw, source="Long", stance="for us", since="all"))
+    assert result(job) == (4, 0, 0)
+    while pipeline.process():
+        pass
+    assert not Quarantined.objects.exists()
+    assert Interaction.objects.filter(channel="csv").count() == 4
+    assert Profile.objects.filter(network__startswith="csv:").count() == 2
+    assert Case.objects.count() == 2
+    again = run(asked_for(browser, raw, source="Long", stance="for us", since="all"))
+    assert result(again) == (0, 4, 0)
 
 
 def test_the_stance_is_chosen(browser: Client, admin: User) -> None:

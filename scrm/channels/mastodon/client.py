@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,13 +14,13 @@ from mastodon import Mastodon
 from mastodon.errors import MastodonError, MastodonNetworkError
 
 from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.bounded import bounded_network
 from scrm.net import http
 from scrm.text.clean import plain
 
 SECONDS = 20.0
 """The time limit of one request."""
 _LONGEST_WAIT = 3_600.0
-_LONGEST_NETWORK = 60
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _NEVER_SENT = {"refused", "not found", "unreachable", "malformed"}
 """Kinds of HttpError that a session raises only before the request was sent."""
@@ -241,10 +240,7 @@ def network_of(base: str) -> str:
     The host is the one that we talk to, not the domain that the server states, because a server
     could otherwise use the keys of another one.
     """
-    network = f"mastodon:{urlsplit(base).netloc.lower()}"
-    if len(network) <= _LONGEST_NETWORK:
-        return network
-    return f"{network[:39]}#{sha256(network.encode()).hexdigest()[:20]}"
+    return bounded_network(f"mastodon:{urlsplit(base).netloc.lower()}")
 
 
 def encrypted_or_local(address: str) -> str:
