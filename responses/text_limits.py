@@ -27,6 +27,7 @@ class Measure:
 
     length, limit: in the units that the network counts; limit is None if there is none.
     posts: how many posts the text becomes as a thread; 1 if it fits; 0 if it cannot be split.
+    Private texts are never split: the networks have no threads of private messages.
     """
 
     account: Account
@@ -57,12 +58,14 @@ class Measure:
         return f"{message % facts} {offer % {'posts': self.posts}}"
 
 
-def measure(text: str, account: Account) -> Measure:
+def measure(text: str, account: Account, *, visibility: str) -> Measure:
     rules = rules_of(account)
+    if visibility != "public":
+        rules = replace(rules, threads=False)
     return Measure(account, rules.count(text), rules.max_length, len(rules.split(text)))
 
 
 def thread_of(text: str, account: Account) -> tuple[str, ...]:
-    """Return the posts into which a text is split; empty if the text needs only one post."""
+    """Return the posts into which a public text is split; empty if it needs only one post."""
     parts = rules_of(account).split(text)
     return parts if len(parts) > 1 else ()

@@ -70,7 +70,7 @@ class Composing(forms.Form):
         data["form"] = str(uuid.uuid4())  # nothing was stored: the next click creates a response
         self.data = data
 
-    def check_length(self, accounts: Iterable[Account]) -> None:
+    def check_length(self, accounts: Iterable[Account], *, visibility: str) -> None:
         """Add a form error for each account for which the text is too long.
 
         The text of an account is its own version, or else the common text.
@@ -79,7 +79,8 @@ class Composing(forms.Form):
         for account in accounts:
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
             as_thread = self.cleaned_data.get("as_thread", False)
-            if why := measure(text, account).why_not(as_thread=as_thread):
+            measured = measure(text, account, visibility=visibility)
+            if why := measured.why_not(as_thread=as_thread):
                 own = account.pk in versions
                 self.add_error(version_name(account) if own else "text", why)
 
@@ -130,7 +131,7 @@ class ReplyForm(Composing, PlaceFields, FileFields, ThreadField, Later):
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("place"):
-            self.check_length([self.chosen.account])
+            self.check_length([self.chosen.account], visibility=self.chosen.visibility)
             self.check_files([self.chosen.account])
         self.check_publicly()
         return self.cleaned_data
@@ -229,7 +230,7 @@ class StatementForm(Composing, ThreadField, Later):
         self.cleaned_data["versions"] = {
             pk: words for pk, words in typed.items() if words and words != text
         }
-        self.check_length(accounts)
+        self.check_length(accounts, visibility="public")
         return self.cleaned_data
 
     @property
@@ -265,7 +266,8 @@ class StatementForm(Composing, ThreadField, Later):
         as_thread = "as_thread" in self.fields and bool(self["as_thread"].value())
         posts = thread_of(text, account) if as_thread else ()
         shown = title if titled(account) else ""
-        return Preview(account, shown, posts or (text,), measure(text, account))
+        measured = measure(text, account, visibility="public")
+        return Preview(account, shown, posts or (text,), measured)
 
 
 NETWORK = "network"

@@ -30,7 +30,7 @@ class CorrectForm(Composing):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        self.check_length([post.account for post in self.posts])
+        self.check_length([post.account for post in self.posts], visibility=self.now.visibility)
         same = (data.get("text"), data.get("subject")) == (self.now.text, self.now.subject)
         pressed_twice = data.get("form") == self.now.uuid
         if same and not self.now.versions and not pressed_twice:

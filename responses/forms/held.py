@@ -101,9 +101,10 @@ class EditForm(PlaceFields, FileFields, Later):
 
     def clean(self) -> dict[str, Any]:
         typed, accounts = self.cleaned_data, [place.account for place in self.places_chosen]
-        for account in accounts:
-            name = version_name(account) if version_name(account) in self.fields else "text"
-            measured = measure(typed.get(name, ""), account)
+        for place in self.places_chosen:
+            own = version_name(place.account)
+            name = own if own in self.fields else "text"
+            measured = measure(typed.get(name, ""), place.account, visibility=place.visibility)
             if why := measured.why_not(as_thread=self.response.as_thread):
                 self.add_error(name, why)
         self.check_files(accounts)

@@ -255,7 +255,7 @@ class Delivery(models.Model):
             thread_key=self.conversation.thread_key if self.conversation else "",
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered and same_network else "",
-            parts=thread_of(self.words, self.account) if self.response.as_thread else (),
+            parts=thread_of(self.words, self.account) if self.response.may_be_thread else (),
             tried_at=self.tried_at,
         )
 

@@ -256,6 +256,11 @@ class Response(models.Model):
         files = [str(file.uuid) for file in self.attachments.all()]
         return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
+    @property
+    def may_be_thread(self) -> bool:
+        """Whether the text is sent as several posts if it is too long; only public texts are."""
+        return self.as_thread and self.visibility == self.Visibility.PUBLIC
+
     def words_on(self, account: Account) -> str:
         """Return the account's own version of the text if there is one, else the common text."""
         return str(self.versions.get(str(account.pk), self.text))

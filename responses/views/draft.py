@@ -75,7 +75,10 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
 def _too_long(request: StaffRequest, response: Response, accounts: Iterable[Account]) -> list[str]:
     """Return an error message for each account for which the text is too long."""
     as_thread = bool(request.POST.get("as_thread"))
-    measured = [measure(response.words_on(account), account) for account in accounts]
+    measured = [
+        measure(response.words_on(account), account, visibility=response.visibility)
+        for account in accounts
+    ]
     return [why for row in measured if (why := row.why_not(as_thread=as_thread))]
 
 

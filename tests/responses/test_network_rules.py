@@ -144,6 +144,39 @@ def test_a_text_that_fits_is_no_thread_even_if_threads_are_allowed(
     assert [(outgoing.text, outgoing.parts) for outgoing in telegraph.sent] == [("On its way.", ())]
 
 
+def test_a_private_text_is_never_a_thread(
+    found: Callable[..., Case], microblog: Account, agent: User, as_: As
+) -> None:
+    """Networks refuse a private thread for good, so the author must learn it from the form.
+
+    Fails if the form measures a private text like a public one.
+    """
+    case = found()
+    place = f"{microblog.pk}:{case.profile.pk}:private"
+    page = send(agent, as_, case, text=LONG, as_thread="on", place=place)
+    assert page.status_code == 422
+    assert page.context["form"].errors["text"] == [
+        "36 characters are too many: the limit of @SkywardAir is 40."
+    ]
+    assert not Response.objects.exists()
+
+
+@pytest.mark.parametrize(("visibility", "number"), [("public", 3), ("private", 0)])
+def test_a_thread_that_became_private_has_no_parts(
+    found: Callable[..., Case], microblog: Account, agent: User, as_: As,
+    visibility: str, number: int,
+) -> None:  # fmt: skip
+    """The recipient of a held text can change from public to private.
+
+    Fails if `outgoing` looks only at the ticked box.
+    """
+    case = found(mentioned=[microblog.self_key])
+    send(agent, as_, case, text=LONG, as_thread="on")
+    delivery = Delivery.objects.select_related("response").get()
+    delivery.response.visibility = visibility
+    assert len(delivery.outgoing.parts) == number
+
+
 def test_the_composer_says_before_anyone_types_that_the_author_cannot_be_answered(
     found: Callable[..., Case], agent: User, as_: As
 ) -> None:
