@@ -18,6 +18,8 @@ from responses.models.delivery_state import DeliveryAction, DeliveryState
 from scrm.channels.base import ChannelError, Credentials, Lookup, Receipt, Speaker
 from scrm.db.locks import update_in_order
 
+_OUTGOING = ("response__in_reply_to", "account", "profile", "conversation")
+"""What `Delivery.outgoing` reads."""
 _MAX_RESUMED = 50
 """The maximum number of waiting deliveries of an account that become due in one tick."""
 
@@ -99,7 +101,7 @@ def within_budget(
         return list(waiting.values_list("pk", flat=True)[:most])
     allowed: list[int] = []
     ahead, refused = 0, None
-    rows = waiting.select_related("response__in_reply_to", "account")
+    rows = waiting.select_related(*_OUTGOING, "amends__account")
     for delivery in rows[: min(most, _MAX_RESUMED)]:
         wanted = _wanted(delivery, ahead)
         refusal = spending.refusal_of(account, wanted, now=now)
@@ -128,8 +130,11 @@ def _cost_ahead_of(delivery: Delivery, now: datetime) -> int:
     since = delivery.waits_since or delivery.send_after
     earlier = Q(waits_since__lt=since) | Q(waits_since=since, pk__lt=delivery.pk)
     due = Delivery.objects.due(now).filter(earlier, account=delivery.account_id)
-    rows = due.exclude(act=DeliveryAction.WITHDRAW).order_by("waits_since", "pk")[:_MAX_RESUMED]
-    return sum(spending.price_of(delivery.account, _wanted(row)) for row in rows)
+    rows = due.exclude(act=DeliveryAction.WITHDRAW).select_related(*_OUTGOING)
+    return sum(
+        spending.price_of(delivery.account, _wanted(row))
+        for row in rows.order_by("waits_since", "pk")[:_MAX_RESUMED]
+    )
 
 
 def _postpone(delivery: Delivery, refusal: Refusal, *, now: datetime) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from crm import spending
 from crm.models import Account, Notice, User
-from responses import outbox, throttle
+from responses import outbox, send_budget, throttle
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response
 from routing.models import Case
@@ -97,6 +99,22 @@ def test_a_delivery_beyond_the_budget_waits_with_the_reason(
     page = as_(agent).get(waiting.response.get_absolute_url()).content.decode()
     assert "Sending continues on" in page
     assert waiting.error in as_(agent).get("/delivery-problems/").content.decode()
+
+
+def test_the_cost_ahead_is_one_query(
+    answer_many: Many, microblog: Account, network: toll.Toll
+) -> None:
+    """Fails if each delivery ahead is completed with queries of its own."""
+    limit(microblog, usd_per_day=0)
+    answer_many(*"ABCDE")
+    for pk in Delivery.objects.order_by("pk").values_list("pk", flat=True):
+        send(pk)
+    limit(microblog, usd_per_day=10 * POST)
+    Delivery.objects.update(send_after=timezone.now())
+    newest = Delivery.objects.select_related("account").latest("pk")
+    with CaptureQueriesContext(connection) as queries:
+        assert send_budget._cost_ahead_of(newest, timezone.now()) == 4 * POST
+    assert len(queries) == 1
 
 
 def test_deliveries_leave_in_their_order_after_the_renewal(
