@@ -69,7 +69,8 @@ def count(reading: Reading) -> Counts:
 
 def imported(upload: Attachment) -> Job | None:
     """Return the job that imports this upload; None if no import was started."""
-    return Job.objects.filter(kind=IMPORT, data__upload=str(upload.uuid)).first()
+    # The job has the UUID of the upload, because the page of the upload asks every few seconds.
+    return Job.objects.filter(kind=IMPORT, uuid=upload.uuid).first()
 
 
 @transaction.atomic
@@ -90,10 +91,12 @@ def ask(
         by=by,
         file=ContentFile(raw, name="mentions.csv"),
         total=len(reading.items),
+        form=upload.uuid,
         upload=str(upload.uuid),
         plan=asdict(plan),
         fetch=fetch.pk,
         cases_since=settings.cases_since.isoformat(),
+        stance=settings.stance,
     )
 
 
@@ -158,6 +161,7 @@ def _store(job: Job, items: Sequence[Item], start: int) -> bool:
     source = locked(Source.objects.filter(pk=fetch.source_id)).get()
     # Only in memory: the settings of this import decide, even if a later import has other ones.
     source.cases_since = datetime.fromisoformat(job.data["cases_since"])
+    source.stance = job.data["stance"]
     # Only in memory: a mention without a date counts as old in every import, not only in the first.
     source.last_ok_at = None
     new = store(fetch, source, items, now=timezone.now())

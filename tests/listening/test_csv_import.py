@@ -13,12 +13,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.http import HttpResponse
+from django.test.utils import CaptureQueriesContext
 from django.test import Client
 from django.utils import timezone
 
@@ -318,6 +320,26 @@ def test_text_of_a_file_is_never_html(browser: Client) -> None:
     assert "<script>1" not in page.content.decode()
     assert "<script>2" not in page.content.decode()
     assert "<b>" not in page.content.decode()
+
+
+def test_the_job_of_an_upload_is_found_by_its_key(browser: Client) -> None:
+    """The page asks for the job every few seconds. Fails if all jobs are searched for the upload."""
+    job = asked_for(browser, export(range(1)))
+    upload = Attachment.objects.get(uuid=job.data["upload"])
+    with CaptureQueriesContext(connections["default"]) as queries:
+        assert csv_import.imported(upload) == job
+    assert '"uuid" = ' in queries[0]["sql"]
+
+
+def test_a_later_import_does_not_change_the_type_of_a_running_one(browser: Client) -> None:
+    """Fails if the batches of the first import use what the second import set for the source."""
+    first = asked_for(browser, export(range(1)), source="A", stance="for us")
+    asked_for(browser, export(range(1, 2)), source="A", stance="about us")
+    used = []
+    with patch.object(csv_import, "store", side_effect=lambda _f, source, *_, **__: used.append(
+        source.stance) or 0):  # fmt: skip
+        run(first)
+    assert used == ["for us"]
 
 
 def test_two_clicks_start_one_import(browser: Client) -> None:
