@@ -157,9 +157,11 @@ def _fetched(case: Case, profiles: set[tuple[str, str]]) -> list[Said]:
 
 
 def case_readings(case: Case) -> list[ThreadReading]:
-    """Return the successful readings of the case's threads, oldest first."""
+    """Return the last successful reading of each of the case's threads, oldest first."""
     found = ThreadReading.objects.filter(case=case, read_at__isnull=False)
-    return list(found.select_related("account", "by").order_by("pk"))
+    last = found.order_by("account_id", "thread_key", "-pk").distinct("account_id", "thread_key")
+    rows = ThreadReading.objects.filter(pk__in=last.values("pk"))
+    return list(rows.select_related("account", "by").order_by("pk"))
 
 
 def _of_post(account: Account, post: dict[str, Any], profiles: set[tuple[str, str]]) -> Said:
@@ -183,13 +185,13 @@ def fetchable(case: Case, user: User) -> list[Fetchable]:
     inbound = public_thread(case, user).filter(
         direction="in", scope__in=reading_accounts, conversation__in=case.conversations.values("pk")
     )
-    newest = {
-        (row.scope, row.conversation.thread_key): row
-        for row in inbound.select_related("conversation").order_by("pk")
-    }
+    # A thread can have thousands of messages: the database chooses, and the ids come first.
+    place = ("scope", "conversation__thread_key")
+    newest = inbound.order_by(*place, "-pk").distinct(*place).values("pk")
+    rows = Interaction.objects.filter(pk__in=newest).select_related("conversation").defer("html")
     return [
-        _fetchable(reading_accounts[scope], thread_key, row, last)
-        for (scope, thread_key), row in newest.items()
+        _fetchable(reading_accounts[row.scope], row.conversation.thread_key, row, last)
+        for row in rows.order_by("pk")
     ]
 
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -206,6 +209,36 @@ def test_only_who_works_on_the_case_may_fetch(
     url = reverse("responses:thread_fetch", args=[case.pk])
     assert client.post(url, {"thread": thread}).status_code == status
     assert ThreadReading.objects.exists() == (status == 302)
+
+
+def test_a_long_thread_costs_one_row_of_each_kind(
+    case: Case, hear: Callable[..., Case], agent: User
+) -> None:
+    """Fails if all messages of the thread, or all earlier readings, are loaded for each page."""
+    root = case.conversations.get().thread_key
+    last = [hear(f"More {n}", thread_key=root, in_reply_to=root) for n in range(5)][-1]
+    account = case.department.accounts.get()
+    facts = {"case": case, "account": account, "thread_key": root, "by": agent}
+    readings = [ThreadReading.objects.create(**facts, read_at=timezone.now()) for _n in range(4)]
+    before = Interaction.from_db, ThreadReading.from_db
+    loaded: list[Any] = []
+
+    def count(kind: int) -> Any:
+        def from_db(_cls: object, *values: Any) -> Any:
+            loaded.append(before[kind](*values))
+            return loaded[-1]
+
+        return classmethod(from_db)
+
+    with (
+        patch.object(Interaction, "from_db", count(0)),
+        patch.object(ThreadReading, "from_db", count(1)),
+        CaptureQueriesContext(connection) as queries,
+    ):
+        found = public_thread.fetchable(case, agent)
+    assert [(row.message.pk, row.last) for row in found] == [(last.last_inbound_id, readings[-1])]
+    assert len(loaded) == 2
+    assert len(queries) <= 6
 
 
 def test_a_private_case_has_no_thread(hear: Callable[..., Case], agent: User, as_: As) -> None:
