@@ -330,7 +330,8 @@ class ByHandForm(Composing):
         # In this order: the post and the response are stored in one transaction.
         if not Interaction.objects.filter(scope=receipt.scope, key=receipt.key).exists():
             return False
-        return not Response.objects.filter(uuid=self.cleaned_data.get("form")).exists()
+        form = self.cleaned_data.get("form")
+        return form is None or not Response.objects.filter(uuid=form).exists()
 
     @property
     def receipt(self) -> Receipt | None:

@@ -123,8 +123,10 @@ def _form(
     if not request.htmx:
         return render(request, "responses/moderate.html", shown, status=status)
     answer = render(request, "responses/_moderate.html", shown, status=status)
-    # A button that acts at once has another target.
-    return reswap(retarget(answer, f"#moderate-{asked.message.pk}"), "innerHTML show:top")
+    if request.method != "POST":
+        return answer
+    # The button of an action that asks for no reason has another target.
+    return reswap(retarget(answer, f"#moderate-{asked.message.pk}"), "innerHTML")
 
 
 def _panel(request: StaffRequest, asked: _Asked) -> HttpResponse:

@@ -20,8 +20,8 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.http import HttpResponse
-from django.test.utils import CaptureQueriesContext
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Attachment, Interaction, Job, Notice, Profile, User
@@ -323,7 +323,7 @@ def test_text_of_a_file_is_never_html(browser: Client) -> None:
 
 
 def test_the_job_of_an_upload_is_found_by_its_key(browser: Client) -> None:
-    """The page asks for the job every few seconds. Fails if all jobs are searched for the upload."""
+    """The page asks every few seconds. Fails if all jobs are searched for the upload."""
     job = asked_for(browser, export(range(1)))
     upload = Attachment.objects.get(uuid=job.data["upload"])
     with CaptureQueriesContext(connections["default"]) as queries:

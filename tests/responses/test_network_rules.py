@@ -261,9 +261,7 @@ def test_a_post_is_logged_only_with_its_link(
     assert not Response.objects.exists()
 
 
-def test_a_double_click_logs_a_post_once(
-    found: Callable[..., Case], agent: User, as_: As
-) -> None:
+def test_a_double_click_logs_a_post_once(found: Callable[..., Case], agent: User, as_: As) -> None:
     """Fails if the form refuses the post that its own first submission has recorded."""
     case = found()
     typed = form(case, how="network", text="Sorry!", link=LINK)
