@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as __
 from crm import spending
 from crm.models import Account, Interaction, User
 from crm.money import Priority, Refusal
+from crm.renewal import fresh_credentials
 from crm.spending import THREAD, Wanted
 from responses.models import ThreadReading
 from responses.moderation_panels import Panel, panels
@@ -248,7 +249,8 @@ def _read(reading: ThreadReading, thread: Fetchable) -> Usage:
     try:
         if reader is None:
             raise ChannelError(_("This network has no public threads."), permanent=True)
-        items = reader.thread(account.credentials, thread.message.key, max_items=MAX_FETCHED)
+        login = fresh_credentials(account)
+        items = reader.thread(login, thread.message.key, max_items=MAX_FETCHED)
     except ChannelError as error:
         reading.error = error.message
         if error.permanent or error.retry_after is not None:
