@@ -23,7 +23,15 @@ import idna
 
 Network = IPv4Network | IPv6Network
 Kind = Literal[
-    "refused", "unreachable", "not found", "slow", "large", "redirects", "tls", "malformed"
+    "refused",
+    "unreachable",
+    "not found",
+    "closed",
+    "slow",
+    "large",
+    "redirects",
+    "tls",
+    "malformed",
 ]
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")

@@ -392,7 +392,7 @@ def _large(host: str, max_bytes: int) -> HttpError:
 
 
 def _broken(host: str, error: Exception) -> HttpError:
-    return HttpError(f"{host} closed the connection: {_why(error)}.", "unreachable")
+    return HttpError(f"{host} closed the connection: {_why(error)}.", "closed")
 
 
 def _why(error: BaseException | None) -> str:
