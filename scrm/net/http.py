@@ -312,8 +312,11 @@ class _GuardedHTTPConnection(HTTPConnection):
         return connect(self._dns_host, self.port, timeout=self._seconds())
 
     def request(self, *args: Any, **options: Any) -> None:
-        until = time.monotonic() + self._seconds()
-        self.timeout = self._seconds()
+        seconds = self._seconds()
+        if isinstance(self.timeout, int | float):  # the limit that the caller of a session has set
+            seconds = min(seconds, self.timeout)
+        until = time.monotonic() + seconds
+        self.timeout = seconds
         self.response_class = partial(  # type: ignore[assignment]
             _CappedReply, self.host, until, self.max_bytes
         )
