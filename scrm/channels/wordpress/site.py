@@ -30,11 +30,13 @@ class Answer:
     """The answer to one request, as JSON.
 
     code: the name that WordPress gives to an error, or "".
+    changes: whether the request changes something, so that an unreadable answer is `uncertain`.
     """
 
     host: str
     status: int
     data: Any
+    changes: bool = False
 
     @property
     def ok(self) -> bool:
@@ -49,7 +51,9 @@ class Answer:
         """The list that was requested. Raises ChannelError if the answer is no list."""
         self.or_refuse()
         if not isinstance(self.data, list):
-            raise ChannelError(f"{self.host} returned something other than a list.")
+            raise ChannelError(
+                f"{self.host} returned something other than a list.", uncertain=self.changes
+            )
         return [row for row in self.data if isinstance(row, dict)]
 
     @property
@@ -57,7 +61,9 @@ class Answer:
         """The object that was requested. Raises ChannelError if the answer is no object."""
         self.or_refuse()
         if not isinstance(self.data, dict):
-            raise ChannelError(f"{self.host} returned something unexpected.")
+            raise ChannelError(
+                f"{self.host} returned something unexpected.", uncertain=self.changes
+            )
         return self.data
 
     def or_refuse(self) -> None:
@@ -177,7 +183,11 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
         raise _redirected(host, response.url)
     if status in (429, 503):
         what = "asks for less frequent requests" if status == 429 else "is down for maintenance"
-        raise ChannelError(f"{host} {what} ({status}).", retry_after=_retry_after(response))
+        # A 503 may also come from a proxy, after WordPress has carried the request out.
+        raise ChannelError(
+            f"{host} {what} ({status}).",
+            retry_after=_retry_after(response), uncertain=changes and status == 503,
+        )  # fmt: skip
     if status >= 500 and status != 501:
         raise ChannelError(f"{host} has a server error ({status}).", uncertain=changes)
     data = _json(response)
@@ -190,7 +200,7 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
         )
     if data is None:
         raise _no_json(response, host, changes=changes)
-    return Answer(host, status, data)
+    return Answer(host, status, data, changes)
 
 
 def _real_status(status: int, data: Any) -> int:
