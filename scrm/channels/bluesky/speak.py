@@ -109,11 +109,14 @@ def create(client: Client, at: Uri, value: Row) -> Row:
     """Create a record with our own key; if it exists by now, return it. Raises ChannelError."""
     facts = {"repo": at.repo, "collection": at.collection, "rkey": at.rkey, "record": value}
     try:
-        return client.post("com.atproto.repo.createRecord", facts)
+        made = client.post("com.atproto.repo.createRecord", facts)
+        if not has_address(made):
+            raise ChannelError(f"{client.host} did not confirm the post.", uncertain=True)
+        return made
     except ChannelError as error:
         # Servers answer with a general error if the key exists, so the key itself is looked up.
-        if error.retry_after is None and _worth_a_look(error) and (made := _made(client, at)):
-            return made
+        if error.retry_after is None and _worth_a_look(error) and (found := _made(client, at)):
+            return found
         raise
 
 
