@@ -20,10 +20,15 @@ Visibility = Literal["public", "private"]
 Json = Mapping[str, Any]
 
 
+_LONGEST_MESSAGE = 1_000
+
+
 class ChannelError(Exception):
     """Raised if the network refuses a request, fails or does not answer.
 
     message: one sentence in plain English; it is shown with the source or with the failed delivery.
+    It may quote the network or a typed address. Therefore NUL characters and lone surrogates are
+    removed, and a long message is cut.
     permanent: whether the same request would fail again (404, wrong password, text refused).
     retry_after: the number of seconds that the network asked us to wait, or None.
     uncertain: whether the network may have sent or changed a text although we got no confirmation.
@@ -40,6 +45,9 @@ class ChannelError(Exception):
         uncertain: bool = False,
         usage: Usage | None = None,
     ) -> None:
+        message = storable(message)
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[: _LONGEST_MESSAGE - 1]}…"
         super().__init__(message)
         self.message = message
         self.permanent = permanent
@@ -218,6 +226,9 @@ class UnreadableItem:
     raw: bytes
     reason: str
 
+    def __post_init__(self) -> None:
+        _make_storable(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -244,12 +255,19 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An address that a listener can fetch. `discover` offers such addresses to a user."""
+    """An address that a listener can fetch.
+
+    `discover` returns such addresses, and a user chooses from them. NUL characters and lone
+    surrogates are removed from the strings.
+    """
 
     address: str
     title: str
     kind: str = ""
     items: tuple[Item, ...] = ()
+
+    def __post_init__(self) -> None:
+        _make_storable(self)
 
 
 class Listener(Protocol):
