@@ -1,4 +1,4 @@
-"""Pigeon post: a channel for tests that is not part of scrm.
+"""Pigeon post: a channel for tests that is not part of scrm. `pigeon_letters` sends and reads.
 
 Each pigeon loft is a site with a password. Without the password, a user gets a ticket at the gate:
 this is the OAuth login of the channel. A ticket works for two hours and can be renewed once.
@@ -25,6 +25,7 @@ from scrm.channels.connector import (
     Connector,
     Renewed,
 )
+from tests.crm.pigeon_letters import PigeonListener, PigeonSpeaker
 
 TWO_HOURS = timedelta(hours=2)
 
@@ -125,6 +126,9 @@ def renew(credentials: Credentials) -> Renewed:
 CHANNEL = Channel(
     kind="pigeon",
     label="Pigeon post",
+    listener=PigeonListener(),
+    speaker=PigeonSpeaker(),
+    visibilities=("public",),
     hears="letters on the roof",
     connector=Connector(
         label="Pigeon loft",
