@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import regex
+
 from tests.standins.bluesky_server import FULL, METHODS, POST, Call, Refused, Row
 
 TID = re.compile(r"[234567a-j][234567a-z]{12}")
@@ -63,8 +65,12 @@ def create_record(call: Call) -> Row:
         raise Refused(400, "InvalidRequest", "Invalid record key")
     if f"at://{call.us}/{body['collection']}/{body['rkey']}" in call.network.records:
         raise Refused(500, "InternalServerError", "Internal Server Error")
-    if body["collection"] == POST and len(body["record"]["text"]) > 3000:
-        raise Refused(400, "InvalidRequest", "Record/text must not be longer than 3000 bytes")
+    if body["collection"] == POST:
+        text = body["record"]["text"]
+        if len(text.encode()) > 3000 or graphemes(text) > 300:
+            raise Refused(
+                400, "InvalidRequest", "Record/text must not be longer than 300 graphemes"
+            )
     return call.network.store(call.us, body["collection"], body["rkey"], body["record"])
 
 
@@ -223,6 +229,11 @@ def get_convo_for_members(call: Call) -> Row:
 def send_message(call: Call) -> Row:
     convo = call.network.convos[call.body["convoId"]]
     return call.network.message(convo, call.us, call.body["message"]["text"])
+
+
+def graphemes(text: str) -> int:
+    """Return the length of a text as the network counts it."""
+    return len(regex.findall(r"\X", text))
 
 
 def _check_owner(call: Call) -> None:

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from tests.standins.x_length import MAX_LENGTH, weighted_length
 from tests.standins.x_query import BadQuery, Text, compile_query
 
 _EPOCH_MS = 1_288_834_974_657
@@ -263,6 +264,8 @@ class XRoutes:
 
     def _publish(self, asked: Any, who: str) -> Any:
         text, answered = asked.get("text", ""), asked.get("reply", {}).get("in_reply_to_tweet_id")
+        if weighted_length(text) > MAX_LENGTH:
+            raise Refused(403, "Your Tweet needs to be a bit shorter.")
         parent = self.posts.get(answered or "")
         if answered and parent is None:
             raise Refused(403, "You attempted to reply to a Tweet that is deleted or not visible.")
