@@ -1,0 +1,39 @@
+"""What the adapters declare agrees with the channels, and no channel is left out."""
+
+from __future__ import annotations
+
+from scrm.channels.channel import Channel
+from scrm.channels.registry import kinds
+from tests.channels.contract.adapter import CAPABILITIES, Adapter
+from tests.channels.contract.networks import NETWORKS, NOT_HERE
+
+
+def test_every_channel_is_in_the_suite() -> None:
+    """Fails if a channel is added to the registry but not to `networks.py`."""
+    tested = {network.kind for network in NETWORKS} - {"pigeon"}
+    assert tested | NOT_HERE.keys() == set(kinds())
+    assert not tested & NOT_HERE.keys()
+
+
+def test_the_declared_lacks_are_true(network_class: type[Adapter]) -> None:
+    """Fails if an adapter declares a lack that the channel does not have, or the other way round.
+
+    So no test can be skipped by a wrong declaration.
+    """
+    offered = _offered(network_class().channel)
+    claimed = {name: name not in network_class.lacks for name in offered}
+    assert claimed == offered
+    assert network_class.lacks.keys() <= CAPABILITIES.keys()
+
+
+def _offered(channel: Channel) -> dict[str, bool]:
+    """Return which of the capabilities that a channel states about itself it has."""
+    return {
+        "hear": channel.listener is not None,
+        "speak": channel.speaker is not None,
+        "threads": channel.text.threads,
+        "limit": channel.text.max_length is not None,
+        "withdraw": channel.editor is not None,
+        "messages": channel.speaker is not None and "private" in channel.visibilities,
+        "prices": channel.prices is not None,
+    }

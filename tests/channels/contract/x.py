@@ -1,0 +1,61 @@
+"""The contract suite on X."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+from scrm.channels.base import Credentials
+from tests.channels.contract.adapter import Adapter
+from tests.standins.x import XServer
+from tests.standins.x_length import weighted_length
+
+
+class X(Adapter):
+    kind = "x"
+    address, own_address, message_address = "mentions", "search:letter", "messages"
+    latest, smallest = timedelta(seconds=50), 5
+    timeout = "scrm.channels.x.client.SECONDS"
+
+    def start(self) -> None:
+        self.server = self.stack.enter_context(XServer())
+        self.wire.upstream, self.server.url = self.server.url, self.wire.url
+
+    def connect(self) -> Credentials:
+        return self.server.account()
+
+    def post_as_other(self, text: str, *, late: timedelta = timedelta()) -> str:
+        return self.server.post("200", f"@acme {text}", ago=late)
+
+    def edit(self, key: str, text: str) -> None:
+        self.server.post("200", f"@acme {text}", edits=key)
+
+    def delete(self, key: str) -> None:
+        for number, post in list(self.server.posts.items()):
+            if key in post["edit_history_tweet_ids"]:
+                del self.server.posts[number]
+
+    def wait_for_deletions(self) -> None:
+        self.server.skew += timedelta(hours=13)
+
+    def message_as_other(self, text: str) -> None:
+        self.server.message("200", "100", text)
+
+    def our_posts(self) -> list[str]:
+        posts = sorted(self.server.posts.values(), key=lambda post: int(post["id"]))
+        texts = [unescape(post["text"]) for post in posts if post["author_id"] == "100"]
+        sent = [row["text"] for row in self.server.messages if row["sender_id"] == "100"]
+        return texts + [unescape(text) for text in sent]
+
+    def skew(self, by: timedelta) -> None:
+        self.server.skew = by
+
+    def publishes(self, method: str, path: str) -> bool:
+        return method == "POST" and (path == "/2/tweets" or path.endswith("/messages"))
+
+    def limit_headers(self, seconds: int) -> dict[str, str]:
+        reset = int(datetime.now(UTC).timestamp()) + seconds
+        return {"x-rate-limit-remaining": "0", "x-rate-limit-reset": str(reset)}
+
+    def length(self, text: str) -> int:
+        return weighted_length(text)
