@@ -2,7 +2,7 @@
 
 The network X counts by the published rules of its text parser, version 3. A link counts 23 units. A
 code point of the Latin, Greek, Cyrillic or a similar script counts 1 unit, and any other code point
-counts 2. A whole emoji counts 2 units.
+counts 2. A whole emoji counts 2 units. The text is counted in its composed form (NFC).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import normalize
 
 import regex
 
@@ -134,10 +135,10 @@ def _without_links(text: str) -> tuple[str, int]:
 def _units(text: str, unit: Unit) -> int:
     if unit == "characters":
         return len(text)
-    graphemes = _GRAPHEME.findall(text)
     if unit == "graphemes":
-        return len(graphemes)
-    return sum(map(_weight, graphemes))
+        return len(_GRAPHEME.findall(text))
+    # X counts the composed form, in which a letter with an accent is one code point.
+    return sum(map(_weight, _GRAPHEME.findall(normalize("NFC", text))))
 
 
 def _weight(grapheme: str) -> int:
