@@ -44,6 +44,8 @@ class TextRules:
     link_length: the number of units that every link counts, whatever its length; None if links
     count as they are written.
     short_mentions: whether a mention like "@name@server" counts as if it were only "@name".
+    unit_bytes: the number of bytes (UTF-8) that count at least as one unit; None if bytes do not
+    count. It expresses a second limit: 300 characters and 3,000 bytes are 10 bytes per unit.
     threads: whether a longer text can be sent as several posts, each of which answers the post
     before it.
     """
@@ -52,6 +54,7 @@ class TextRules:
     unit: Unit = "characters"
     link_length: int | None = None
     short_mentions: bool = False
+    unit_bytes: int | None = None
     threads: bool = False
 
     def count(self, text: str) -> int:
@@ -62,7 +65,11 @@ class TextRules:
             total = links * self.link_length
         if self.short_mentions:
             text = _REMOTE_MENTION.sub(r"\1", text)
-        return total + _units(text, self.unit)
+        total += _units(text, self.unit)
+        if self.unit_bytes is not None:
+            size = len(text.encode("utf-8", "replace"))
+            total = max(total, -(-size // self.unit_bytes))
+        return total
 
     def excess(self, text: str) -> int:
         """Return by how many units the text is too long; 0 if it fits."""

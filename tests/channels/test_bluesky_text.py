@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrm.channels.base import ChannelError, Terms
+from scrm.channels.bluesky.channel import CHANNEL
 from scrm.channels.bluesky.keys import Uri, later_key, record_key
 from scrm.channels.bluesky.richtext import check, expanded, facets, first_link, mentioned
 from scrm.channels.bluesky.search import queries, translate
@@ -254,3 +255,16 @@ def test_a_search_reads_only_the_newest_of_the_past() -> None:
         if not swept.more:
             break
     assert 300 <= len(found) <= 400
+
+
+def test_a_text_of_few_characters_and_many_bytes_is_measured_by_its_bytes() -> None:
+    """Fails if scrm shows that a text fits and Bluesky then refuses it, or if its parts are so."""
+    family = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
+    text = " ".join([family] * 150)
+    rules = CHANNEL.text
+    assert (len(text.encode()), rules.count(text), rules.excess(text)) == (3899, 390, 90)
+    with pytest.raises(ChannelError, match="bytes"):
+        check(text)
+    parts = rules.split(text)
+    assert len(parts) == 2
+    assert [check(part) for part in parts] == list(parts)

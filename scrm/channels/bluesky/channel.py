@@ -8,7 +8,7 @@ from scrm.channels.bluesky.connect import CONNECTOR
 from scrm.channels.bluesky.link import key_of
 from scrm.channels.bluesky.listen import BlueskyListener
 from scrm.channels.bluesky.moderate import BlueskyModerator
-from scrm.channels.bluesky.richtext import MAX_GRAPHEMES
+from scrm.channels.bluesky.richtext import MAX_BYTES, MAX_GRAPHEMES
 from scrm.channels.bluesky.search import translate
 from scrm.channels.bluesky.speak import (
     MAX_PICTURE_BYTES,
@@ -29,7 +29,12 @@ CHANNEL = Channel(
     speaker=BlueskySpeaker(),
     editor=BlueskyEditor(),
     connector=CONNECTOR,
-    text=TextRules(max_length=MAX_GRAPHEMES, unit="graphemes", threads=True),
+    text=TextRules(
+        max_length=MAX_GRAPHEMES,
+        unit="graphemes",
+        unit_bytes=MAX_BYTES // MAX_GRAPHEMES,
+        threads=True,
+    ),
     moderator=BlueskyModerator(),
     threads=BlueskyThreads(),
     translate=translate,

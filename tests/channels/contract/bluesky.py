@@ -8,7 +8,7 @@ from scrm.channels.base import Credentials
 from scrm.channels.bluesky.connect import connect
 from tests.channels.contract.adapter import Adapter
 from tests.standins.bluesky import Bluesky as Server
-from tests.standins.bluesky_methods import graphemes
+from tests.standins.bluesky_methods import text_length
 
 
 class Bluesky(Adapter):
@@ -68,4 +68,4 @@ class Bluesky(Adapter):
         return {"ratelimit-reset": str(int(datetime.now(UTC).timestamp()) + seconds)}
 
     def length(self, text: str) -> int:
-        return graphemes(text)
+        return text_length(text)
