@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 from scrm.channels.channel import Channel
 from scrm.channels.registry import kinds
 from tests.channels.contract.adapter import CAPABILITIES, Adapter
@@ -13,6 +16,14 @@ def test_every_channel_is_in_the_suite() -> None:
     tested = {network.kind for network in NETWORKS} - {"pigeon"}
     assert tested | NOT_HERE.keys() == set(kinds())
     assert not tested & NOT_HERE.keys()
+
+
+def test_every_channel_is_kept_from_the_others() -> None:
+    """Fails if a channel is missing in the contract of import-linter: it could import another."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    rules = project["tool"]["importlinter"]["contracts"]
+    (rule,) = [rule for rule in rules if rule["name"] == "Channels do not know one another"]
+    assert set(rule["modules"]) == {f"scrm.channels.{kind}" for kind in kinds()}
 
 
 def test_the_declared_lacks_are_true(network_class: type[Adapter]) -> None:

@@ -85,21 +85,31 @@ class Fetches(RuleBasedStateMachine):
             self.store(result)
 
     @precondition(lambda self: "http" not in self.network.lacks)
-    @rule(skip=st.integers(0, 3), posts=st.integers(1, 30))
-    def others_post_between_two_pages(self, skip: int, posts: int) -> None:
-        def post() -> None:
+    @rule(skip=st.integers(0, 3), posts=st.integers(0, 30), gone=st.integers(0, 5))
+    def others_act_between_two_pages(self, skip: int, posts: int, gone: int) -> None:
+        def act() -> None:
             for number in range(posts):
                 self.publish(0.7 if number % 2 else 0.0)
+            if self.can_delete():
+                self.delete(choice=0, posts=gone)
 
-        self.network.wire.fault(skip=skip, before=post)
+        self.network.wire.fault(skip=skip, before=act)
         self.store(self.network.listen(self.cursor))
         self.network.heal()
 
-    @precondition(lambda self: self.expected and "deletions" not in self.network.lacks)
-    @rule(choice=st.integers(0, 10_000), posts=st.integers(1, 3))
+    @precondition(lambda self: self.can_delete())
+    @rule(choice=st.integers(0, 10_000), posts=st.integers(1, 9))
     def somebody_deletes(self, choice: int, posts: int) -> None:
-        for _ in range(min(posts, len(self.expected))):
-            key = sorted(self.expected)[choice % len(self.expected)]
+        self.delete(choice=choice, posts=posts)
+
+    def can_delete(self) -> bool:
+        return type(self.network).delete is not Adapter.delete
+
+    def delete(self, *, choice: int, posts: int) -> None:
+        """Delete posts that follow one another; the newest ones if `choice` is 0."""
+        newest = sorted(self.expected, key=lambda key: (len(key), key), reverse=True)
+        first = choice % max(len(newest), 1)
+        for key in newest[first : first + posts]:
             self.network.delete(key)
             self.expected.discard(key)
 
