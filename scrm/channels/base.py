@@ -8,12 +8,12 @@ gets an `Outgoing` and returns a `Receipt`. `Channel` in `channel.py` names all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from scrm.channels.bounded import bounded_key, bounded_network
+from scrm.channels.storable import make_storable, storable_json
 from scrm.text.clean import storable
 
 Visibility = Literal["public", "private"]
@@ -94,7 +94,7 @@ class Author:
     language: str = ""
 
     def __post_init__(self) -> None:
-        _make_storable(self)
+        make_storable(self)
 
 
 AUTOMATIC, BOUNCE, NOTICE = "automatic answer", "bounce", "delivery notice"
@@ -162,7 +162,7 @@ class Item:
     other_address: str = ""
 
     def __post_init__(self) -> None:
-        _make_storable(self)
+        make_storable(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class Change:
     occurred_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        _make_storable(self)
+        make_storable(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class UnreadableItem:
     reason: str
 
     def __post_init__(self) -> None:
-        _make_storable(self)
+        make_storable(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +235,7 @@ class Batch:
     """The result of a fetch.
 
     cursor: JSON that only the listener interprets. It is stored in one transaction with the items.
+    It may contain strings of the network, so NUL characters and lone surrogates are removed.
     unchanged: true if the network or a hash shows that nothing is new.
     next_after: the number of seconds until the next fetch. It is the time that the network asks us
     to wait, 0 if the network has more new items, or None if the network does not say.
@@ -252,6 +253,9 @@ class Batch:
     changes: tuple[Change, ...] = ()
     usage: Usage = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cursor", storable_json(self.cursor))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -267,7 +271,7 @@ class Found:
     items: tuple[Item, ...] = ()
 
     def __post_init__(self) -> None:
-        _make_storable(self)
+        make_storable(self)
 
 
 class Listener(Protocol):
@@ -385,24 +389,3 @@ class ThreadReader(Protocol):
     ) -> tuple[Item, ...]:
         """Return the public items of the thread of an item, oldest first. Raises ChannelError."""
         ...
-
-
-_BOUNDED = {
-    "network": bounded_network,
-    **dict.fromkeys(("scope", "key", "thread_key", "in_reply_to", "quotes"), bounded_key),
-    # It is no key, but the database refuses a longer one.
-    "other_address": bounded_key,
-}
-
-
-def _make_storable(facts: Any) -> None:
-    for attribute in fields(facts):
-        value = getattr(facts, attribute.name)
-        if isinstance(value, str):
-            value = storable(value)
-            bounded = _BOUNDED.get(attribute.name)
-            # The dataclass is frozen, so ordinary assignment would fail.
-            object.__setattr__(facts, attribute.name, bounded(value) if bounded else value)
-        elif attribute.name == "mentions":
-            keys = tuple(bounded_key(storable(key)) for key in value)
-            object.__setattr__(facts, attribute.name, keys)

@@ -87,7 +87,7 @@ class Client:
     ) -> Row:
         url = f"{self.pds.rstrip('/')}/xrpc/{method}"
         if query:
-            url = f"{url}?{urlencode(query, doseq=True)}"
+            url = f"{url}?{urlencode(query, doseq=True, errors='replace')}"
         sent = {"Accept": "application/json", **(headers or {})}
         if self.access:
             sent["Authorization"] = f"Bearer {self.access}"
