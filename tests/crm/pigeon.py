@@ -130,6 +130,7 @@ CHANNEL = Channel(
     speaker=PigeonSpeaker(),
     visibilities=("public",),
     hears="letters on the roof",
+    says="letters",
     connector=Connector(
         label="Pigeon loft",
         title="Connect a pigeon loft",

@@ -53,6 +53,7 @@ class Adapter:
     latest: how late a post may become visible, behind posts that are newer.
     smallest: the smallest `max_items` with which the network returns anything.
     page: the number of entries on a page of the network.
+    renews: whether our login can be renewed.
     timeout: the name of the time limit of one request, which a test shortens.
     """
 
@@ -65,6 +66,7 @@ class Adapter:
     latest: ClassVar[timedelta] = timedelta()
     smallest: ClassVar[int] = 1
     page: ClassVar[int] = 100
+    renews: ClassVar[bool] = False
     timeout: ClassVar[str] = ""
     wire: Wire = field(default_factory=Wire)
     stack: ExitStack = field(default_factory=ExitStack)

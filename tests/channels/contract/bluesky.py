@@ -14,7 +14,7 @@ from tests.standins.bluesky_methods import text_length
 class Bluesky(Adapter):
     kind = "bluesky"
     address, message_address = "mentions", "messages"
-    latest = timedelta(minutes=10)
+    latest, renews = timedelta(minutes=10), True
     lacks = {"prices": "Bluesky is free of charge."}
     timeout = "scrm.channels.bluesky.client.SECONDS"
 

@@ -13,8 +13,10 @@ from tests.channels.contract.x import X
 NETWORKS: tuple[type[Adapter], ...] = (Bluesky, Mastodon, Pigeon, Sandbox, WordPress, X)
 
 NOT_HERE = {
+    "csv": "It reads files that a user uploads; tests of the import cover it.",
     "email": "It speaks IMAP and SMTP; tests/real and test_mail_*.py test it with real servers.",
     "feed": "It reads XML without an account; test_feed*.py test it.",
     "manual": "It talks to no network.",
+    "webhook": "It asks no network: other programs post to it.",
 }
 """The channels that the suite does not test, with the reason."""

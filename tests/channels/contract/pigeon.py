@@ -21,7 +21,7 @@ class Pigeon(Adapter):
         "limit": "A letter may have any length.",
         "prices": "Pigeons work free of charge.",
     }
-    timeout = "tests.crm.pigeon.SECONDS"
+    timeout = "tests.crm.pigeon_letters.SECONDS"
 
     @property
     def channel(self) -> Channel:

@@ -100,7 +100,7 @@ def operations(network: Adapter, item: Item, ours: Receipt) -> dict[str, Callabl
             found[action] = lambda action=action: moderator.act(
                 us, action, item_key=item.key, author_key=item.author.key
             )
-    if channel.connector and (renew := channel.connector.renew):
+    if network.renews and channel.connector and (renew := channel.connector.renew):
         found["renew"] = lambda: renew(us)
     return found
 

@@ -14,7 +14,7 @@ from tests.standins.x_length import weighted_length
 class X(Adapter):
     kind = "x"
     address, own_address, message_address = "mentions", "search:letter", "messages"
-    latest, smallest = timedelta(seconds=50), 5
+    latest, smallest, renews = timedelta(seconds=50), 5, True
     timeout = "scrm.channels.x.client.SECONDS"
 
     def start(self) -> None:
