@@ -30,7 +30,7 @@ from scrm.channels.base import (
     UnreadableItem,
 )
 from scrm.channels.permalink import comment_key, guid_key
-from scrm.channels.wordpress.site import Site
+from scrm.channels.wordpress.site import Site, reading_answers
 from scrm.text.clean import clean, plain, safe_url
 
 COMMENTS, POSTS, OVERLAP, PAGES = 100, 20, 10, 10
@@ -45,6 +45,7 @@ Row = dict[str, Any]
 
 
 class WordPressListener:
+    @reading_answers(changes=False)
     def listen(self, request: FetchRequest) -> Batch:
         site = Site.of(request.credentials)
         account = request.credentials or Credentials("")

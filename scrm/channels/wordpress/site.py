@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from html import unescape
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from scrm.channels.base import ChannelError, Credentials
@@ -23,6 +24,31 @@ _LOGIN = re.compile(r"(?i)wp-login|login|signin|sso|auth")
 _LONGEST_WAIT = 3_600.0
 
 Query = Mapping[str, str | int]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reading_answers(*, changes: bool) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a method raise ChannelError if a field of an answer is missing or has a wrong type.
+
+    A plugin of the blog may change its answers. changes: whether the method changes something on
+    the blog; then the error is `uncertain`.
+    """
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @wraps(method)
+        def checked(*args: P.args, **options: P.kwargs) -> R:
+            try:
+                return method(*args, **options)
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise ChannelError(
+                    "An answer of the blog cannot be read. A plugin there may have changed it.",
+                    uncertain=changes,
+                ) from error
+
+        return checked
+
+    return decorate
 
 
 @dataclass(frozen=True, slots=True)

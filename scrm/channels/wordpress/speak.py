@@ -21,7 +21,7 @@ from scrm.channels.base import (
     Receipt,
 )
 from scrm.channels.permalink import comment_key, comment_number, guid_key, post_number
-from scrm.channels.wordpress.site import Site
+from scrm.channels.wordpress.site import Site, reading_answers
 from scrm.channels.wordpress.words import as_comment, as_html, slug_of, title_of
 from scrm.text.clean import safe_url
 
@@ -37,6 +37,7 @@ class WordPressSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:  # noqa: ARG002
         return "lookup"
 
+    @reading_answers(changes=True)
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
         """Publish the text, unless an earlier attempt has already published it."""
         if outgoing.visibility != "public":
@@ -50,6 +51,7 @@ class WordPressSpeaker:
             return _answer(site, credentials.network, outgoing)
         return _publish(site, credentials.network, outgoing)
 
+    @reading_answers(changes=False)
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         site = Site.of(credentials)
         if outgoing.in_reply_to:
@@ -62,6 +64,7 @@ class WordPressSpeaker:
 
 
 class WordPressEditor:
+    @reading_answers(changes=True)
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
         site = Site.of(credentials)
         row = _post(site, receipt.key)
@@ -77,6 +80,7 @@ class WordPressEditor:
         }
         return _receipt(credentials.network, site.post(f"posts/{row['id']}", facts).row)
 
+    @reading_answers(changes=True)
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
         """Move the post to the trash, where an editor can restore it.
 

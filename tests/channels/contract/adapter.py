@@ -79,6 +79,7 @@ class Adapter:
 
     def __exit__(self, *_: object) -> None:
         self.stack.close()
+        assert self.wire.failures == [], "a test could not change an answer"
 
     # Each network implements these.
 
@@ -158,6 +159,10 @@ class Adapter:
     def secrets(self) -> list[str]:
         """Everything that must never be logged or shown."""
         return [str(value) for value in self.us.secrets.values() if value]
+
+    def logins(self) -> list[Credentials]:
+        """Return our account with each kind of login that the channel supports."""
+        return [self.us]
 
     # The same for all networks.
 

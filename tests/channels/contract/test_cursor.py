@@ -85,8 +85,15 @@ class Fetches(RuleBasedStateMachine):
             self.store(result)
 
     @precondition(lambda self: "http" not in self.network.lacks)
-    @rule(skip=st.integers(0, 3), posts=st.integers(0, 30), gone=st.integers(0, 5))
-    def others_act_between_two_pages(self, skip: int, posts: int, gone: int) -> None:
+    @rule(
+        unread=st.sampled_from([0, 130, 230]), skip=st.integers(0, 3), posts=st.integers(0, 30),
+        gone=st.integers(0, 5),
+    )  # fmt: skip
+    def others_act_between_two_pages(self, unread: int, skip: int, posts: int, gone: int) -> None:
+        """Others post and delete while we read the pages of a long list."""
+        for _ in range(unread if len(self.expected) < MOST_ITEMS else 0):
+            self.publish()
+
         def act() -> None:
             for number in range(posts):
                 self.publish(0.7 if number % 2 else 0.0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import partial
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -38,8 +41,8 @@ changes_of_an_answer = st.lists(
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path of each part of an answer."""
     yield path
-    inner = data.items() if isinstance(data, dict) else enumerate(data)
-    for key, value in inner if isinstance(data, dict | list) else ():
+    rows = data if isinstance(data, list) else []
+    for key, value in data.items() if isinstance(data, dict) else enumerate(rows):
         yield from places(value, (*path, key))
 
 
@@ -57,11 +60,15 @@ def replaced(data: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def spoil(body: bytes, changes: list[Change]) -> bytes:
-    """Return a JSON answer with some parts replaced."""
-    data = json.loads(body or b"{}")
+    """Return a JSON answer with some parts replaced. Other answers are pictures."""
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return body
     for place, value in changes:
         paths = list(places(data))
-        data = replaced(data, paths[int(place * len(paths))], value)
+        wrong = value if value is REMOVED else deepcopy(value)
+        data = replaced(data, paths[int(place * len(paths))], wrong)
     return json.dumps(data).encode()
 
 
@@ -135,3 +142,19 @@ def test_a_spoiled_part_of_an_answer_does_no_harm(network: Adapter) -> None:
             assert isinstance(result, Lookup | Receipt | ChannelError)
 
     spoiled()
+
+
+def test_each_part_of_a_list_may_be_wrong(network: Adapter) -> None:
+    """Fails if a single wrong part of a single entry stops a fetch with an unexpected error."""
+    network.post_as_other("a letter")
+    if network.message_address:
+        network.message_as_other("a private letter")
+    for address in filter(None, {network.address, network.message_address}):
+        bodies: list[bytes] = []
+        network.wire.fault(change=lambda body: bodies.append(body) or body)  # noqa: B023
+        network.listen(address=address)
+        paths = list(places(json.loads(bodies[0])))
+        for position, value in product(range(len(paths)), (REMOVED, {}, "\x00\ud800")):
+            changes = [((position + 0.5) / len(paths), value)]
+            network.wire.fault(change=partial(spoil, changes=changes))
+            check(result_of(network.listen, None, address))

@@ -6,6 +6,7 @@ import pytest
 
 from scrm.channels.base import ChannelError, Lookup, Outgoing, Receipt
 from tests.channels.contract.adapter import Adapter, deliver, public, reply_to, result_of
+from tests.channels.contract.wire import REFUSAL
 
 pytestmark = pytest.mark.needs("speak")
 
@@ -73,12 +74,14 @@ def test_a_thread_continues_after_each_part(network: Adapter, position: int, is_
 
 
 @pytest.mark.needs("http")
-@pytest.mark.parametrize("how", ["status", "dropped", "torn", "web page"])
+@pytest.mark.parametrize("how", ["status", "refusal", "gone", "dropped", "torn", "web page"])
 def test_an_error_of_a_look_up_never_means_absent(network: Adapter, how: str) -> None:
     """Fails if an error of the network is taken for the answer that the text was not sent."""
     outgoing = public("Is it there?")
     network.send(outgoing)
-    answers = {"status": {"status": 503}, "dropped": {"dropped": True}, "torn": {"torn": True},
+    answers = {"status": {"status": 503}, "refusal": {"status": 400, "body": REFUSAL},
+               "gone": {"status": 404, "body": REFUSAL},
+               "dropped": {"dropped": True}, "torn": {"torn": True},
                "web page": {"status": 200, "body": b"<html>Back soon</html>"}}  # fmt: skip
     network.wire.fault(times=100, **answers[how])
     found = result_of(network.find, outgoing)

@@ -71,6 +71,7 @@ class Wire:
         self.upstream = ""
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
+        self.failures: list[Exception] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Wire:
@@ -125,7 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.lost:
             return
         if fault.change:
-            answer.body = fault.change(answer.body)
+            try:
+                answer.body = fault.change(answer.body)
+            except Exception as error:  # in this thread it would only look like a lost answer
+                self.wire.failures.append(error)
+                raise
         time.sleep(fault.seconds)
         self._send(answer, torn=fault.torn)
 

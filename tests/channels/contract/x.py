@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -20,9 +21,18 @@ class X(Adapter):
     def start(self) -> None:
         self.server = self.stack.enter_context(XServer())
         self.wire.upstream, self.server.url = self.server.url, self.wire.url
+        # X refuses only some duplicates, so the channel must not rely on it.
+        self.server.refuses_duplicates = False
 
     def connect(self) -> Credentials:
         return self.server.account()
+
+    def logins(self) -> list[Credentials]:
+        names = ("api_key", "api_key_secret", "access_token", "access_token_secret")
+        keys = {name: f"{name}-of-5kyward" for name in names}
+        pair = (keys["api_key"], keys["access_token"])
+        self.server.keys[pair] = ("100", keys["api_key_secret"], keys["access_token_secret"])
+        return [self.us, replace(self.us, secrets=keys)]
 
     def post_as_other(self, text: str, *, late: timedelta = timedelta()) -> str:
         return self.server.post("200", f"@acme {text}", ago=late)
