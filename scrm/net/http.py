@@ -238,10 +238,7 @@ def _exchange(
 
 
 def _read(answer: urllib3.BaseHTTPResponse, max_bytes: int, host: str) -> bytes:
-    """Return the decompressed body.
-
-    The body is decompressed in pieces, so that a small compressed body cannot fill the memory.
-    """
+    """Return the body, decompressed in pieces so that a small body cannot fill the memory."""
     content = bytearray()
     while piece := answer.read(64 * 1024, decode_content=True):
         content += piece

@@ -225,10 +225,10 @@ class TestTroubleInWords:
         ("bytes_sent", "kind"),
         [
             (b"220 mail.example ESMTP\r\n", "malformed"),
-            (b"", "unreachable"),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", "unreachable"),
+            (b"", "closed"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", "closed"),
             (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip", "malformed"),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "unreachable"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "closed"),
             (b"HTTP/1.1 302 Found\r\nLocation: http://[bad/\r\n\r\n", "malformed"),
         ],
     )

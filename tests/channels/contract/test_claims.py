@@ -40,6 +40,12 @@ def test_the_declared_lacks_are_true(network_class: type[Adapter]) -> None:
     assert network_class.lacks.keys() <= CAPABILITIES.keys()
 
 
+def test_the_smallest_fetch_is_that_of_the_network(network_class: type[Adapter]) -> None:
+    """Fails if a channel states a smaller fetch than the network allows, or a larger one."""
+    stated = network_class().channel.cost_of_item(network_class.address)
+    assert stated.fewest == network_class.smallest
+
+
 def _offered(channel: Channel) -> dict[str, bool]:
     """Return which of the capabilities that a channel states about itself it has."""
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scrm.channels.base import Batch
+from scrm.channels.base import Batch, Usage
 from tests.channels.contract.adapter import Adapter, public, reply_to
 
 SOURCES = ("address", "own_address", "message_address")
@@ -34,6 +34,7 @@ def test_a_limit_of_paid_items_is_kept(network: Adapter, source: str, most: int)
         batch = network.listen(cursor, address, max_items=most)
         assert len(batch.items) <= most
         assert charged(network, batch, without="user read") <= most
+        assert_at_most(batch.usage, network.channel.cost_of_item(address).usage, most)
         read += len(batch.items)
     assert read > 0
 
@@ -51,6 +52,15 @@ def test_each_text_that_is_sent_has_a_price(network: Adapter) -> None:
         usage = network.send(outgoing).usage
         assert sum(usage.values()) == len(outgoing.parts or [outgoing])
         assert prices.cost(usage) > 0, "raises KeyError for an unknown operation"
+        foretold = network.channel.send_usage
+        assert foretold
+        assert prices.cost(usage) <= prices.cost(foretold(outgoing))
+
+
+def assert_at_most(usage: Usage, of_one: Usage, times: int) -> None:
+    """Check a usage against the most that reading one item can use."""
+    for operation, uses in usage.items():
+        assert uses <= of_one.get(operation, 0) * times, operation
 
 
 def charged(network: Adapter, batch: Batch, *, without: str) -> int:
