@@ -51,8 +51,7 @@ def _replace(server: Server, row: Row, text: str) -> None:
     number = requested_id(str(row.get("id", "")), "post")
     source = server.row(lambda api: api.status_source(number))
     text = with_names_of(str(source.get("text") or ""), text, domain=server.domain)
-    files = row.get("media_attachments")
-    media = [str(one["id"]) for one in files or [] if isinstance(one, dict) and one.get("id")]
+    media = [str(one["id"]) for one in _objects(row.get("media_attachments")) if one.get("id")]
     server.row(
         lambda api: api.status_update(
             number,
@@ -76,13 +75,17 @@ def _thread(server: Server, credentials: Credentials, first: Row) -> Iterator[Ro
     """Yield a post and our further posts, each of which soon answers the one before."""
     yield first
     context = server.row(lambda api: api.status_context(str(first["id"])))
-    found = context.get("descendants")
-    ours = [row for row in found or [] if isinstance(row, dict) and _is_ours(row, credentials)]
+    ours = [row for row in _objects(context.get("descendants")) if _is_ours(row, credentials)]
     last = first
     while further := next((row for row in ours if _continues(row, last)), None):
         yield further
         ours.remove(further)
         last = further
+
+
+def _objects(rows: object) -> list[Row]:
+    """Return the objects of a list that a server sent; none if it is no list."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _is_ours(row: Row, credentials: Credentials) -> bool:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -144,3 +145,22 @@ def test_no_item_is_skipped(opened: Any, network_class: type[Adapter]) -> None:
     run_state_machine_as_test(machine, settings=chosen)  # type: ignore[no-untyped-call]
     assert all(each.expected <= each.seen for each in machines)
     assert any(each.seen for each in machines)
+
+
+@pytest.mark.needs("http")
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_a_deletion_between_two_pages_skips_no_item(network: Adapter, page: int) -> None:
+    """Fails if the pages of a long list do not overlap, where a network counts its rows."""
+    if type(network).delete is Adapter.delete:
+        pytest.skip("Nothing can be deleted.")
+    cursor = network.listen().cursor
+    keys = [network.post_as_other("a letter") for _ in range(network.page * 3 + 20)]
+    gone = keys[-5:]
+
+    def delete() -> None:
+        for key in gone:
+            network.delete(key)
+
+    network.wire.fault(skip=page, before=delete)
+    found = {item.key for batch in network.fetches(cursor) for item in batch.items}
+    assert set(keys) - set(gone) <= found
