@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -30,6 +32,7 @@ __all__ = ["care", "jo", "network", "us"]
 CREATE = "com.atproto.repo.createRecord"
 SEND = "chat.bsky.convo.sendMessage"
 OUT = Outgoing("db7feb8e-17aa-4000-8000-000000000000", "We are sorry.", visibility="public")
+NOW, LONG_AGO = timedelta(0), timedelta(minutes=6)
 THREAD = replace(OUT, text="One Two Three", parts=("One", "Two", "Three"))
 SPEAKER, MODERATOR = BlueskySpeaker(), BlueskyModerator()
 
@@ -46,6 +49,11 @@ def keep_sending(us: Credentials, outgoing: Outgoing) -> Receipt:
             if error.uncertain and isinstance(found := SPEAKER.find(us, outgoing), Receipt):
                 return found
     raise AssertionError("never sent")
+
+
+def find(us: Credentials, outgoing: Outgoing, ago: timedelta) -> Receipt | Lookup:
+    """Look the text up as if the last attempt to send it was `ago`."""
+    return SPEAKER.find(us, replace(outgoing, tried_at=datetime.now(UTC) - ago))
 
 
 class TestPosts:
@@ -363,7 +371,7 @@ class TestMessages:
         asked = items["Where is my bag?"]
         out = replace(OUT, visibility="private", destination=jo.did, thread_key=asked.thread_key,
                       in_reply_to=asked.key)  # fmt: skip
-        assert SPEAKER.find(us, out) is Lookup.ABSENT
+        assert find(us, out, LONG_AGO) is Lookup.ABSENT
         network.lose_answer(SEND)
         with pytest.raises(ChannelError) as caught:
             SPEAKER.send(us, out)
@@ -373,11 +381,33 @@ class TestMessages:
         (convo,) = network.convos.values()
         assert found.key.endswith(convo["messages"][-1]["id"])
 
+    def test_a_message_that_is_still_on_its_way_is_not_absent(
+        self, network: Bluesky, us: Credentials, care: Person, jo: Person
+    ) -> None:
+        """A message that the network stores after our attempt has failed must not be sent again."""
+        jo.write(care, "Where is my bag?")
+        (asked,) = listen(us, "messages").items
+        out = replace(OUT, visibility="private", destination=jo.did, thread_key=asked.thread_key,
+                      in_reply_to=asked.key)  # fmt: skip
+        network.lose_answer(SEND, later=0.5)
+        with pytest.raises(ChannelError) as caught:
+            SPEAKER.send(us, out)
+        assert caught.value.uncertain
+        with pytest.raises(ChannelError, match="still be on its way") as early:
+            find(us, out, NOW)
+        assert (early.value.retry_after, early.value.permanent) == (300, False)
+        assert SPEAKER.find(us, out) is Lookup.CANNOT_TELL, "the time of the attempt is unknown"
+        time.sleep(0.8)
+        assert isinstance(find(us, out, NOW), Receipt)
+
     def test_an_equal_text_that_answers_nothing_is_left_to_a_user(
         self, us: Credentials, care: Person, jo: Person
     ) -> None:
         out = replace(OUT, visibility="private", destination=jo.did)
-        assert SPEAKER.find(us, out) is Lookup.ABSENT
+        assert find(us, out, LONG_AGO) is Lookup.ABSENT
+        with pytest.raises(ChannelError, match="still be on its way"):
+            find(us, out, NOW)
+        assert SPEAKER.find(us, out) is Lookup.CANNOT_TELL
         care.write(jo, OUT.text)
         assert SPEAKER.find(us, out) is Lookup.CANNOT_TELL
 

@@ -46,6 +46,7 @@ class Fault:
 
     status: the answer instead of the real one; 0 to process the request and then lose the answer.
     raw: the body of the answer, for example torn JSON. seconds: how long the answer takes.
+    later: after how many seconds the request is processed if its answer is lost.
     """
 
     status: int = 0
@@ -53,6 +54,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     seconds: float = 0
+    later: float = 0
     times: int = 1
 
 
@@ -139,8 +141,9 @@ class Bluesky:
     def tear(self, method: str, raw: bytes = b'{"posts": [{"uri', times: int = 1) -> None:
         self.faults.setdefault(method, []).append(Fault(200, raw=raw, times=times))
 
-    def lose_answer(self, method: str, times: int = 1) -> None:
-        self.faults.setdefault(method, []).append(Fault(times=times))
+    def lose_answer(self, method: str, times: int = 1, *, later: float = 0) -> None:
+        """Carry the next requests out, `later` seconds after they came, and answer none of them."""
+        self.faults.setdefault(method, []).append(Fault(times=times, later=later))
 
     def be_slow(self, method: str, seconds: float) -> None:
         self.faults.setdefault(method, []).append(Fault(seconds=seconds))
@@ -273,16 +276,25 @@ class _Handler(BaseHTTPRequestHandler):
                 raw = fault.raw if fault.raw is not None else json.dumps(fault.body).encode()
                 self._send(fault.status, raw, fault.headers)
                 return
-            try:
-                status, answer = 200, self._answer(name, parse_qs(where.query), body)
-            except Refused as error:
-                status, answer = error.status, error.body
+            if fault and fault.later:
+                asked = (name, parse_qs(where.query), body)
+                threading.Timer(fault.later, self._carry_out, asked).start()
+                self.close_connection = True
+                return
+            status, answer = self._carry_out(name, parse_qs(where.query), body)
         if fault and fault.seconds:
             time.sleep(fault.seconds)
         elif fault:  # the request was carried out, and the answer is lost
             self.close_connection = True
             return
         self._send(status, json.dumps(answer).encode(), {})
+
+    def _carry_out(self, name: str, query: dict[str, list[str]], body: Row) -> tuple[int, Row]:
+        with self.network._lock:
+            try:
+                return 200, self._answer(name, query, body)
+            except Refused as error:
+                return error.status, error.body
 
     def _fault(self, name: str) -> Fault | None:
         waiting = self.network.faults.get(name, [])

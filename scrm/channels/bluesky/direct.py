@@ -2,11 +2,13 @@
 
 The network has no key with which a second message could be recognised. After an error, `find` looks
 for our text in the conversation, behind the message that it answers. If it answers none, an equal
-text may be an older message, so a user has to decide.
+text may be an older message, so a user has to decide. A message whose answer was lost may still be
+on its way, so it counts as absent only some minutes after the last attempt.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scrm.channels.base import ChannelError, Credentials, Lookup, Outgoing, Receipt
@@ -16,6 +18,8 @@ from scrm.channels.bluesky.messages import newest
 from scrm.channels.bluesky.richtext import check, facets
 
 MAX_GRAPHEMES, MAX_BYTES = 1_000, 10_000
+SETTLE = timedelta(minutes=5)
+"""The network may store a message some seconds after our attempt ended. Five minutes are ample."""
 
 
 def send(client: Client, credentials: Credentials, outgoing: Outgoing) -> Receipt:  # noqa: ARG001
@@ -35,7 +39,10 @@ def send(client: Client, credentials: Credentials, outgoing: Outgoing) -> Receip
 
 
 def find(client: Client, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-    """Look for our text among the newest hundred messages of the conversation."""
+    """Look for our text among the newest hundred messages of the conversation.
+
+    Raises ChannelError if the last attempt was so recent that the message may still be on its way.
+    """
     convo = _convo(client, outgoing)
     answered = read.convo_of(outgoing.in_reply_to)[1]
     text = _text(outgoing)
@@ -44,13 +51,22 @@ def find(client: Client, credentials: Credentials, outgoing: Outgoing) -> Receip
         if not isinstance(view, dict):
             return Lookup.CANNOT_TELL
         if answered and view.get("id") == answered:
-            return _receipt(convo, same) if same else Lookup.ABSENT
+            return _receipt(convo, same) if same else _not_found(outgoing)
         sender = view.get("sender")
         is_ours = isinstance(sender, dict) and sender.get("did") == credentials.self_key
         if is_ours and view.get("text") == text:
             same = str(view.get("id", ""))
-    if same or answered:
+    return Lookup.CANNOT_TELL if same or answered else _not_found(outgoing)
+
+
+def _not_found(outgoing: Outgoing) -> Lookup:
+    if outgoing.tried_at is None:
         return Lookup.CANNOT_TELL
+    if datetime.now(UTC) - outgoing.tried_at < SETTLE:
+        raise ChannelError(
+            "The message is not on Bluesky yet, but it may still be on its way. scrm looks again.",
+            retry_after=SETTLE.total_seconds(),
+        )
     return Lookup.ABSENT
 
 
