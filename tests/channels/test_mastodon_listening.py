@@ -105,6 +105,21 @@ class TestReading:
             ("message", "private"), ("post", "private"),
         ]  # fmt: skip
 
+    def test_a_message_of_a_stranger_is_read_although_the_server_filters_it(
+        self, net: MastodonServer
+    ) -> None:
+        """Mastodon leaves private mentions of people whom we do not follow out, unless asked."""
+        friend, stranger = net.account("ann"), net.account("bob@far.example")
+        net.follows.add(friend["id"])
+        for person in (friend, stranger):
+            net.write(person, "@us where is my bag?", visibility="direct")
+        reader = Reader(net)
+        reader.fetch()
+        assert [item.author.key for item in reader.items] == [friend["id"], stranger["id"]]
+        net.write(stranger, "@us hello?", visibility="direct")
+        reader.fetch()
+        assert len(reader.items) == 3
+
     def test_a_reply_belongs_to_the_root_of_its_thread(self, net: MastodonServer) -> None:
         ann = net.account("ann")
         root = net.write(net.us, "Our news")

@@ -60,6 +60,7 @@ class MastodonServer:
         self.reports: list[dict[str, Any]] = []
         self.liked: set[str] = set()
         self.followed_tags = ["cats"]
+        self.follows: set[str] = set()
         self.has_pkce, self.has_bulk, self.has_search = True, True, True
         self.processing_polls, self.max_characters, self.page_limit = 0, 500, 40
         self.serial, self.hour = 0, timedelta(hours=0)
@@ -117,7 +118,19 @@ class MastodonServer:
     def notify(self, kind: str, status: dict[str, Any] | None) -> None:
         number = str(int(self.notifications[-1]["id"]) + 1 if self.notifications else 9)
         self.notifications.append({"id": number, "type": kind, "status": status,
-                                   "account": status and status["account"]})  # fmt: skip
+                                   "account": status and status["account"],
+                                   "filtered": self._is_filtered(status)})  # fmt: skip
+
+    def _is_filtered(self, status: dict[str, Any] | None) -> bool:
+        """Whether the default policy of Mastodon 4.3 filters a notification.
+
+        It filters private mentions of people whom we neither follow nor addressed first.
+        """
+        if status is None or status["visibility"] != "direct":
+            return False
+        answered = self.statuses.get(status["in_reply_to_id"] or "")
+        is_answer = answered is not None and answered["account"]["id"] == self.us["id"]
+        return not is_answer and status["account"]["id"] not in self.follows
 
     def edit(self, status: dict[str, Any], text: str) -> None:
         at = datetime.now(UTC) + timedelta(milliseconds=len(text))

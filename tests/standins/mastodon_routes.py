@@ -124,7 +124,12 @@ def _me(net: MastodonServer, request: Request) -> Answer:
 
 def _notifications(net: MastodonServer, request: Request) -> Answer:
     kinds = request.many("types")
-    rows = [row for row in net.notifications if not kinds or row["type"] in kinds]
+    rows = [
+        {name: value for name, value in row.items() if name != "filtered"}
+        for row in net.notifications
+        if (not kinds or row["type"] in kinds)
+        and (request.one("include_filtered") == "true" or not row["filtered"])
+    ]
     return 200, _page(request, rows, net.page_limit)
 
 

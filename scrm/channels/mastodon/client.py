@@ -65,6 +65,12 @@ class _Api(Mastodon):
     ) -> bool:
         return True
 
+    def every_notification(self, types: list[str], min_id: str | None, limit: int) -> Any:
+        """Request notifications, also those that the server filters; Mastodon.py cannot ask so."""
+        asked = {"types[]": types, "min_id": min_id, "limit": limit, "include_filtered": "true"}
+        path = "/api/v1/notifications"
+        return self._Mastodon__api_request("GET", path, asked)  # type: ignore[attr-defined]
+
     def verify_minimum_version(self, version_str: str, cached: bool = False) -> bool:  # noqa: ARG002
         return True
 

@@ -171,9 +171,7 @@ def _page(server: Server, kind: str, value: str) -> Page:
     if kind == "list" and _is_id(value):
         return lambda at: server.rows(lambda api: api.timeline_list(value, min_id=at, limit=PAGE))
     if value == "" and kind == "mentions":
-        return lambda at: server.rows(
-            lambda api: api.notifications(types=list(_NOTIFICATIONS), min_id=at, limit=PAGE)
-        )
+        return lambda at: server.rows(lambda api: api.every_notification(_NOTIFICATIONS, at, PAGE))
     if value == "" and kind == "local":
         return lambda at: server.rows(lambda api: api.timeline_local(min_id=at, limit=PAGE))
     if value == "" and kind == "home":
