@@ -312,10 +312,9 @@ class _GuardedHTTPConnection(HTTPConnection):
         seconds = self._seconds()
         if isinstance(self.timeout, int | float):  # the limit that the caller of a session has set
             seconds = min(seconds, self.timeout)
-        until = time.monotonic() + seconds
         self.timeout = seconds
         self.response_class = partial(  # type: ignore[assignment]
-            _CappedReply, self.host, until, self.max_bytes
+            _CappedReply, self.host, time.monotonic() + seconds, self.max_bytes
         )
         super().request(*args, **options)
 
@@ -352,7 +351,8 @@ class _GuardedAdapter(HTTPAdapter):
                 try:
                     response._content = _read(response.raw, MAX_BYTES, target.host)
                 except urllib3.exceptions.HTTPError as error:
-                    raise _broken(target.host, error) from error
+                    # Not "unreachable", which would say that the request never reached the server.
+                    raise requests.ConnectionError(str(_broken(target.host, error))) from error
         return response
 
 

@@ -27,8 +27,8 @@ __all__ = ["DOMAIN", "PNG", "TOKEN", "Fault", "MastodonServer"]
 class Fault:
     """A fault of the next requests whose method and path contain `where`.
 
-    what: a status to answer with; "torn", "web page", "slow" or "closed"; or "lost": the request
-    is carried out, but its answer is lost.
+    what: a status to answer with; "torn", "web page", "slow" or "closed"; "lost": the request is
+    carried out, but its answer is lost; or "cut": its answer breaks off in the middle.
     skip: how many requests succeed before. times: how often the fault happens.
     """
 
@@ -168,11 +168,13 @@ class _Handler(BaseHTTPRequestHandler):
         net = self.network
         net.asked.append(f"{request.method} {request.path}")
         fault = self._fault(f"{request.method} {request.path}")
-        if fault and fault.what != "lost":
+        if fault and fault.what not in ("lost", "cut"):
             self._fail(fault)
             return
         with net.lock:
             status, data = answer(net, request)
+        if fault and fault.what == "cut":
+            self._send(status, data, {"Content-Length": "99999"})
         if fault:
             self._hang_up()
             return
