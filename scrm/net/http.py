@@ -145,7 +145,7 @@ def stream(sock: socket.socket, host: str, *, until: float, max_bytes: int) -> i
 
 
 def guarded_session() -> requests.Session:
-    """Return a `requests` session with the same checks and limits, for use by SDKs."""
+    """Return a `requests` session with the same checks and limits; a `timeout` can be shorter."""
     session = requests.Session()
     # A proxy set in the environment would bypass the check of addresses.
     session.trust_env = False
@@ -313,13 +313,13 @@ class _GuardedHTTPConnection(HTTPConnection):
         if isinstance(self.timeout, int | float):  # the limit that the caller of a session has set
             seconds = min(seconds, self.timeout)
         self.timeout = seconds
-        self.response_class = partial(  # type: ignore[assignment]
-            _CappedReply, self.host, time.monotonic() + seconds, self.max_bytes
-        )
+        reply = partial(_CappedReply, self.host, time.monotonic() + seconds, self.max_bytes)
+        self.response_class = reply  # type: ignore[assignment]
         super().request(*args, **options)
 
     def _seconds(self) -> float:
-        return SECONDS if self.until is None else _left(self.until, self.host)
+        limit = self.timeout if isinstance(self.timeout, int | float) else SECONDS
+        return min(SECONDS, limit) if self.until is None else _left(self.until, self.host)
 
 
 class _GuardedHTTPSConnection(_GuardedHTTPConnection, HTTPSConnection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from scrm.channels.base import ChannelError, Credentials, File, Lookup, Outgoing, Receipt
-from scrm.channels.mastodon import media, words
+from scrm.channels.mastodon import client, media, words
 from scrm.channels.mastodon.client import network_of
 from scrm.channels.mastodon.edit import MastodonEditor
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
@@ -158,6 +159,19 @@ class TestOnce:
         receipt = SPEAKER.send(us, OUT)
         assert texts(net) == [OUT.text]
         assert receipt.key == ours(net)[0]["id"]
+
+    @pytest.mark.parametrize("what", ["slow", "drip"])
+    def test_a_request_ends_at_the_time_limit_of_the_channel(
+        self, net: MastodonServer, us: Credentials, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        """Fails if the longer limit of all connections is used instead."""
+        monkeypatch.setattr(client, "SECONDS", 0.5)
+        net.faults.append(Fault("POST /api/v1/statuses", what))
+        started = time.monotonic()
+        with pytest.raises(ChannelError) as caught:
+            SPEAKER.send(us, OUT)
+        assert time.monotonic() - started < 2
+        assert caught.value.uncertain
 
     @pytest.mark.parametrize("status", [401, 403, 422, 429])
     def test_a_refusal_is_certain(self, net: MastodonServer, us: Credentials, status: int) -> None:

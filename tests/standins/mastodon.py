@@ -9,6 +9,7 @@ import json
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
@@ -27,8 +28,9 @@ __all__ = ["DOMAIN", "PNG", "TOKEN", "Fault", "MastodonServer"]
 class Fault:
     """A fault of the next requests whose method and path contain `where`.
 
-    what: a status to answer with; "torn", "web page", "slow" or "closed"; "lost": the request is
-    carried out, but its answer is lost; or "cut": its answer breaks off in the middle.
+    what: a status to answer with; "torn", "web page", "slow", "drip" or "closed"; "lost": the
+    request is carried out, but its answer is lost; "late": in addition, it is carried out only
+    half a second later; "cut": its answer breaks off in the middle.
     skip: how many requests succeed before. times: how often the fault happens.
     """
 
@@ -215,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail(self, fault: Fault) -> None:
         if fault.what == "slow":
             time.sleep(3)
+        elif fault.what == "drip":
+            self._drip()
         elif fault.what == "closed":
             self._hang_up()
         elif fault.what == "torn":
@@ -223,6 +227,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>Back soon</html>")
         else:
             self._send(int(fault.what), fault.body or {"error": "Not <b>now</b>"}, fault.headers)
+
+    def _drip(self) -> None:
+        """Send a byte from time to time, for three seconds."""
+        self._send(200, b"", {"Content-Length": "99999"})
+        with suppress(OSError):
+            for _ in range(15):
+                self.wfile.write(b" ")
+                time.sleep(0.2)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         self.close_connection = True
