@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,8 @@ from scrm.net.addresses import networks
 from tests.standins.mastodon import DOMAIN, PNG, TOKEN, Fault, MastodonServer
 
 SPEAKER, EDITOR, MODERATOR = MastodonSpeaker(), MastodonEditor(), MastodonModerator()
-OUT = Outgoing("nonce-1", "We are open again.", visibility="public")
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=6)
+OUT = Outgoing("nonce-1", "We are open again.", visibility="public", tried_at=LONG_AGO)
 PARTS = replace(OUT, parts=("One of three", "Two of three", "Three of three"))
 
 
@@ -259,6 +260,23 @@ class TestFinding:
         for number in range(130):
             net.write(net.us, OUT.text if number == 129 else f"News {number}")
         assert SPEAKER.find(us, OUT) is Lookup.ABSENT
+
+    @pytest.mark.parametrize("outgoing", [OUT, PARTS])
+    def test_a_post_that_is_still_on_its_way_is_not_absent(
+        self, net: MastodonServer, us: Credentials, outgoing: Outgoing
+    ) -> None:
+        """A post that the server stores after our attempt has failed must not be sent again."""
+        net.faults.append(Fault("POST /api/v1/statuses", "late", skip=len(outgoing.parts[1:])))
+        with pytest.raises(ChannelError) as caught:
+            SPEAKER.send(us, outgoing)
+        assert caught.value.uncertain
+        fresh = replace(outgoing, tried_at=datetime.now(UTC))
+        with pytest.raises(ChannelError, match="still be on its way") as early:
+            SPEAKER.find(us, fresh)
+        assert (early.value.retry_after, early.value.permanent) == (300, False)
+        assert SPEAKER.find(us, replace(outgoing, tried_at=None)) is Lookup.CANNOT_TELL
+        time.sleep(0.8)
+        assert isinstance(SPEAKER.find(us, fresh), Receipt)
 
 
 class TestThreads:

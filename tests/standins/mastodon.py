@@ -170,17 +170,24 @@ class _Handler(BaseHTTPRequestHandler):
         net = self.network
         net.asked.append(f"{request.method} {request.path}")
         fault = self._fault(f"{request.method} {request.path}")
+        if fault and fault.what == "late":
+            threading.Timer(0.5, self._carry_out, [request]).start()
+            self._hang_up()
+            return
         if fault and fault.what not in ("lost", "cut"):
             self._fail(fault)
             return
-        with net.lock:
-            status, data = answer(net, request)
+        status, data = self._carry_out(request)
         if fault and fault.what == "cut":
             self._send(status, data, {"Content-Length": "99999"})
         if fault:
             self._hang_up()
             return
         self._send(status, data)
+
+    def _carry_out(self, request: Request) -> tuple[int, Any]:
+        with self.network.lock:
+            return answer(self.network, request)
 
     do_POST = do_PUT = do_DELETE = do_GET
 

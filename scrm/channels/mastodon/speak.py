@@ -29,6 +29,8 @@ from scrm.text.clean import safe_url
 PAGE, PAGES = 40, 3
 _LOOK_BACK = timedelta(days=2)
 _KEY_IS_KEPT = timedelta(hours=1)
+SETTLE = timedelta(minutes=5)
+"""The server may publish a post some seconds after our attempt ended. Five minutes are ample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,29 @@ class MastodonSpeaker:
 
         A post that answers nothing may be an older one with the same text. Therefore it counts only
         if it is not older than an hour. An unfinished thread counts as absent, because `send`
-        continues it.
+        continues it. Raises ChannelError if the last attempt was so recent that a post may still
+        be on its way.
         """
         server = Server.of(credentials)
         rows, is_complete = _own_posts(server, credentials)
         found = _sent(rows, outgoing)
         if not found:
-            return Lookup.ABSENT if is_complete else Lookup.CANNOT_TELL
+            return _not_found(outgoing) if is_complete else Lookup.CANNOT_TELL
         if not outgoing.in_reply_to and (len(found) > 1 or not _is_recent(found[0][0])):
             return Lookup.CANNOT_TELL
         whole = [posts for posts in found if len(posts) == len(_texts(outgoing))]
-        return _receipt(credentials, outgoing, whole[0][0]) if whole else Lookup.ABSENT
+        return _receipt(credentials, outgoing, whole[0][0]) if whole else _not_found(outgoing)
+
+
+def _not_found(outgoing: Outgoing) -> Lookup:
+    if outgoing.tried_at is None:
+        return Lookup.CANNOT_TELL
+    if datetime.now(UTC) - outgoing.tried_at < SETTLE:
+        raise ChannelError(
+            "The text is not on the server yet, but it may still be on its way. scrm looks again.",
+            retry_after=SETTLE.total_seconds(),
+        )
+    return Lookup.ABSENT
 
 
 def _texts(outgoing: Outgoing) -> tuple[str, ...]:
