@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from scrm.channels.base import ChannelError, Credentials, File, Lookup, Outgoing, Receipt
 from scrm.channels.mastodon import client, media, words
@@ -461,7 +463,32 @@ class TestRules:
         assert bool(rule.reason) is bool(reason)
 
 
+TEXTS = st.lists(
+    st.sampled_from(
+        [*"@@@.-_=/: \n&<>'", "@support@example.org", "@ann", "@b.c@x-y.example", "example.org",
+         "Hello", "ä", "https://x.example/@ann@far.example?a=1", "1"]
+    ), max_size=12,
+).map("".join)  # fmt: skip
+"""Texts of mentions, and of what may stand before, between and behind them."""
+
+
 class TestWords:
+    @settings(max_examples=500)
+    @given(TEXTS)
+    @example("Please write to @support@example.org.")
+    @example("@a@b.example@c.example")
+    @example("@support@example.org.@ann@far.example")
+    @example("@support@example.org. Hello")
+    def test_a_text_is_the_same_as_what_the_server_makes_of_it(self, text: str) -> None:
+        """Fails if a published text is not recognised, which would then be sent again."""
+        html = MastodonServer().html(text)
+        assert words.is_same(html, text)
+        assert words.is_same(html, words.addressed(text, "eve@far.example", domain=DOMAIN))
+
+    def test_texts_that_differ_at_a_mention_are_told_apart(self) -> None:
+        assert not words.is_same("<p>Ask @support.</p>", "Ask @support@example.org!")
+        assert not words.is_same("<p>Ask @support.</p>", "Ask @supper@example.org.")
+
     @pytest.mark.parametrize(
         ("text", "acct", "expected"),
         [

@@ -21,6 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.standins.mastodon_routes import DOMAIN, PNG, TOKEN, Request, answer
 
+MENTION = re.compile(r"(?<![=/\w])@([a-z0-9_]+(?:[.-]+[a-z0-9_]+)*)(?:@\w+(?:[.-]+\w+)*)?", re.I)
+"""A mention as Mastodon recognises it (`Account::MENTION_RE`)."""
+
 __all__ = ["DOMAIN", "PNG", "TOKEN", "Fault", "MastodonServer"]
 
 
@@ -144,7 +147,7 @@ class MastodonServer:
         self.notifications = kept
 
     def html(self, text: str) -> str:
-        names = re.sub(r"(@\w+)@[\w.]+", r"\1", text)
+        names = MENTION.sub(r"@\1", text)
         return f"<p>{escape(names, quote=False).replace(chr(10), '<br />')}</p>"
 
     def named(self, text: str) -> list[dict[str, Any]]:

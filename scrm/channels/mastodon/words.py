@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from scrm.text.clean import plain
 
 _MENTION = re.compile(r"(?<![\w/@.])@([\w.-]{1,100}(?:@[\w.-]{1,300})?)")
-_FOREIGN = re.compile(r"(@[\w.-]{1,100})@[\w.-]{1,300}")
+_FOREIGN = re.compile(r"(@\w(?:[\w.-]{0,98}\w)?)(?:@\w(?:[\w.-]{0,298}\w)?)+")
+"""A name with its server. A dot behind it ends the sentence and belongs to neither."""
 _SPACE = re.compile(r"\s+")
 
 
