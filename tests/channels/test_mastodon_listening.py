@@ -18,7 +18,7 @@ from scrm.channels.mastodon import budget, listen
 from scrm.channels.mastodon.channel import CHANNEL
 from scrm.channels.mastodon.client import network_of
 from scrm.channels.mastodon.listen import MastodonListener
-from scrm.channels.mastodon.search import queries_of
+from scrm.channels.mastodon.search import queries_of, translate
 from scrm.net import http
 from scrm.net.addresses import networks
 from tests.standins.mastodon import DOMAIN, PNG, TOKEN, Fault, MastodonServer
@@ -423,9 +423,21 @@ class TestChanges:
 class TestSearch:
     def test_each_alternative_of_a_topic_is_a_query(self) -> None:
         terms = Terms(("red shoes", "boots"), ("sale",), ("spam", 'a "b"'))
-        assert queries_of("", terms) == ['"red shoes" sale -spam -"a b"', 'boots sale -spam -"a b"']
+        assert queries_of("", terms) == ['"red shoes" sale', "boots sale"]
         assert queries_of(" any words ", None) == ["any words"]
         assert queries_of("", Terms(all_of=("x",))) == ["x"]
+
+    def test_a_query_is_never_narrower_than_the_topic(self) -> None:
+        """The server knows other forms of a word, so "-apple" would exclude posts with "apples"."""
+        terms = Terms(("boots",), none_of=("apple",))
+        assert "Posts with “apple” are read and left out" in " ".join(translate(terms).left_to_us)
+        assert translate(terms).queries == ("boots",)
+        assert "left out" not in " ".join(translate(Terms(("boots",))).left_to_us)
+        signs = Terms(("from:me", "-5", "+1", 'a "b"', "well-known"))
+        assert queries_of("", signs) == ['"from:me"', '"-5"', '"+1"', '"a b"', "well-known"]
+        many = tuple(f"{number}{'x' * 90}" for number in range(9))
+        (query,) = queries_of("", Terms(("boots",), many))
+        assert query == " ".join(["boots", *many[:4]]), "no word is cut"
 
     def test_it_reads_new_results_only(self, net: MastodonServer) -> None:
         ann = net.account("ann")
@@ -447,6 +459,44 @@ class TestSearch:
         new = [net.write(ann, f"boots {number}")["id"] for number in range(90)]
         reader.fetch_all()
         assert sorted(reader.keys, key=int) == new
+
+    def test_a_page_with_filtered_results_does_not_end_the_search(
+        self, net: MastodonServer
+    ) -> None:
+        """Mastodon removes the statuses of muted people after it has cut the page."""
+        ann, muted = net.account("ann"), net.account("bob")
+        reader = Reader(net, "search:boots")
+        net.write(ann, "boots")
+        reader.fetch_all()
+        new = [net.write(ann, f"boots {number}")["id"] for number in range(90)]
+        net.hidden |= {net.write(muted, f"boots {number}")["id"] for number in range(10)}
+        reader.fetch_all()
+        assert sorted(reader.keys[1:], key=int) == new
+
+    def test_an_empty_answer_keeps_the_place_of_the_search(self, net: MastodonServer) -> None:
+        """Mastodon answers with an empty list if its search index fails."""
+        ann = net.account("ann")
+        reader = Reader(net, "search:boots")
+        net.write(ann, "boots")
+        reader.fetch_all()
+        before = reader.cursor["queries"]
+        net.faults.append(Fault("GET /api/v2/search", 200, body={"statuses": []}))
+        assert reader.fetch().next_after is None
+        assert reader.cursor["queries"] == before
+
+    def test_an_empty_answer_in_an_unfinished_search_is_asked_again_later(
+        self, net: MastodonServer
+    ) -> None:
+        ann = net.account("ann")
+        reader = Reader(net, "search:boots")
+        net.write(ann, "boots")
+        reader.fetch_all()
+        new = [net.write(ann, f"boots {number}")["id"] for number in range(300)]
+        assert reader.fetch().next_after == 0
+        net.faults.append(Fault("GET /api/v2/search", 200, body={"statuses": []}))
+        assert reader.fetch().next_after is None, "an index that fails is not asked at once"
+        reader.fetch_all()
+        assert set(new) <= set(reader.keys)
 
     def test_a_server_without_search_finds_nothing(self, net: MastodonServer) -> None:
         net.has_search = False

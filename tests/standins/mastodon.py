@@ -62,6 +62,7 @@ class MastodonServer:
         self.asked: list[str] = []
         self.sent: list[dict[str, Any]] = []
         self.blocked: set[str] = set()
+        self.hidden: set[str] = set()
         self.reports: list[dict[str, Any]] = []
         self.liked: set[str] = set()
         self.followed_tags = ["cats"]

@@ -144,7 +144,9 @@ def _search(net: MastodonServer, request: Request) -> Answer:
     words = [word.strip('"') for word in re.findall(r'-?"[^"]*"|\S+', request.one("q"))]
     rows = [row for row in net.in_order()[::-1] if net.has_search and _has(row, words)]
     start = int(request.one("offset") or 0)
-    return 200, {"accounts": [], "hashtags": [], "statuses": rows[start : start + 40]}
+    # Filtered statuses are removed after the page was cut, so that a page can be short or empty.
+    page = [row for row in rows[start : start + 40] if row["id"] not in net.hidden]
+    return 200, {"accounts": [], "hashtags": [], "statuses": page}
 
 
 def _has(row: dict[str, Any], words: list[str]) -> bool:
