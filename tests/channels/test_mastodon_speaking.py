@@ -137,10 +137,41 @@ class TestSending:
             SPEAKER.send(us, replace(OUT, in_reply_to="../12"))
 
     def test_a_text_that_is_too_long_is_refused(self, net: MastodonServer, us: Credentials) -> None:
-        with pytest.raises(ChannelError, match="character limit of 500 exceeded") as caught:
+        with pytest.raises(ChannelError, match=r"has 501 characters, but .* Remove 1\.") as caught:
             SPEAKER.send(us, replace(OUT, text="x" * 501))
-        assert caught.value.permanent
-        assert not caught.value.uncertain
+        assert (caught.value.permanent, caught.value.uncertain) == (True, False)
+        net.max_characters = 400  # less than we know
+        with pytest.raises(ChannelError, match="character limit of 400 exceeded") as caught:
+            SPEAKER.send(us, replace(OUT, text="x" * 401))
+        assert (caught.value.permanent, caught.value.uncertain) == (True, False)
+
+    @pytest.mark.parametrize(("warning", "room"), [("", 495), ("trains", 489)])
+    def test_the_name_and_the_content_warning_count(
+        self, net: MastodonServer, us: Credentials, warning: str, room: int
+    ) -> None:
+        """Both are added to the text that the composer has counted."""
+        post = net.write(net.account("ann@far.example"), "@us late?", spoiler_text=warning)
+        link = f"https://x.example/{'a' * 300} "
+        text = link + "x" * (room - 24)
+        for excess in (1, 5):
+            long = replace(OUT, in_reply_to=post["id"], text=text + "x" * excess)
+            with pytest.raises(ChannelError) as caught:
+                SPEAKER.send(us, long)
+            assert f"has {500 + excess} characters with the name in" in caught.value.message
+            assert f"Remove {excess}." in caught.value.message
+            assert ("content warning" in caught.value.message) is bool(warning)
+            assert caught.value.permanent
+        assert "POST /api/v1/statuses" not in net.asked
+        SPEAKER.send(us, replace(OUT, in_reply_to=post["id"], text=text))
+        assert len(ours(net)) == 1
+
+    def test_the_limit_of_the_server_counts(self, net: MastodonServer, us: Credentials) -> None:
+        net.max_characters = 2_000
+        wide = replace(us, config={**us.config, "max_length": 2_000})
+        SPEAKER.send(wide, replace(OUT, text="x" * 2_000))
+        with pytest.raises(ChannelError, match="only 2000 are allowed"):
+            SPEAKER.send(wide, replace(OUT, text="x" * 2_001))
+        assert len(ours(net)) == 1
 
 
 class TestOnce:
@@ -312,6 +343,21 @@ class TestThreads:
         receipt = SPEAKER.send(us, PARTS)
         assert texts(net) == list(PARTS.parts)
         assert SPEAKER.find(us, PARTS) == receipt
+
+    def test_a_part_that_is_too_long_is_refused_before_any_part_is_sent(
+        self, net: MastodonServer, us: Credentials
+    ) -> None:
+        """Each part of a private thread gets the name of the recipient."""
+        parts = ("One", "x" * 495, "y" * 497)
+        private = replace(PARTS, parts=parts, visibility="private")
+        files = (File("a.png", "image/png", PNG),)
+        private = replace(private, destination=net.account("ann")["id"], attachments=files)
+        with pytest.raises(ChannelError, match=r"Part 3 of 3 has 502 .* Remove 2\.") as caught:
+            SPEAKER.send(us, private)
+        assert caught.value.permanent
+        assert (ours(net), net.media) == ([], {})
+        SPEAKER.send(us, replace(PARTS, parts=parts))
+        assert len(ours(net)) == 3
 
     def test_every_part_of_a_private_thread_reaches_the_recipient(
         self, net: MastodonServer, us: Credentials

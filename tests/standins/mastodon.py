@@ -151,6 +151,10 @@ class MastodonServer:
         names = MENTION.sub(r"@\1", text)
         return f"<p>{escape(names, quote=False).replace(chr(10), '<br />')}</p>"
 
+    def counted(self, text: str) -> str:
+        """Return the text with the form of its links and mentions that the server counts."""
+        return MENTION.sub(r"@\1", re.sub(r"https?://\S+", "x" * 23, text))
+
     def named(self, text: str) -> list[dict[str, Any]]:
         found = [
             name.removesuffix(f"@{DOMAIN}") for name in re.findall(r"@(\w+(?:@[\w.]+)?)", text)

@@ -159,7 +159,7 @@ def _post(net: MastodonServer, request: Request) -> Answer:
         return 200, net.statuses[net.keys[key]]
     if parent and parent not in net.statuses:
         return 404, {"error": "Record not found"}
-    if text_length(request.one("status")) > net.max_characters:
+    if len(request.one("spoiler_text") + net.counted(request.one("status"))) > net.max_characters:
         message = f"Validation failed: Text character limit of {net.max_characters} exceeded"
         return 422, {"error": message}
     media = [net.media[number] for number in request.many("media_ids")]

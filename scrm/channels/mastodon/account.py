@@ -18,9 +18,12 @@ from scrm.channels.mastodon.client import (
     is_local,
     network_of,
 )
+from scrm.channels.text_rules import TextRules
 from scrm.net import http
 
 MAX_LENGTH = 500
+TEXT = TextRules(MAX_LENGTH, "graphemes", link_length=23, short_mentions=True, threads=True)
+"""The limits of a text on a server that states no others."""
 
 
 def find_server(typed: str) -> str:

@@ -1,7 +1,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.channel import Channel
-from scrm.channels.mastodon.account import MAX_LENGTH
+from scrm.channels.mastodon.account import TEXT
 from scrm.channels.mastodon.connect import CONNECTOR
 from scrm.channels.mastodon.edit import MastodonEditor
 from scrm.channels.mastodon.link import key_of
@@ -9,7 +9,6 @@ from scrm.channels.mastodon.listen import MastodonListener
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
 from scrm.channels.mastodon.search import translate
 from scrm.channels.mastodon.speak import MastodonSpeaker
-from scrm.channels.text_rules import TextRules
 
 CHANNEL = Channel(
     kind="mastodon",
@@ -20,7 +19,7 @@ CHANNEL = Channel(
     speaker=MastodonSpeaker(),
     editor=MastodonEditor(),
     connector=CONNECTOR,
-    text=TextRules(MAX_LENGTH, "graphemes", link_length=23, short_mentions=True, threads=True),
+    text=TEXT,
     reply_rule=reply_rule,
     moderator=MastodonModerator(),
     threads=MastodonThreads(),

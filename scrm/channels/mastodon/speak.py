@@ -21,9 +21,11 @@ from scrm.channels.base import (
     Receipt,
 )
 from scrm.channels.mastodon import read
+from scrm.channels.mastodon.account import MAX_LENGTH, TEXT
 from scrm.channels.mastodon.client import Gone, Row, Server, checked_id, requested_id
 from scrm.channels.mastodon.media import upload
-from scrm.channels.mastodon.words import addressed, is_same
+from scrm.channels.mastodon.words import addressed, is_same, without_servers
+from scrm.channels.text_rules import TextRules
 from scrm.text.clean import safe_url
 
 PAGE, PAGES = 40, 3
@@ -58,6 +60,8 @@ class MastodonSpeaker:
         done: list[Row] = []
         if len(draft.texts) > 1:
             done = next(iter(_sent(_own_posts(server, credentials)[0], outgoing)), [])
+        if not done:
+            _check_length(server, credentials, outgoing, draft)
         media = [] if done else upload(server, credentials, outgoing.attachments)
         for index in range(len(done), len(draft.texts)):
             done.append(_publish(server, draft, outgoing.nonce, index, media, done))
@@ -115,6 +119,26 @@ def _draft(server: Server, credentials: Credentials, outgoing: Outgoing) -> Draf
     # Each part, because a direct post reaches only the accounts that it mentions.
     texts = [addressed(text, acct, domain=server.domain) for text in draft.texts]
     return replace(draft, texts=tuple(texts), recipient=str(account.get("id", "")))
+
+
+def _check_length(
+    server: Server, credentials: Credentials, outgoing: Outgoing, draft: Draft
+) -> None:
+    """Refuse a post that is too long with everything that `_draft` has added to its text."""
+    limit = int(credentials.config.get("max_length") or MAX_LENGTH)
+    warning = TextRules(unit=TEXT.unit).count(draft.warning)
+    for index, (typed, text) in enumerate(zip(_texts(outgoing), draft.texts, strict=True), 1):
+        length = warning + TEXT.count(without_servers(text))
+        if length <= limit:
+            continue
+        part = f"Part {index} of {len(draft.texts)}" if len(draft.texts) > 1 else "The text"
+        added = ["the name in front"] * (text != typed) + ["the content warning"] * bool(warning)
+        including = f" with {' and '.join(added)}" if added else ""
+        raise ChannelError(
+            f"{part} has {length} characters{including}, but only {limit} are allowed at "
+            f"{server.host}. Remove {length - limit}.",
+            permanent=True,
+        )
 
 
 def _parent(server: Server, key: str) -> Row:

@@ -34,6 +34,11 @@ def with_names_of(before: str, text: str, *, domain: str) -> str:
     return text
 
 
+def without_servers(text: str) -> str:
+    """Return the text with names as Mastodon shows and counts them: without their servers."""
+    return _FOREIGN.sub(r"\1", text)
+
+
 def is_same(html: str, text: str) -> bool:
     """Whether a post has this text.
 
@@ -44,7 +49,7 @@ def is_same(html: str, text: str) -> bool:
 
 
 def _core(text: str) -> str:
-    return _SPACE.sub("", _FOREIGN.sub(r"\1", _split(text)[1]))
+    return _SPACE.sub("", without_servers(_split(text)[1]))
 
 
 def _split(text: str) -> tuple[list[str], str]:
