@@ -246,6 +246,26 @@ class TestChanges:
         network.store(jo.did, "app.bsky.graph.block", "3kaaaaaaaaaaa", block)
         assert listen(us, "mentions", cursor).changes == ()
 
+    @pytest.mark.parametrize(
+        ("status", "code"), [(503, ""), (429, "RateLimitExceeded"), (400, "InvalidRequest")]
+    )
+    def test_a_deletion_that_is_uncertain_is_reported_later(
+        self, network: Bluesky, us: Credentials, care: Person, jo: Person, status: int, code: str
+    ) -> None:
+        """Fails if a post is no longer watched after a look-up without a clear answer."""
+        posts = [jo.post(MENTION, mention=care) for _ in range(3)]
+        cursor = listen(us, "mentions").cursor
+        for post in posts:
+            jo.delete(post)
+        network.fail("com.atproto.repo.getRecord", status, code, times=1)
+        first = listen(us, "mentions", cursor)
+        assert len(first.changes) == (2 if code == "InvalidRequest" else 0)
+        second = listen(us, "mentions", first.cursor)
+        assert {each.key for each in (*first.changes, *second.changes)} == {
+            post["uri"] for post in posts
+        }
+        assert second.cursor["watched"] == []
+
     @pytest.mark.parametrize("raw", [b"{}", b'{"posts": null}', b'{"posts": [', b"<html>"])
     def test_an_answer_that_is_not_good_deletes_nothing(
         self, network: Bluesky, us: Credentials, care: Person, jo: Person, raw: bytes

@@ -53,7 +53,10 @@ def resolve_handle(call: Call) -> Row:
 def get_record(call: Call) -> Row:
     uri = f"at://{call.query['repo']}/{call.query['collection']}/{call.query['rkey']}"
     if uri not in call.network.records:
-        raise Refused(400, "RecordNotFound", f"Could not locate record: {uri}")
+        # Only the server that keeps an account uses the special code.
+        is_ours = call.us in ("", call.query["repo"])
+        code = "RecordNotFound" if is_ours else "InvalidRequest"
+        raise Refused(400, code, f"Could not locate record: {uri}")
     stored = call.network.records[uri]
     return {"uri": uri, "cid": stored["cid"], "value": stored["value"]}
 

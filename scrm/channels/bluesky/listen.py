@@ -208,20 +208,25 @@ def _files(view: Row, until: float) -> Iterator[File]:
 
 
 def _look_again(client: Client, watched: Any) -> tuple[tuple[Change, ...], list[list[str]]]:
-    """Return edits and deletions of watched posts, and the posts to watch further."""
+    """Return edits and deletions of watched posts, and the posts to watch further.
+
+    A post is watched further if it is not certain what happened to it.
+    """
     pairs = [(str(uri), str(cid)) for uri, cid in watched]
     try:
         views = get_posts(client, [uri for uri, _ in pairs])
     except ChannelError:
         return (), [list(pair) for pair in pairs]
     there = {view["uri"]: view for view in views if has_address(view)}
+    deleted = _deleted(client, [uri for uri, _ in pairs if uri not in there])
     changes, still = [], []
     for uri, cid in pairs:
         view = there.get(uri)
         if view is None:
-            # A post is also missing if its author blocked us; only the record tells the difference.
-            if _is_deleted(client, uri):
+            if deleted[uri]:
                 changes.append(Change(read.NETWORK, uri, "deleted"))
+            elif deleted[uri] is None:
+                still.append([uri, cid])
             continue
         still.append([uri, str(view.get("cid", cid))])
         if still[-1][1] != cid:
@@ -232,11 +237,19 @@ def _look_again(client: Client, watched: Any) -> tuple[tuple[Change, ...], list[
     return tuple(changes), still
 
 
-def _is_deleted(client: Client, uri: str) -> bool:
-    try:
-        return record(client, Uri.parse(uri)) is None
-    except ChannelError:
-        return False
+def _deleted(client: Client, uris: list[str]) -> dict[str, bool | None]:
+    """Return which of the posts that are no longer shown were deleted; None if that is uncertain.
+
+    A post is also missing if its author blocked us; only its record tells the difference.
+    """
+    found: dict[str, bool | None] = dict.fromkeys(uris)
+    for uri in uris:
+        try:
+            found[uri] = record(client, Uri.parse(uri)) is None
+        except ChannelError as error:
+            if not error.permanent:  # the network has a fault; the next fetch asks again
+                break
+    return found
 
 
 def _to_watch(views: list[Any], items: Iterable[Item]) -> list[list[str]]:

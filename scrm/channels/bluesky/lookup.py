@@ -10,7 +10,9 @@ from scrm.channels.bluesky.client import Client, Row, XrpcError
 from scrm.channels.bluesky.keys import Uri
 
 AT_ONCE = 25
-MISSING = "RecordNotFound"
+_MISSING = "RecordNotFound"
+_MISSING_ELSEWHERE = "Could not locate record"
+"""What is said, without the code above, of a record that another server keeps."""
 
 
 def get_posts(client: Client, uris: Sequence[str]) -> list[Any]:
@@ -46,7 +48,8 @@ def record(client: Client, at: Uri) -> Row | None:
     try:
         return client.get("com.atproto.repo.getRecord", query)
     except XrpcError as error:
-        if error.code == MISSING:
+        elsewhere = error.code == "InvalidRequest" and _MISSING_ELSEWHERE in error.message
+        if error.code == _MISSING or elsewhere:
             return None
         raise
 
