@@ -235,6 +235,24 @@ class TestThreads:
         assert [each["text"] for each in posts] == ["One", "Two", "Three"]
         assert receipt.key == posts[1]["reply"]["parent"]["uri"]
 
+    def test_an_error_says_how_much_of_the_thread_is_published(
+        self, network: Bluesky, us: Credentials, care: Person
+    ) -> None:
+        network.fail(CREATE, 400, "InvalidRequest")
+        with pytest.raises(ChannelError) as caught:
+            SPEAKER.send(us, THREAD)
+        assert "are published" not in caught.value.message
+        network.allow(CREATE, times=2)
+        network.fail(CREATE, 400, "InvalidRequest")
+        with pytest.raises(ChannelError, match="2 of 3 parts of the thread are") as caught:
+            SPEAKER.send(us, THREAD)
+        assert (caught.value.permanent, caught.value.uncertain) == (True, False)
+        assert len(network.posts_of(care)) == 2
+        network.fail(CREATE, 429, "RateLimitExceeded", retry_after="9")
+        with pytest.raises(ChannelError, match="2 of 3 parts of the thread are") as caught:
+            SPEAKER.send(us, THREAD)
+        assert (caught.value.permanent, caught.value.retry_after) == (False, 9)
+
     def test_half_a_thread_is_absent_and_is_continued(
         self, network: Bluesky, us: Credentials, care: Person
     ) -> None:

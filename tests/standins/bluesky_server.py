@@ -145,6 +145,10 @@ class Bluesky:
         """Carry the next requests out, `later` seconds after they came, and answer none of them."""
         self.faults.setdefault(method, []).append(Fault(times=times, later=later))
 
+    def allow(self, method: str, times: int) -> None:
+        """Answer the next requests as usual, before the fault that is arranged after this."""
+        self.faults.setdefault(method, []).append(Fault(seconds=0.001, times=times))
+
     def be_slow(self, method: str, seconds: float) -> None:
         self.faults.setdefault(method, []).append(Fault(seconds=seconds))
 

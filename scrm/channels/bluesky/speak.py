@@ -49,16 +49,17 @@ class BlueskySpeaker:
         if len(texts) > MAX_PARTS:
             raise ChannelError(f"A thread may have {MAX_PARTS} posts at most.", permanent=True)
         root, parent = _answered(client, outgoing.in_reply_to)
-        first: Ref | None = None
         for position, text in enumerate(texts):
             at = _place(credentials, outgoing, position)
-            made = record(client, at)
-            if made is None:
-                pictures = outgoing.attachments if position == 0 else ()
-                post = _post(client, text, pictures, root, parent)
-                made = create(client, at, post)
+            pictures = outgoing.attachments if position == 0 else ()
+            try:
+                made = record(client, at)
+                if made is None:
+                    made = create(client, at, _post(client, text, pictures, root, parent))
+            except ChannelError as error:
+                raise _half_sent(error, position, len(texts)) from error
             parent = _ref(made)
-            root, first = root or parent, first or parent
+            root = root or parent
         return _receipt(_place(credentials, outgoing), root)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
@@ -103,6 +104,18 @@ class BlueskyEditor:
         ]
         if writes:
             client.post("com.atproto.repo.applyWrites", {"repo": at.repo, "writes": writes})
+
+
+def _half_sent(error: ChannelError, published: int, parts: int) -> ChannelError:
+    """Return the error with the number of parts that are already published."""
+    if not published:
+        return error
+    return ChannelError(
+        f"{published} of {parts} parts of the thread are published. {error.message}",
+        permanent=error.permanent,
+        retry_after=error.retry_after,
+        uncertain=error.uncertain,
+    )
 
 
 def create(client: Client, at: Uri, value: Row) -> Row:
