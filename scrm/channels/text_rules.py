@@ -23,9 +23,34 @@ several code points. weighted: as X counts.
 """
 
 LINK = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
+_COUNTRIES = (
+    "a[cdefgilmoqrstuwxz]|b[abdefghijmnorstvwyz]|c[acdfghiklmnoruvwxyz]|d[ejkmoz]|e[cegrstu]|"
+    "f[ijkmor]|g[abdefghilmnpqrstuwy]|h[kmnrtu]|i[delmnoqrst]|j[emop]|k[eghimnprwyz]|"
+    "l[abcikrstuvy]|m[acdeghklmnopqrstuvwxyz]|n[acefgilopruz]|om|p[aefghklmnrstwy]|qa|r[eosuw]|"
+    "s[abcdeghijklmnorstuvxyz]|t[cdfghjklmnortvwz]|u[agksyz]|v[aceginu]|w[fs]|y[et]|z[amw]"
+)
+_GENERIC = (
+    "com|org|net|edu|gov|mil|int|info|biz|name|pro|aero|coop|jobs|mobi|museum|travel|app|dev|blog|"
+    "shop|store|online|site|website|xyz|news|live|media|tech|top|world|page|link|email|cloud|club|"
+    "agency|bank|berlin|hamburg|koeln|swiss|wien|london|paris|nyc|asia"
+)
+_LETTERS = r"a-z0-9_\u00c0-\u024f\u0400-\u04ff"
+LINK_OR_DOMAIN = re.compile(
+    # The look-behind keeps this linear: a search begins only where a domain can begin.
+    rf"(?:https?://[{_LETTERS}.-]{{0,255}}"
+    rf"|(?<![a-z0-9_@$#./-])(?:[a-z0-9_-]{{1,63}}\.)+(?:{_GENERIC}|{_COUNTRIES})(?![a-z0-9@+-]))"
+    rf"(?::[0-9]{{1,5}})?(?:[/?][{_LETTERS}!#$%&'()*+,./:;=?@\[\]~|-]{{0,2000}})?",
+    re.IGNORECASE,
+)
+"""What X makes a link: an address with http(s), and also a bare domain such as "skyward.com".
+
+The path of a link has only Latin and Cyrillic letters, so Chinese text after a link is no part of
+it. The list of generic domains is short; of the domains of countries, all are known. If in doubt,
+something is a link, because a post with a link is dearer.
+"""
 _SPACES = re.compile(r"\s+")
 _ENDS = frozenset(".!?…。")
-_TRAILING = ".,:;!?)]}'"
+_TRAILING = ".,:;!?)]}'*~|$%&@(["
 _REMOTE_MENTION = re.compile(r"(?<![\w@])(@\w{1,100})@[\w.-]{1,250}")
 _GRAPHEME = regex.compile(r"\X")
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|\u20e3")
@@ -43,6 +68,7 @@ class TextRules:
     max_length: the maximum number of units of a text; None for no limit.
     link_length: the number of units that every link counts, whatever its length; None if links
     count as they are written.
+    bare_domains: whether a domain without "https://" is a link too.
     short_mentions: whether a mention like "@name@server" counts as if it were only "@name".
     unit_bytes: the number of bytes (UTF-8) that count at least as one unit; None if bytes do not
     count. It expresses a second limit: 300 characters and 3,000 bytes are 10 bytes per unit.
@@ -53,6 +79,7 @@ class TextRules:
     max_length: int | None = None
     unit: Unit = "characters"
     link_length: int | None = None
+    bare_domains: bool = False
     short_mentions: bool = False
     unit_bytes: int | None = None
     threads: bool = False
@@ -61,7 +88,8 @@ class TextRules:
         """Return how many units of the network this text has."""
         total = 0
         if self.link_length is not None:
-            text, links = _without_links(text)
+            pattern = LINK_OR_DOMAIN if self.bare_domains else LINK
+            text, links = _without_links(text, pattern)
             total = links * self.link_length
         if self.short_mentions:
             text = _REMOTE_MENTION.sub(r"\1", text)
@@ -129,10 +157,10 @@ def _kind_of_break(text: str, space: re.Match[str]) -> str:
     return "sentence" if text[space.start() - 1 : space.start()] in _ENDS else "word"
 
 
-def _without_links(text: str) -> tuple[str, int]:
+def _without_links(text: str, pattern: re.Pattern[str]) -> tuple[str, int]:
     """Return the text without its links, and the number of links."""
     rest, end, links = [], 0, 0
-    for found in LINK.finditer(text):
+    for found in pattern.finditer(text):
         link = found[0].rstrip(_TRAILING)
         rest.append(text[end : found.start()])
         end, links = found.start() + len(link), links + 1

@@ -14,7 +14,7 @@ from scrm.channels.text_rules import MAX_PARTS, TextRules
 PLAIN = TextRules(max_length=500)
 MASTODON = TextRules(max_length=500, link_length=23, short_mentions=True, threads=True)
 BLUESKY = TextRules(max_length=300, unit="graphemes", threads=True)
-X = TextRules(max_length=280, unit="weighted", link_length=23, threads=True)
+X = TextRules(max_length=280, unit="weighted", link_length=23, bare_domains=True, threads=True)
 
 FAMILY = "👩‍👩‍👧‍👦"
 LINK = "https://news.example/2026/11/a-very-long-address-of-a-page?with=parameters"
@@ -38,7 +38,18 @@ LINK = "https://news.example/2026/11/a-very-long-address-of-a-page?with=paramete
         (X, "“Quotes” – and…", 16),
         (X, f"See {LINK}.", 4 + 23 + 1),
         (X, "http://a.example and http://b.example", 23 + 5 + 23),
+        (X, "see skyward.com", 4 + 23),
+        (X, "see www.Skyward.CH/booking?a=1#b, please", 4 + 23 + 8),
+        (X, "見skyward.com見て", 2 + 23 + 4),
+        (X, "見て https://skyward.com/a見て", 5 + 23 + 4),
+        (X, "https://skyward.com見て", 23 + 4),
+        (X, "https://skyward.com/москва/é", 23),
+        (X, "https://a.example,https://b.example", 23 + 1 + 23),
+        (X, "skyward.com.unknown", 23 + 8),
+        (X, "mail ann.me@skyward.com", len("mail ann.me@skyward.com")),
+        (X, "at 10.30 e.g. in v1.2.exe", len("at 10.30 e.g. in v1.2.exe")),
         (MASTODON, f"See {LINK}", 4 + 23),
+        (MASTODON, "see skyward.com", len("see skyward.com")),
         (MASTODON, "@ann@social.example hello", len("@ann hello")),
         (MASTODON, "mail ann@social.example", len("mail ann@social.example")),
     ],
@@ -95,7 +106,16 @@ def test_a_thread_loses_no_word_and_each_post_fits(
 
 
 @pytest.mark.parametrize(
-    "hostile", ["a" * 200_000, "http://" * 30_000, "@a@" * 70_000, "👍" * 200_000]
+    "hostile",
+    [
+        "a" * 200_000,
+        "a." * 100_000,
+        "a.co" * 50_000,
+        "a.com/" * 33_000,
+        "http://" * 30_000,
+        "@a@" * 70_000,
+        "👍" * 200_000,
+    ],
 )
 @pytest.mark.parametrize("rules", [MASTODON, BLUESKY, X])
 def test_200_000_hostile_characters_are_counted_and_split_quickly(

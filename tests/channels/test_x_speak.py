@@ -79,7 +79,8 @@ class TestSending:
 
     def test_a_post_with_a_link_costs_more(self, x: XServer, us: Credentials) -> None:
         assert send(us, text="See https://acme.example").usage == {"post with a link": 1}
-        assert send(us, text="See nothing").usage == {"post": 1}
+        assert send(us, text="See acme.com").usage == {"post with a link": 1}
+        assert send(us, text="See nothing, info@acme.com").usage == {"post": 1}
 
     def test_a_direct_message(self, x: XServer, us: Credentials) -> None:
         receipt = send(us, visibility="private", destination="200", in_reply_to="dm:5")
@@ -457,6 +458,7 @@ class TestThreadReading:
     [
         (Outgoing("n", "Hi", visibility="public"), {"post": 1}),
         (Outgoing("n", "See https://a.example", visibility="public"), {"post with a link": 1}),
+        (Outgoing("n", "See acme.com", visibility="public"), {"post with a link": 1}),
         (Outgoing("n", "a b", visibility="public", parts=("a 1/2", "b 2/2")), {"post": 2}),
         (Outgoing("n", "Hi", destination="7"), {"DM sent": 1}),
     ],

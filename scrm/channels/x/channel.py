@@ -22,7 +22,9 @@ CHANNEL = Channel(
     speaker=XSpeaker(),
     editor=XEditor(),
     connector=CONNECTOR,
-    text=TextRules(max_length=280, unit="weighted", link_length=23, threads=True),
+    text=TextRules(
+        max_length=280, unit="weighted", link_length=23, bare_domains=True, threads=True
+    ),
     reply_rule=may_reply,
     moderator=XModerator(),
     threads=XThreadReader(),

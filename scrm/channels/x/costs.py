@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scrm.channels.base import Outgoing, Usage
 from scrm.channels.channel import ItemCost
-from scrm.channels.text_rules import LINK
+from scrm.channels.text_rules import LINK_OR_DOMAIN
 from scrm.channels.x.listen import MENTIONS, MESSAGES, SMALLEST_MENTIONS, SMALLEST_SEARCH
 from scrm.channels.x.timeline import PAGE, PAGES
 
@@ -33,7 +33,7 @@ def send_usage(outgoing: Outgoing) -> Usage:
         return {"DM sent": 1}
     usage: dict[str, int] = {"own read": LOOKED_UP}
     for part in outgoing.parts or (outgoing.text,):
-        operation = "post with a link" if LINK.search(part) else "post"
+        operation = "post with a link" if LINK_OR_DOMAIN.search(part) else "post"
         usage[operation] = usage.get(operation, 0) + 1
     return usage
 

@@ -13,7 +13,7 @@ from scrm.channels.base import (
     Receipt,
     Usage,
 )
-from scrm.channels.text_rules import LINK
+from scrm.channels.text_rules import LINK_OR_DOMAIN
 from scrm.channels.x.client import APP_ONLY, Answer, XClient, client_of
 from scrm.channels.x.errors import Duplicate, Gone
 from scrm.channels.x.read import MESSAGE, NETWORK, SITE, id_of
@@ -224,7 +224,7 @@ def _price(credentials: Credentials, text: str, *, is_reply: bool) -> str:
 
     A self-serve app can reply only to people who addressed us; X calls this a summoned reply.
     """
-    if LINK.search(text):
+    if LINK_OR_DOMAIN.search(text):
         return "post with a link"
     summoned = is_reply and credentials.config.get("access") != "enterprise"
     return "summoned reply" if summoned else "post"
