@@ -36,6 +36,7 @@ def _received(message: Interaction) -> Received:
         mentions=tuple(mention.mentioned),
         quotes_us=_is_ours(message.scope, mention.quotes),
         replies_to_us=_is_ours(message.scope, mention.in_reply_to),
+        thread_key=mention.thread_key,
     )
 
 

@@ -33,6 +33,7 @@ class Received:
     mentions: the keys of the profiles that the item mentions.
     quotes_us: whether the item quotes a post of ours.
     replies_to_us: whether the item answers a post of ours.
+    thread_key: the key of the item's thread; "" if it is unknown.
     """
 
     visibility: Visibility
@@ -40,6 +41,7 @@ class Received:
     mentions: tuple[str, ...] = ()
     quotes_us: bool = False
     replies_to_us: bool = False
+    thread_key: str = ""
 
 
 class ReplyRule(Protocol):

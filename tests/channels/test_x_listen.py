@@ -61,6 +61,12 @@ class TestMentions:
         assert item.visibility == "public"
         assert item.language == "en"
 
+    def test_x_is_asked_which_accounts_are_protected(self, x: XServer, us: Credentials) -> None:
+        x.users["200"]["protected"] = True
+        x.post("200", "@acme only for my followers")
+        assert fetch(us).items[0].visibility == "private"
+        assert "protected" in x.requests[0].query["user.fields"].split(",")
+
     def test_a_reply_names_the_post_and_the_conversation(self, x: XServer, us: Credentials) -> None:
         ours = x.post("100", "News")
         answer = x.post("200", "@acme thanks", reply_to=ours)

@@ -204,6 +204,16 @@ class TestReading:
         entities = {"urls": [{"url": "https://t.co/x1", "expanded_url": link}]}
         assert expanded("See https://t.co/x1", entities) == "See https://t.co/x1"
 
+    @pytest.mark.parametrize(
+        ("protected", "visibility"),
+        [(True, "private"), (False, "public"), (None, "public"), ("true", "public")],
+    )
+    def test_a_post_of_a_protected_account_is_private(
+        self, protected: Any, visibility: str
+    ) -> None:
+        users = {"200": {**USERS["200"], "protected": protected}}
+        assert read_post(POST, users, {}).item.visibility == visibility
+
     def test_ids_may_be_numbers_or_strings(self) -> None:
         numbers = {**POST, "id": 1993000000000000001, "author_id": 200,
                    "edit_history_tweet_ids": [1993000000000000001]}  # fmt: skip

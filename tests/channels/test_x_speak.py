@@ -20,6 +20,7 @@ from scrm.channels.base import (
     Lookup,
     Outgoing,
     Receipt,
+    Visibility,
 )
 from scrm.channels.moderation import ModerationAction
 from scrm.channels.reply_rule import Received
@@ -415,12 +416,22 @@ class TestReplyRule:
         assert ("log it here" in permission.reason) == (not allowed)
 
     def test_a_message_answers_only_a_message(self, us: Credentials) -> None:
-        private = Received("private", None)
+        private = Received("private", None, ("100",), thread_key="dm:100-200")
         assert may_reply(us, private, "private").allowed
         assert not may_reply(us, private, "public").allowed
         refused = may_reply(us, replace(self.PUBLIC, mentions=("100",)), "private")
         assert not refused.allowed
         assert "wrote us one first" in refused.reason
+
+    @pytest.mark.parametrize("visibility", ["public", "private"])
+    @pytest.mark.parametrize("access", ["self-serve", "enterprise"])
+    def test_a_post_of_a_protected_account_is_not_answered(
+        self, x: XServer, visibility: Visibility, access: str
+    ) -> None:
+        post = Received("private", None, ("100",), replies_to_us=True, thread_key="1993")
+        refused = may_reply(x.account(access=access), post, visibility)
+        assert not refused.allowed
+        assert "approved followers" in refused.reason
 
 
 class TestThreadReading:

@@ -26,7 +26,7 @@ POST_FIELDS = (
     "author_id,conversation_id,created_at,edit_history_tweet_ids,entities,in_reply_to_user_id,lang,"
     "note_tweet,referenced_tweets,attachments"
 )
-USER_FIELDS = "username,name,public_metrics,verified,description,location,entities"
+USER_FIELDS = "username,name,public_metrics,verified,protected,description,location,entities"
 MEDIA_FIELDS = "type,url,alt_text"
 POST_FACTS = {
     "tweet_fields": POST_FIELDS,

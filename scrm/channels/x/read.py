@@ -82,13 +82,17 @@ def is_retweet(row: Row) -> bool:
 
 
 def read_post(row: Any, users: Rows, media: Rows) -> Post:
-    """Read a post. Raises ValueError."""
+    """Read a post. Raises ValueError.
+
+    A post of a protected account is private, because only its approved followers may see it.
+    """
     if not isinstance(row, Mapping):
         raise ValueError("A post is not an object.")
     latest = id_of(row.get("id"))
     key = _first_version(row) or latest
     author = read_author(row.get("author_id"), users)
     text, entities = _words(row)
+    is_protected = users.get(author.key, {}).get("protected") is True
     url = f"{SITE}/{author.handle or 'i'}/status/{latest}"
     item = Item(
         scope=NETWORK,
@@ -97,6 +101,7 @@ def read_post(row: Any, users: Rows, media: Rows) -> Post:
         text=expanded(text, entities),
         url=url,
         kind="post",
+        visibility="private" if is_protected else "public",
         occurred_at=_moment(row, key),
         thread_key=_optional_id(row.get("conversation_id")) or key,
         in_reply_to=_referenced(row, "replied_to"),

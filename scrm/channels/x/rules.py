@@ -13,13 +13,23 @@ from scrm.channels.x.errors import UNADDRESSED
 from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post
 
 SMALLEST_SEARCH = 10
+_PROTECTED = (
+    "Only approved followers may see this post, so a public reply would tell everybody about it, "
+    "and X has no private reply to a post. Answer on X yourself, and log it here."
+)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def may_reply(credentials: Credentials, received: Received, visibility: Visibility) -> Permission:
-    """Return whether we may reply. Apps of the access "self-serve" may reply only if addressed."""
+    """Return whether we may reply. Apps of the access "self-serve" may reply only if addressed.
+
+    A private item is a direct message, or a post of a protected account, which we may not answer.
+    """
     if credentials.self_key == APP_ONLY:
         return Permission(False, "This login belongs to an app and can only search X.")
+    is_message = not received.thread_key or received.thread_key.startswith(MESSAGE)
+    if received.visibility == "private" and not is_message:
+        return Permission(False, _PROTECTED)
     if visibility == "private":
         if received.visibility == "private":
             return Permission()
