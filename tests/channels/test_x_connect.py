@@ -13,6 +13,7 @@ import pytest
 
 from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.connector import Callback, Connected, ConnectError
+from scrm.channels.x.client import client_of
 from scrm.channels.x.connect import XForm, XOAuth, connect
 from scrm.channels.x.oauth import SCOPES, renew
 from scrm.net import http
@@ -110,6 +111,16 @@ class TestKeys:
         assert not form.is_valid()
         assert set(form.errors) == {"api_key_secret", "access_token", "access_token_secret"}
 
+    @pytest.mark.parametrize("name", KEYS)
+    @pytest.mark.parametrize("sign", ["\u2013", "\u00e9", "\u0416", "\x7f"])
+    def test_a_sign_that_no_key_contains_is_refused_at_its_field(
+        self, x: XServer, name: str, sign: str
+    ) -> None:
+        keys = {**KEYS, name: f"top-{sign}-secret"}
+        form = XForm({"login": "oauth1", "access": "self-serve", "api": x.url, **keys})
+        assert list(form.errors) == [name]
+        assert "top-" not in str(form.errors[name])
+
     def test_an_unencrypted_address_is_refused(self, x: XServer) -> None:
         with pytest.raises(ConnectError) as caught:
             connect({**typed(x, "oauth1", **KEYS), "api": "http://api.example"}, None, test=True)
@@ -126,6 +137,18 @@ class TestAppOnly:
     def test_a_wrong_token_is_refused(self, x: XServer) -> None:
         with pytest.raises(ConnectError, match="401"):
             connect(typed(x, "app", bearer_token="wrong"), None, test=True)
+
+
+@pytest.mark.parametrize("name", [*KEYS, "bearer_token"])
+def test_a_stored_key_with_a_strange_sign_fails_without_being_shown(x: XServer, name: str) -> None:
+    secrets = {**KEYS, name: "top-\u2013-secret"}
+    with pytest.raises(ChannelError, match="Connect the account again") as caught:
+        client_of(replace(x.account(), secrets=secrets))
+    assert caught.value.permanent
+    error: BaseException | None = caught.value
+    while error:
+        assert "top-" not in repr(error)
+        error = error.__cause__ or error.__context__
 
 
 class TestOAuth:

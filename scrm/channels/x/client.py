@@ -22,6 +22,8 @@ API = "https://api.x.com"
 SECONDS = 30.0
 APP_ONLY = "app-only"
 """The profile key of a login that belongs to an app and not to a user."""
+KEYS = ("api_key", "api_key_secret", "access_token", "access_token_secret", "bearer_token")
+"""The secrets that are sent to X in a header, which can contain only ASCII."""
 POST_FIELDS = (
     "author_id,conversation_id,created_at,edit_history_tweet_ids,entities,in_reply_to_user_id,lang,"
     "note_tweet,referenced_tweets,attachments"
@@ -117,6 +119,12 @@ class XClient(tweepy.Client):
     """A tweepy client for one login. Every method returns an `Answer` or raises ChannelError."""
 
     def __init__(self, secrets: Any, *, api: str = API, user_id: str = "") -> None:
+        if not all(is_plain(secrets.get(name)) for name in KEYS):
+            raise ChannelError(
+                "The stored login of X contains a character that no key of X contains. Connect the "
+                "account again.",
+                permanent=True,
+            )
         token = secrets.get("access_token", "")
         super().__init__(
             secrets.get("bearer_token") or token,
@@ -213,6 +221,11 @@ def client_of(credentials: Credentials | None, *, user: bool = True) -> XClient:
         )
     api = str(credentials.config.get("api") or API)
     return XClient(credentials.secrets, api=api, user_id=credentials.self_key)
+
+
+def is_plain(key: Any) -> bool:
+    """Whether a key has only printable ASCII characters, so that it can be sent in a header."""
+    return not key or (isinstance(key, str) and key.isascii() and key.isprintable())
 
 
 def encrypted_or_local(api: str) -> str:

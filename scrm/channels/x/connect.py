@@ -18,7 +18,7 @@ from scrm.channels.connector import (
     ConnectForm,
     Connector,
 )
-from scrm.channels.x.client import API, APP_ONLY, Answer, XClient, encrypted_or_local
+from scrm.channels.x.client import API, APP_ONLY, Answer, XClient, encrypted_or_local, is_plain
 from scrm.channels.x.listen import MENTIONS, MESSAGES, QUOTES, open_to
 from scrm.channels.x.oauth import authorization, exchange, renew
 from scrm.channels.x.read import NETWORK, id_of
@@ -90,6 +90,10 @@ class XForm(ConnectForm):
         for name in _NEEDED.get(cleaned.get("login", ""), ()):
             if not cleaned.get(name) and name not in getattr(self, "_stored", ()):
                 self.add_error(name, _("This kind of login needs this value."))
+        for name in (*_SECRET, "client_id"):
+            if not is_plain(cleaned.get(name)):
+                message = _("No key of X contains accents or other special signs. Copy it again.")
+                self.add_error(name, message)
         return cleaned
 
 
