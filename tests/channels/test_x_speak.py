@@ -90,6 +90,16 @@ class TestSending:
         assert (receipt.key, receipt.thread_key) == (f"dm:{message['id']}", "dm:100-200")
         assert receipt.usage == {"DM sent": 1}
 
+    @pytest.mark.parametrize("thread", ["dm:1582103724607971328", "dm:1-2-3", "1993"])
+    def test_a_message_to_a_group_is_not_answered_to_one_person(
+        self, x: XServer, us: Credentials, thread: str
+    ) -> None:
+        facts = {"destination": "200", "in_reply_to": "dm:5", "thread_key": thread}
+        with pytest.raises(ChannelError, match="two people") as caught:
+            send(us, visibility="private", **facts)
+        assert (caught.value.permanent, caught.value.uncertain) == (True, False)
+        assert x.requests == []
+
     def test_pictures_are_uploaded_with_their_descriptions(
         self, x: XServer, us: Credentials
     ) -> None:
@@ -422,6 +432,15 @@ class TestReplyRule:
         refused = may_reply(us, replace(self.PUBLIC, mentions=("100",)), "private")
         assert not refused.allowed
         assert "wrote us one first" in refused.reason
+
+    @pytest.mark.parametrize("visibility", ["public", "private"])
+    @pytest.mark.parametrize("thread", ["dm:1582103724607971328", "dm:1-2-3", "dm:a-200", "dm:-1"])
+    def test_a_message_to_a_group_is_not_answered(
+        self, us: Credentials, visibility: Visibility, thread: str
+    ) -> None:
+        refused = may_reply(us, Received("private", None, thread_key=thread), visibility)
+        assert not refused.allowed
+        assert "group" in refused.reason
 
     @pytest.mark.parametrize("visibility", ["public", "private"])
     @pytest.mark.parametrize("access", ["self-serve", "enterprise"])

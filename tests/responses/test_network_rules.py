@@ -42,6 +42,7 @@ class Telegraph:
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
+        self.threads: set[str] = set()
 
     def idempotence(self, credentials: Credentials) -> Idempotence:
         return "lookup"
@@ -54,6 +55,7 @@ class Telegraph:
         return Lookup.CANNOT_TELL
 
     def rule(self, credentials: Credentials, received: Received, visibility: str) -> Permission:
+        self.threads.add(received.thread_key)
         known = credentials.self_key in received.mentions or received.replies_to_us
         if visibility == "private":
             return Permission(until=datetime(2026, 12, 1, 9, tzinfo=UTC))
@@ -184,6 +186,13 @@ def test_the_composer_says_before_anyone_types_that_the_author_cannot_be_answere
     assert REASON in page
     assert "Log a response given elsewhere" in page
     assert "(the network does not allow it)" in page
+
+
+def test_the_rule_is_told_the_thread_of_the_message(
+    found: Callable[..., Case], telegraph: Telegraph, agent: User, as_: As
+) -> None:
+    as_(agent).get(url("composer", found(thread_key="dm:1-2")))
+    assert telegraph.threads == {"dm:1-2"}
 
 
 def test_a_reply_that_the_network_does_not_allow_is_refused_at_the_place(

@@ -125,8 +125,7 @@ def read_message(row: Any, users: Rows, media: Rows) -> Post:
     text = row.get("text") or ""
     if not isinstance(text, str):
         raise ValueError("A message has no text.")
-    # The name of a conversation of two people is made of their ids.
-    people = [part for part in conversation.split("-") if part.isascii() and part.isdigit()]
+    thread = f"{MESSAGE}{conversation}"
     item = Item(
         scope=NETWORK,
         key=f"{MESSAGE}{number}",
@@ -135,11 +134,21 @@ def read_message(row: Any, users: Rows, media: Rows) -> Post:
         kind="message",
         visibility="private",
         occurred_at=_moment(row, number),
-        thread_key=f"{MESSAGE}{conversation}",
+        thread_key=thread,
         raw=raw_of(row),
-        mentions=tuple(person for person in people if len(people) == 2 and person != author.key),
+        mentions=tuple(person for person in two_people(thread) if person != author.key),
     )
     return Post(item, item.key, _pictures(row, media))
+
+
+def two_people(thread_key: str) -> tuple[str, ...]:
+    """Return the ids of the two people who write to each other; empty if it is another thread.
+
+    The key of their conversation is made of their ids, and that of a group is one number.
+    """
+    people = tuple(thread_key.removeprefix(MESSAGE).split("-"))
+    is_pair = len(people) == 2 and all(_optional_id(person) for person in people)
+    return people if is_pair and thread_key.startswith(MESSAGE) else ()
 
 
 def read_author(key: Any, users: Rows) -> Author:

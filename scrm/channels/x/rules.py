@@ -10,12 +10,16 @@ from scrm.channels.moderation import ModerationAction
 from scrm.channels.reply_rule import Permission, Received
 from scrm.channels.x.client import APP_ONLY, POST_FACTS, Answer, XClient, client_of
 from scrm.channels.x.errors import UNADDRESSED
-from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post
+from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post, two_people
 
 SMALLEST_SEARCH = 10
 _PROTECTED = (
     "Only approved followers may see this post, so a public reply would tell everybody about it, "
     "and X has no private reply to a post. Answer on X yourself, and log it here."
+)
+_GROUP = (
+    "This message was written to a group, and a reply from here would reach only its author. "
+    "Answer in the group on X yourself, and log it here."
 )
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -23,13 +27,16 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 def may_reply(credentials: Credentials, received: Received, visibility: Visibility) -> Permission:
     """Return whether we may reply. Apps of the access "self-serve" may reply only if addressed.
 
-    A private item is a direct message, or a post of a protected account, which we may not answer.
+    A private item is a direct message, or a post of a protected account, which cannot be answered
+    from here. A message to a group cannot be answered either.
     """
     if credentials.self_key == APP_ONLY:
         return Permission(False, "This login belongs to an app and can only search X.")
     is_message = not received.thread_key or received.thread_key.startswith(MESSAGE)
     if received.visibility == "private" and not is_message:
         return Permission(False, _PROTECTED)
+    if received.thread_key.startswith(MESSAGE) and not two_people(received.thread_key):
+        return Permission(False, _GROUP)
     if visibility == "private":
         if received.visibility == "private":
             return Permission()

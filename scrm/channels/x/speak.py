@@ -16,7 +16,7 @@ from scrm.channels.base import (
 from scrm.channels.text_rules import LINK_OR_DOMAIN
 from scrm.channels.x.client import APP_ONLY, Answer, XClient, client_of
 from scrm.channels.x.errors import Duplicate, Gone
-from scrm.channels.x.read import MESSAGE, NETWORK, SITE, id_of
+from scrm.channels.x.read import MESSAGE, NETWORK, SITE, id_of, two_people
 from scrm.channels.x.timeline import SETTLE, Sent, chain, our_messages, our_posts
 
 MOST_PICTURES, MOST_BYTES = 4, 5 * 1024 * 1024
@@ -145,6 +145,9 @@ class _Thread:
 def _send_message(client: XClient, outgoing: Outgoing) -> Receipt:
     if outgoing.parts:
         raise ChannelError("A direct message cannot be sent as a thread.", permanent=True)
+    if outgoing.thread_key and not two_people(outgoing.thread_key):
+        message = "Only a conversation of two people can be answered with a direct message."
+        raise ChannelError(message, permanent=True)
     if not outgoing.destination:
         raise ChannelError("A direct message needs a recipient.", permanent=True)
     if len(outgoing.attachments) > 1:
