@@ -23,7 +23,7 @@ from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
-from responses import restored_database, send_budget, throttle
+from responses import equal_text, restored_database, send_budget, throttle
 from responses.account_login import has_login
 from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
@@ -195,7 +195,7 @@ def _speaker(delivery: Delivery) -> Speaker:
 
 @transaction.atomic
 def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
-    """Mark a delivery as sent; return False if this was done before.
+    """Mark a delivery as sent; return False if it was marked before or has no post of its own.
 
     The delivery, the ledger, the case and the feedback are changed in one transaction. A second
     call changes nothing.
@@ -205,7 +205,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     rows.lock()
     # The row is read again under the locks: another worker may have marked it meanwhile.
     mine = rows.select_related("response__case", "account", "profile", "amends__interaction").get()
-    if mine.state in LEFT:
+    if mine.state in LEFT or equal_text.is_of_another(delivery, receipt):
         return False
     # This is done before the state changes: a constraint allows `sent` only with a ledger row.
     row = record([_entry(mine, receipt, now)], now=now)[0]

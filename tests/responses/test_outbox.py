@@ -197,6 +197,69 @@ def test_a_speaker_that_breaks_leaves_the_sending_unknown(
     assert posts(delivery) == 0
 
 
+@pytest.fixture
+def published(answer: Callable[..., Delivery]) -> Delivery:
+    """Return a delivery that was sent."""
+    delivery = answer()
+    outbox.deliver(delivery)
+    return fresh(delivery)
+
+
+def test_a_post_of_an_earlier_delivery_proves_no_second_one(
+    published: Delivery, answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the network names the post of an earlier delivery, nothing new was published.
+
+    The later delivery fails with this reason, and the earlier delivery stays as it is. Fails if
+    `mark_sent` accepts a receipt that belongs to another delivery.
+    """
+    again = answer()
+    speaker = type(published.account.channel.speaker)
+    monkeypatch.setattr(speaker, "send", lambda *_: published.receipt)
+
+    outbox.deliver(again)
+
+    again.refresh_from_db()
+    assert (again.state, again.sent_key, again.interaction) == ("failed", "", None)
+    assert "already published as" in again.error
+    assert "nothing new was published" in again.error
+    assert list(Delivery.objects.to_check(timezone.now())) == [again]
+    assert Interaction.objects.filter(direction="out").count() == 1
+    assert fresh(published).state == "sent"
+
+
+def test_a_found_post_of_an_earlier_delivery_leaves_an_unknown_one_unknown(
+    published: Delivery, answer: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown delivery may have been published beside the earlier one: a user decides."""
+    again = answer()
+    assert outbox.claim(again, now=timezone.now())
+    again.doubt("It took too long.", now=timezone.now())
+    speaker = type(published.account.channel.speaker)
+    monkeypatch.setattr(speaker, "find", lambda *_: published.receipt)
+
+    outbox.settle(again)
+
+    again.refresh_from_db()
+    assert (again.state, again.settle_after, again.interaction) == ("unknown", None, None)
+    assert list(Delivery.objects.to_check(timezone.now())) == [again]
+
+
+def test_a_late_sender_with_a_post_of_an_earlier_delivery_leaves_a_lapsed_one_unknown(
+    published: Delivery, answer: Callable[..., Delivery]
+) -> None:
+    again = answer()
+    assert outbox.claim(again, now=timezone.now())
+    Delivery.objects.give_up_on_the_dead(timezone.now() + timedelta(days=1))
+    outbox.mark_sent(again, published.receipt, now=timezone.now())
+    assert fresh(again).state == "unknown"
+
+
+def test_the_same_receipt_twice_changes_nothing(published: Delivery) -> None:
+    assert not outbox.mark_sent(published, published.receipt, now=timezone.now())
+    assert fresh(published).state == "sent"
+
+
 def test_ten_senders_at_once_send_one(answer: Callable[..., Delivery]) -> None:
     """If ten senders try to send a delivery at the same moment, it is sent once.
 
