@@ -351,7 +351,8 @@ class Speaker(Protocol):
         """Return how a send can be repeated without sending the text twice.
 
         "key": the network ignores a second send with the same nonce. "lookup": `find` shows whether
-        the text was sent. "none": neither is possible.
+        the text was sent. "none": neither is possible. Only the sandbox and the tests of the
+        channels call this method. The outbox does not: it always asks `find`.
         """
         ...
 
