@@ -58,4 +58,4 @@ class Mastodon(Adapter):
         return {f"X-RateLimit-{name}": value for name, value in facts.items()}
 
     def length(self, text: str) -> int:
-        return text_length(text)
+        return text_length(self.server.counted(text))
