@@ -539,15 +539,9 @@ def test_what_the_database_itself_refuses_is_poison_too(talk: Source) -> None:
 
     Fails if batches are not halved after an error that PostgreSQL raises.
     """
-    vast = Author("n", "k")
-    # An author shortens the name of a network that is too long for the table of profiles.
-    object.__setattr__(vast, "network", "n" * 61)
-    hear(
-        talk,
-        item("1"),
-        Item(NET, "2", vast, "Skyward", occurred_at=timezone.now()),
-        item("3", by="ben"),
-    )
+    hear(talk, item("1"), item("2"), item("3", by="ben"))
+    with connection.cursor() as cursor:  # removed when the test's transaction is rolled back
+        cursor.execute("ALTER TABLE crm_interaction ADD CONSTRAINT not_two CHECK (key <> '2')")
     work()
     assert recorded() == {"1", "3"}
     assert Quarantined.objects.get().mention.key == "2"  # type: ignore[union-attr]
