@@ -16,7 +16,7 @@ from crm.models import Account, User
 from listening.models.topic import Topic
 from scrm.channels.base import ChannelError, Credentials, FetchRequest, Json
 from scrm.channels.channel import Channel
-from scrm.channels.registry import channel, fetched_kinds
+from scrm.channels.registry import UNFETCHED_KINDS, channel
 from scrm.channels.search_query import SEARCH
 from scrm.db.claim import LeasedRow, LeaseQuerySet
 from scrm.db.locks import locked
@@ -34,7 +34,7 @@ EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 class SourceQuerySet(LeaseQuerySet["Source"]):
     def fetched(self) -> SourceQuerySet:
         """Return the sources that scrm fetches, without those whose items are imported."""
-        return self.filter(kind__in=fetched_kinds())
+        return self.exclude(kind__in=UNFETCHED_KINDS)
 
     def due(self, now: datetime) -> SourceQuerySet:
         """Return the active sources whose next fetch is due and that no worker has claimed."""

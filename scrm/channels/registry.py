@@ -42,16 +42,11 @@ def connectors() -> dict[str, Connector]:
     return {kind: connector for kind, connector in found.items() if connector}
 
 
-_UNFETCHED = frozenset({"csv", "manual", "webhook"})
+UNFETCHED_KINDS = frozenset({"csv", "manual", "webhook"})
 """Kinds whose items scrm does not fetch.
 
 They are named here, because finding out from the channels would load the SDKs of all networks.
 """
-
-
-def fetched_kinds() -> list[str]:
-    """Return the kinds whose sources scrm fetches."""
-    return [kind for kind in _KINDS if kind not in _UNFETCHED]
 
 
 def label(kind: str) -> str:
