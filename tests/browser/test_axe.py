@@ -58,7 +58,7 @@ def test_every_page(inspected: Windows, part: int) -> None:
 
     Each page is opened by a user whose role may see most parts of the page.
     """
-    inspected.expect("404", "501", "503")
+    inspected.expect("400", "404", "501", "503")
     things = build()
     said: list[str] = []
     looked = 0

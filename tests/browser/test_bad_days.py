@@ -208,7 +208,7 @@ def test_two_thousand_lines_are_counted_refused_and_kept(windows: Windows, hand:
     hand.page.evaluate("text => navigator.clipboard.writeText(text)", lines)
     hand.into(hand.writing)
     hand.page.keyboard.press("Control+v")
-    expect(hand.opened.locator("#speaks")).to_contain_text("characters too many")
+    expect(hand.opened.locator("#speaks")).to_contain_text("characters are too many")
     expect(hand.opened.locator("[data-count]")).to_have_text(str(len(lines)))
     hand.send()
     expect(hand.opened.locator(".composer .errorlist")).to_contain_text("too many")
