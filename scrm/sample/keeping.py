@@ -43,7 +43,8 @@ _TABLES = {
     TableRule.DELETED: (
         "account.EmailConfirmation crm.Job crm.OAuthAttempt crm.Workspace "
         "crm.WorkspaceChange responses.Gap responses.RecordCheck responses.Trouble crm.Notice "
-        "routing.Presence sandbox.Fault sandbox.Mark sandbox.Post"
+        "routing.Presence sandbox.Fault sandbox.Mark sandbox.Post "
+        "sandbox.PostChange"
     ),
     TableRule.DEPENDS: (
         "account.EmailAddress crm.Account crm.AccountChange crm.UserChange listening.Fetch "

@@ -8,9 +8,17 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connections
 
-from scrm.channels.base import Batch, ChannelError, Credentials, FetchRequest, Item, Outgoing
-from scrm.channels.sandbox import community
-from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
+from scrm.channels.base import (
+    Batch,
+    ChannelError,
+    Credentials,
+    FetchRequest,
+    Item,
+    Json,
+    Outgoing,
+)
+from scrm.channels.sandbox import community, remote
+from scrm.channels.sandbox.channel import SandboxEditor, SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Post
 from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
@@ -127,6 +135,50 @@ def test_a_row_that_commits_after_a_later_one_is_still_heard() -> None:
     finally:
         slow.close()
     assert [item.key for item in hear("search", seq=first.cursor["seq"]).items] == ["early", late]
+
+
+def changes(cursor: Json) -> tuple[list[tuple[str, str, str]], Json]:
+    """Return kind, key and text of the changes of the next fetch, and the cursor after it."""
+    batch = LISTENER.listen(FetchRequest("mentions", cursor, US))
+    return [(change.kind, change.key, change.text) for change in batch.changes], batch.cursor
+
+
+def test_a_change_is_reported_once_to_those_who_fetched_before_it() -> None:
+    """Fails if a first fetch reports an edit that its posts already contain."""
+    key = community.post(MICROBLOG, "gracembeki", "@skywardair my bag")
+    community.edit(MICROBLOG, key, "@skywardair my bags")
+    found, cursor = changes({})
+    assert found == []
+    community.edit(MICROBLOG, key, "@skywardair both my bags")
+    community.delete(MICROBLOG, key)
+    found, cursor = changes(cursor)
+    assert found == [("edited", key, "@skywardair both my bags"), ("deleted", key, "")]
+    assert changes(cursor)[0] == []
+
+
+def test_a_change_that_commits_late_is_reported() -> None:
+    """Fails if the cursor passes the number of a change that is not committed yet."""
+    early, late = (community.post(MICROBLOG, "gracembeki", "@skywardair") for _ in range(2))
+    _, cursor = changes({})
+    slow = connections["default"].copy()
+    try:
+        slow.set_autocommit(False)
+        with slow.cursor() as connection:
+            remote.remove(connection, MICROBLOG, early)
+        community.delete(MICROBLOG, late)
+        found, cursor = changes(cursor)
+        assert found == [("deleted", late, "")]
+        slow.commit()
+    finally:
+        slow.close()
+    assert changes(cursor)[0] == [("deleted", early, "")]
+
+
+def test_our_own_corrections_are_no_changes() -> None:
+    _, cursor = changes({})
+    receipt = SPEAKER.send(US, public("n-1"))
+    SandboxEditor().amend(US, receipt, public("n-2", "We found it."))
+    assert changes(cursor)[0] == []
 
 
 def test_duplicates_come_twice_and_again_and_move_no_cursor_back() -> None:

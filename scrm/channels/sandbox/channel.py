@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Literal, cast
 from uuid import uuid4
+
+from django.db.backends.utils import CursorWrapper
 
 from scrm.channels.base import (
     Author,
     Batch,
+    Change,
     ChannelError,
     Credentials,
     FetchRequest,
@@ -23,7 +26,7 @@ from scrm.channels.base import (
     Visibility,
 )
 from scrm.channels.channel import Channel
-from scrm.channels.sandbox.models import Post
+from scrm.channels.sandbox.models import Post, PostChange
 from scrm.channels.sandbox.moderate import SandboxModerator
 from scrm.channels.sandbox.remote import (
     BLOG,
@@ -32,6 +35,8 @@ from scrm.channels.sandbox.remote import (
     SITE,
     apply_fault,
     by_key,
+    changes_after,
+    last_change,
     publish,
     remove,
     rewrite,
@@ -145,6 +150,8 @@ class SandboxListener:
         seen = int(request.cursor.get("seq", 0))
         with wire() as cursor:
             fault = apply_fault(cursor, network, "listen")
+            # Before the posts: an edit that is committed in between is reported by the next fetch.
+            changes, reported = _changes(cursor, network, us, request.cursor.get("changes"))
             times = 2 if fault and fault.mode == "duplicate" else 1
             posts = select(
                 cursor,
@@ -154,9 +161,10 @@ class SandboxListener:
         wanted = words.casefold().split()
         items = tuple(_item(post, us) for post in posts if _is_wanted(post, what, wanted, us))
         items *= times
-        cursor_now = {"seq": max([seen, *(post.seq for post in posts)])}
+        cursor_now = {"seq": max([seen, *(post.seq for post in posts)]), "changes": reported}
         size = sum(len(item.raw) for item in items)
-        return Batch(items=items, cursor=cursor_now, unchanged=not items, size=size)
+        unchanged = not (items or changes)
+        return Batch(items, cursor_now, unchanged=unchanged, size=size, changes=changes)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
         """Return the addresses that an account can fetch.
@@ -225,6 +233,29 @@ def _is_wanted(post: Post, what: str, words: list[str], us: _Self) -> bool:
     if what == "mentions":
         return us.is_party(post) or (public and us.is_named(post.text))
     return what == "comments" or us.is_party(post)
+
+
+def _changes(
+    cursor: CursorWrapper, network: str, us: _Self, reported: Any
+) -> tuple[tuple[Change, ...], list[int]]:
+    """Return the new changes of others' posts, and the numbers of the last reported changes.
+
+    reported: the numbers that the last fetch returned; None at the first fetch, whose posts are
+    already read as they are now.
+    """
+    newest = last_change(cursor) if reported is None else max(reported, default=0)
+    found = changes_after(cursor, network, newest - OVERLAP, by_other_than=us.key, limit=MAX_ITEMS)
+    new = [] if reported is None else [row for row in found if row.seq not in set(reported)]
+    newest = max([newest, *(row.seq for row in found)])
+    numbers = {*(reported or []), *(row.seq for row in found)}
+    return tuple(map(_change, new)), sorted(seq for seq in numbers if seq > newest - OVERLAP)
+
+
+def _change(row: PostChange) -> Change:
+    kind = cast(Literal["edited", "deleted"], row.kind)
+    return Change(
+        row.network, row.key, kind, title=row.title, text=row.text, occurred_at=row.created_at
+    )
 
 
 def _item(post: Post, us: _Self) -> Item:

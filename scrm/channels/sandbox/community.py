@@ -26,6 +26,8 @@ from scrm.channels.sandbox.remote import (
     Mode,
     Value,
     publish,
+    remove,
+    rewrite,
     select,
     wire,
 )
@@ -101,6 +103,18 @@ def post(
         return publish(cursor, drafted).key
 
 
+def edit(network: str, key: str, text: str) -> None:
+    """Replace the text of a public post, as its author would."""
+    with wire() as cursor:
+        rewrite(cursor, network, key, "", text)
+
+
+def delete(network: str, key: str) -> None:
+    """Delete a post, as its author would."""
+    with wire() as cursor:
+        remove(cursor, network, key)
+
+
 def fail(
     network: str, mode: Mode, *, times: int = 1, call: Call | None = None, seconds: float = 0.0
 ) -> None:
@@ -123,12 +137,13 @@ def fail(
 
 
 def reset() -> None:
-    """Delete all posts, marks and faults of the sandbox.
+    """Delete all posts, changes, marks and faults of the sandbox.
 
-    New posts continue the numbering, so that stored cursors remain valid.
+    The numbering of posts and changes continues, so that stored cursors remain valid.
     """
     with wire() as cursor:
         cursor.execute("DELETE FROM sandbox_post")
+        cursor.execute("DELETE FROM sandbox_postchange")
         cursor.execute("DELETE FROM sandbox_fault")
         cursor.execute("DELETE FROM sandbox_mark")
 

@@ -50,6 +50,25 @@ class Post(models.Model):
         return f"{self.network} {self.key}"
 
 
+class PostChange(models.Model):
+    """An edit or a deletion of a post. `title` and `text` are the new ones, "" after a deletion."""
+
+    seq = models.BigAutoField(primary_key=True)
+    network = models.TextField()
+    key = models.TextField()
+    author_key = models.TextField()
+    kind = models.TextField()
+    title = models.TextField(default="")
+    text = models.TextField(default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["network", "seq"], name="sandbox_change_seq")]
+
+    def __str__(self) -> str:
+        return f"{self.network} {self.key}: {self.kind}"
+
+
 class Mark(models.Model):
     """What one of our accounts did to a post of the community, for example “hide”.
 

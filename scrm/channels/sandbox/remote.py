@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.utils import CursorWrapper
 
 from scrm.channels.base import ChannelError
-from scrm.channels.sandbox.models import Fault, Post
+from scrm.channels.sandbox.models import Fault, Post, PostChange
 from scrm.text.clean import storable
 
 MICROBLOG = "sandbox.microblog"
@@ -26,6 +26,7 @@ Mode = Literal["answer lost", "down", "refused", "slow", "duplicate"]
 Value = str | int | datetime | list[str]
 
 _COLUMNS = tuple(field.attname for field in Post._meta.concrete_fields)
+_CHANGE_COLUMNS = tuple(field.attname for field in PostChange._meta.concrete_fields)
 _NEW = tuple(name for name in _COLUMNS if name != "seq")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sandbox_post "  # noqa: S608 - the model's names
 _INSERT = (
@@ -33,6 +34,25 @@ _INSERT = (
     f"VALUES ({', '.join(['%s'] * len(_NEW))}) "
     "ON CONFLICT (network, key) DO NOTHING"
 )
+_LIST_CHANGES = (
+    f"SELECT {', '.join(_CHANGE_COLUMNS)} FROM sandbox_postchange "  # noqa: S608 - the model's names
+    "WHERE network = %s AND author_key <> %s AND seq > %s ORDER BY seq LIMIT %s"
+)
+# One statement each, so that no change is stored without the post that changed.
+_REWRITE = """
+    WITH post AS (
+        UPDATE sandbox_post SET title = %s, text = %s
+        WHERE network = %s AND key = %s AND visibility = 'public'
+        RETURNING network, key, author_key, title, text)
+    INSERT INTO sandbox_postchange (network, key, author_key, kind, title, text, created_at)
+    SELECT network, key, author_key, 'edited', title, text, now() FROM post
+"""
+_REMOVE = """
+    WITH post AS (
+        DELETE FROM sandbox_post WHERE network = %s AND key = %s RETURNING network, key, author_key)
+    INSERT INTO sandbox_postchange (network, key, author_key, kind, title, text, created_at)
+    SELECT network, key, author_key, 'deleted', '', '', now() FROM post
+"""
 # SKIP LOCKED, so that two calls at the same time take two different faults.
 _TAKE_FAULT = """
     UPDATE sandbox_fault SET remaining = remaining - 1 WHERE id = (
@@ -121,16 +141,26 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
 
 def rewrite(cursor: CursorWrapper, network: str, key: str, title: str, text: str) -> bool:
     """Replace the text of a public post; return whether the post exists."""
-    cursor.execute(
-        "UPDATE sandbox_post SET title = %s, text = %s "
-        "WHERE network = %s AND key = %s AND visibility = 'public'",
-        [storable(title), storable(text), network, key],
-    )
+    cursor.execute(_REWRITE, [storable(title), storable(text), network, key])
     return bool(cursor.rowcount)
 
 
 def remove(cursor: CursorWrapper, network: str, key: str) -> None:
-    cursor.execute("DELETE FROM sandbox_post WHERE network = %s AND key = %s", [network, key])
+    cursor.execute(_REMOVE, [network, key])
+
+
+def last_change(cursor: CursorWrapper) -> int:
+    """Return the number of the newest change on all networks, or 0."""
+    cursor.execute("SELECT coalesce(max(seq), 0) FROM sandbox_postchange")
+    return int(cursor.fetchone()[0])
+
+
+def changes_after(
+    cursor: CursorWrapper, network: str, seq: int, *, by_other_than: str, limit: int
+) -> list[PostChange]:
+    """Return the changes with a higher number, except those of one author's own posts."""
+    cursor.execute(_LIST_CHANGES, [network, by_other_than, seq, limit])
+    return [PostChange.from_db(None, _CHANGE_COLUMNS, row) for row in cursor.fetchall()]
 
 
 def mark(cursor: CursorWrapper, network: str, by: str, action: str, key: str, reason: str) -> None:

@@ -23,8 +23,6 @@ class Sandbox(Adapter):
         "threads": "A long text cannot be split on the sandbox.",
         "limit": "Only one of the three sandbox networks has a limit.",
         "prices": "The sandbox is free of charge.",
-        "edits": "The people of the sandbox edit nothing.",
-        "deletions": "The people of the sandbox delete nothing.",
     }
 
     def start(self) -> None:
@@ -36,6 +34,12 @@ class Sandbox(Adapter):
 
     def post_as_other(self, text: str, *, late: timedelta = timedelta()) -> str:
         return community.post(MICROBLOG, "ann", f"@SkywardAir {text}")
+
+    def edit(self, key: str, text: str) -> None:
+        community.edit(MICROBLOG, key, f"@SkywardAir {text}")
+
+    def delete(self, key: str) -> None:
+        community.delete(MICROBLOG, key)
 
     def message_as_other(self, text: str) -> None:
         community.post(MICROBLOG, "ann", text, to="skywardair")
