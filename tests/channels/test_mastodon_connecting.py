@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from scrm.channels.base import ChannelError, FetchRequest
+from scrm.channels.base import ChannelError, Credentials, FetchRequest
 from scrm.channels.connector import Authorization, Callback, Connected, ConnectError
 from scrm.channels.mastodon.account import find_server, limits
 from scrm.channels.mastodon.client import network_of
@@ -236,3 +236,12 @@ def test_the_form_accepts_a_server_alone() -> None:
     assert list(form.fields) == ["address", "token"]
     assert CONNECTOR.oauth is not None
     assert CONNECTOR.renew is None
+
+
+def test_the_form_shows_the_web_address_of_a_known_server() -> None:
+    """Fails if the domain of the accounts is shown, which can differ from the web address."""
+    form = ServerForm()
+    form.show(
+        Credentials("mastodon:s", "1", "@us@short.example", {}, {"api": "https://web.example"})
+    )
+    assert form.initial["address"] == "https://web.example"

@@ -32,7 +32,8 @@ class ServerForm(ConnectForm):
     )  # fmt: skip
 
     def show(self, known: Credentials) -> None:
-        self.initial.update(address=known.address)
+        # The web address of a server can differ from the domain of its accounts.
+        self.initial.update(address=known.config.get("api") or known.address)
 
 
 def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Connected:  # noqa: ARG001
