@@ -118,17 +118,26 @@ def affordable(bounds: Iterable[Bound], price: int, most: int, *, ahead: int = 0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request was not made, because of this limit. `until` is when the limit is renewed."""
+    """A request was not made, because of this limit.
+
+    until: when the limit is renewed. needed: the most that the request can cost.
+    """
 
     bound: Bound
     until: datetime
+    needed: int
 
     @classmethod
     def by(cls, bounds: Iterable[Bound], needed: int, *, now: datetime) -> Refusal:
         """Return the refusal by the limit that is renewed last among those that are too low."""
         low = [bound for bound in bounds if bound.left < needed]
         last = max(low, key=lambda bound: renewed_at(bound.period, now))
-        return cls(last, renewed_at(last.period, now))
+        return cls(last, renewed_at(last.period, now), needed)
+
+    @property
+    def is_too_low(self) -> bool:
+        """Whether the request can cost more than the whole limit, so that no renewal helps."""
+        return self.bound.usable < self.needed
 
     @property
     def key(self) -> str:
@@ -138,7 +147,9 @@ class Refusal:
         return f"{self.bound.period}-{period}{'-searches' if self.bound.is_shared else ''}"
 
     def reason(self, account: object) -> str:
-        """Return the sentence that says which budget is used up."""
+        """Return the sentence that says which budget is used up, or too low for any request."""
+        if self.is_too_low:
+            return self._too_low(account)
         facts = {
             "account": account,
             "used": usd(self.bound.used),
@@ -158,10 +169,38 @@ class Refusal:
             )
         return text % facts
 
-    @property
-    def renewal(self) -> str:
-        """The day and time at which the budget is renewed, in words."""
-        return _("%(day)s 00:00 UTC") % {"day": date_format(self.until.date(), "j F")}
+    def _too_low(self, account: object) -> str:
+        facts = {
+            "account": account,
+            "usable": usd(self.bound.usable),
+            "needed": usd(self.needed, 3),
+        }
+        if self.bound.holder == "source":
+            text = _(
+                "The daily limit of this source (%(usable)s USD) is too low: one request can cost "
+                "%(needed)s USD."
+            )
+        elif self.bound.is_shared:
+            text = _(
+                "The budget of “%(account)s” leaves %(usable)s USD for searches. This is too low: "
+                "one request can cost %(needed)s USD."
+            )
+        else:
+            text = _(
+                "The budget of “%(account)s” (%(usable)s USD) is too low: one request can cost "
+                "%(needed)s USD."
+            )
+        return text % facts
+
+    def continuation(self, renewed: str) -> str:
+        """Return the sentence that says when it goes on, or what to do if it does not by itself.
+
+        renewed: the sentence for a limit that is renewed, with the place %(when)s.
+        """
+        if self.is_too_low:
+            return _("Raise the limit to continue.")
+        day = date_format(self.until.date(), "j F")
+        return renewed % {"when": _("%(day)s 00:00 UTC") % {"day": day}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ def forecast_of(account: Account, *, now: datetime) -> Forecast | None:
 def notify_used_up(account: Account, refusal: Refusal, *, now: datetime) -> None:
     """Notify the owner of the account that its budget is used up, once in each day or month."""
     if refusal.bound.holder == "account":
-        continues = _("It is renewed on %(when)s.") % {"when": refusal.renewal}
+        continues = refusal.continuation(_("It is renewed on %(when)s."))
         _notify(account, refusal.key, f"{refusal.reason(account)} {continues}", now)
 
 

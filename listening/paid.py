@@ -66,7 +66,7 @@ def wait(fetch: Fetch, refusal: Refusal, *, now: datetime) -> None:
     """End a fetch that no budget allows. The source is fetched again when the budget is renewed."""
     source = fetch.fence()
     if source:
-        continues = _("Fetching continues on %(when)s.") % {"when": refusal.renewal}
+        continues = refusal.continuation(_("Fetching continues on %(when)s."))
         reason = f"{refusal.reason(source.account)} {continues}"
         fetch.end(Fetch.Outcome.WAITING, now=now, error=reason)
         source.record_waiting(reason, until=refusal.until, now=now)

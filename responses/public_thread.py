@@ -230,8 +230,8 @@ def fetch(case: Case, thread: Fetchable, *, by: User) -> ThreadReading:
     # Not in the transaction of `_begin`, which locks the case: workers lock the account first.
     booked = spending.reserve(account, _wanted(account), now=reading.at)
     if isinstance(booked, Refusal):
-        facts = {"reason": booked.reason(account), "when": booked.renewal}
-        reading.error = _("%(reason)s It is renewed on %(when)s.") % facts
+        continues = booked.continuation(_("It is renewed on %(when)s."))
+        reading.error = f"{booked.reason(account)} {continues}"
         reading.save(update_fields=["error"])
         return reading
     used = _read(reading, thread)

@@ -139,7 +139,7 @@ def _cost_ahead_of(delivery: Delivery, now: datetime) -> int:
 
 def _postpone(delivery: Delivery, refusal: Refusal, *, now: datetime) -> None:
     """Let the delivery wait, with the reason, until the budget is renewed."""
-    continues = _("Sending continues on %(when)s.") % {"when": refusal.renewal}
+    continues = refusal.continuation(_("Sending continues on %(when)s."))
     # Only if it is due: a text that is scheduled for later must not be sent earlier.
     due = Delivery.objects.due(now).filter(pk=delivery.pk).values("pk")
     update_in_order(

@@ -87,8 +87,30 @@ def test_the_limit_that_is_renewed_last_is_named() -> None:
     assert refusal.reason("X account") == (
         "The budget of “X account” is used up (20.00 of 20.00 USD this month)."
     )
-    assert refusal.renewal == "1 December 00:00 UTC"
+    assert refusal.continuation("On again on %(when)s.") == "On again on 1 December 00:00 UTC."
     assert refusal.key == "month-2026-11"
+
+
+@pytest.mark.parametrize(
+    ("limits", "source_limit", "priority", "reason"),
+    [
+        (Limits(per_day=20_000), None, Priority.URGENT,
+         "The budget of “X account” (0.02 USD) is too low: one request can cost 0.055 USD."),
+        (Limits(per_day=60_000), None, Priority.SEARCH,
+         "The budget of “X account” leaves 0.05 USD for searches. This is too low: one request can "
+         "cost 0.055 USD."),
+        (Limits(), 30_000, Priority.URGENT,
+         "The daily limit of this source (0.03 USD) is too low: one request can cost 0.055 USD."),
+    ],
+)  # fmt: skip
+def test_a_limit_below_the_cost_of_one_request_must_be_raised(
+    limits: Limits, source_limit: int | None, priority: Priority, reason: str
+) -> None:
+    """Fails if the page says that the limit is used up and that fetching continues tomorrow."""
+    bounds = bounds_of(limits, Spent(), priority, source_limit)
+    refusal = Refusal.by(bounds, 55_000, now=datetime(2026, 11, 28, 9, tzinfo=UTC))
+    assert refusal.reason("X account") == reason
+    assert refusal.continuation("On again on %(when)s.") == "Raise the limit to continue."
 
 
 @pytest.mark.parametrize(

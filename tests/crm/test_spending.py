@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -240,6 +241,6 @@ def test_two_processes_give_one_notice(account: Account) -> None:
     refusal = spending.refusal_of(account, READ, now=NOON)
     assert refusal
     at_once(*[lambda: spending.notify_used_up(account, refusal, now=NOON)] * 4)
-    tomorrow = Refusal(refusal.bound, refusal.until + timedelta(days=1))
+    tomorrow = replace(refusal, until=refusal.until + timedelta(days=1))
     spending.notify_used_up(account, tomorrow, now=NOON)
     assert Notice.objects.filter(kind="budget").count() == 2
