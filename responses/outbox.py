@@ -36,7 +36,7 @@ from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Spea
 from scrm.db.locks import locked
 
 _log = structlog.get_logger(__name__)
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS, LONGEST_WAIT = 10, 900.0
 HEARD_WITHIN = timedelta(hours=48)
 """A fetched post of ours proves that a delivery was sent only if it was due within this time."""
 SETTLE_AGAIN = timedelta(minutes=10)
@@ -116,7 +116,7 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
     elif error.permanent or delivery.attempts >= MAX_ATTEMPTS:
         delivery.fail(error.message)
     else:
-        wait = error.retry_after or 5 * 3.0**delivery.attempts
+        wait = error.retry_after or min(5 * 3.0**delivery.attempts, LONGEST_WAIT)
         delivery.back_to_queue(after=wait, error=error.message, now=now)
 
 
