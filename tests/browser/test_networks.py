@@ -144,8 +144,7 @@ def test_an_account_breaks_and_is_reconnected_without_losing_a_post(
     shot(page, "broken")
 
     mastodon.tokens = tokens
-    page.goto(reverse("crm:account", args=[account.pk]))
-    page.get_by_role("link", name="Reconnect or change settings").click()
+    page.get_by_role("link", name="Reconnect the account").click()
     shot(page, "reconnect")
     log_in(page)
     expect(page.locator("main h1")).to_contain_text("@us@")

@@ -97,8 +97,8 @@ def test_the_limit_that_is_renewed_last_is_named() -> None:
         (Limits(per_day=20_000), None, Priority.URGENT,
          "The budget of “X account” (0.02 USD) is too low: one request can cost 0.055 USD."),
         (Limits(per_day=60_000), None, Priority.SEARCH,
-         "The budget of “X account” leaves 0.05 USD for searches. This is too low: one request can "
-         "cost 0.055 USD."),
+         ("The budget of “X account” leaves 0.05 USD for searches. This is too low: one request "
+          "can cost 0.055 USD.")),
         (Limits(), 30_000, Priority.URGENT,
          "The daily limit of this source (0.03 USD) is too low: one request can cost 0.055 USD."),
     ],
