@@ -1,6 +1,6 @@
-"""Declare a function that listening calls but that only the app responses can implement.
+"""Declare functions that listening calls but that only the apps above it can implement.
 
-`scrm/wiring.py` sets the function at startup.
+`scrm/wiring.py` sets the functions at startup.
 """
 
 from __future__ import annotations
@@ -12,3 +12,6 @@ from django.db.models import QuerySet
 
 replies_to_us: Callable[[], QuerySet[Any]]
 """Ids of the interactions that answer a response of ours."""
+
+opened_cases: Callable[[QuerySet[Any, Any]], int]
+"""How many of these interactions, given by their ids, opened a case."""

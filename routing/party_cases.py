@@ -1,4 +1,4 @@
-"""Find the cases of conversations, parties and assignees, for pages outside the inbox."""
+"""Find the cases of conversations, messages, parties and assignees, for pages outside the inbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 
 from crm.above import CaseLink
 from crm.models import Profile, User
-from routing.models import Case, CaseConversation
+from routing.models import Case, CaseConversation, CaseEvent
 from scrm.db.locks import locked
 
 MAX_CLOSED = 10
@@ -29,6 +29,12 @@ def cases_of_conversations(conversations: Collection[int], user: User) -> dict[i
         conversation: CaseLink(department, case if case in known else 0)
         for conversation, case, department in rows
     }
+
+
+def opened_by(interactions: QuerySet[Any, Any]) -> int:
+    """Return how many of these interactions, given by their ids, opened a case."""
+    routed = CaseEvent.objects.filter(kind=CaseEvent.Kind.ROUTED, interaction__in=interactions)
+    return routed.values("interaction").distinct().count()
 
 
 def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:

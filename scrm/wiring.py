@@ -43,6 +43,7 @@ def connect() -> None:
     crm.above.owned_by = owned_by
     crm.above.posts_to = posts.posts_to
     crm.above.unsent_files = posts.unsent_files
+    listening.above.opened_cases = party_cases.opened_by
     listening.above.replies_to_us = posts.replies_to_us
     routing.above.posts_about = posts.posts_about
     routing.above.bounced = posts.bounced

@@ -81,7 +81,7 @@ QUERIES = {
     "listening:source_new": "address",
     "listening:source": "before",
     "listening:sources": "only",
-    "listening:mentions": "only before",
+    "listening:mentions": "only before fetch",
     "crm:contacts": "q kind owner tag after",
     "crm:strangers": "q after",
     "crm:find_contacts": "q besides",

@@ -17,6 +17,7 @@ from crm.access import StaffRequest, admin_only
 from crm.models import Attachment, Job, User
 from listening import csv_import
 from listening.csv_form import MentionsForm, MentionsUploadForm
+from listening.csv_outcome import outcome
 from listening.models import Source
 from scrm.channels.csv_import.read import Plan, Reading, read_rows
 from scrm.text.clean import storable
@@ -139,9 +140,14 @@ def _result(request: StaffRequest, row: Attachment, job: Job, raw: bytes) -> Htt
     if request.method == "POST":
         return redirect("listening:csv_import", row.uuid)
     source = Source.objects.filter(fetches=job.data["fetch"]).first()
-    # While the job runs, the page polls: do not read the whole file each time.
-    reading = csv_import.reading_of(job, raw) if job.ended_at else None
-    return _render(request, {"upload": row, "job": job, "source": source}, reading)
+    # While the mentions are processed, the page polls: do not read the whole file each time.
+    context = {"upload": row, "job": job, "source": source, "fetch": job.data["fetch"]}
+    if not job.ended_at:
+        return _render(request, context, None)
+    context["outcome"] = outcome(job.data["fetch"])
+    if request.htmx:
+        return render(request, "listening/_csv_result.html", context)
+    return _render(request, context, csv_import.reading_of(job, raw))
 
 
 def _render(

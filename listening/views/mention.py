@@ -23,15 +23,21 @@ def mentions(request: StaffRequest) -> HttpResponse:
     """List the mentions. The mention that was found last comes first.
 
     only (query parameter): the name of a filter in `filters.ITEMS`; it can be given several times.
+    fetch (query parameter): the id of a fetch; only mentions that it stored are listed.
     """
     names = [name for name in request.GET.getlist("only") if name in filters.ITEMS]
-    rows = _page(_filtered(names), request.GET.get("before", ""), few=bool(_RARE & {*names}))
+    found, fetch = _filtered(names), number(request.GET.get("fetch", ""))
+    if fetch is not None:
+        found = found.filter(fetch=fetch)
+    few = fetch is not None or bool(_RARE & {*names})
+    rows = _page(found, request.GET.get("before", ""), few=few)
     query = request.GET.copy()
     query["before"] = str(rows[_PAGE - 1].pk) if len(rows) > _PAGE else ""
+    narrowed = [filters.ITEMS[name] for name in names]
     context = {
         "items": shown(rows[:_PAGE], user=request.user),
-        "narrowed": [filters.ITEMS[name] for name in names],
-        "tabs": _tabs(names),
+        "narrowed": narrowed if fetch is None else [*narrowed, _("stored by one import or fetch")],
+        "tabs": _tabs(names, fetch),
         "older": query.urlencode() if query["before"] else "",
     }
     return render(request, "listening/mentions.html", context)
@@ -58,17 +64,18 @@ def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
     return list(found.order_by((F("pk") + 0).desc() if few else "-pk")[: _PAGE + 1])
 
 
-def _tabs(names: list[str]) -> list[tuple[str, str, bool]]:
+def _tabs(names: list[str], fetch: int | None) -> list[tuple[str, str, bool]]:
     """Return (query string, label, whether the tab is selected) for each tab.
 
-    If the list is limited to today's mentions, the links of the tabs keep that limit.
+    If the list is limited to today's mentions or to a fetch, the links of the tabs keep that limit.
     """
+    of_fetch = [f"fetch={fetch}"] if fetch is not None else []
     day = ["today"] if "today" in names else []
     selected = next((name for name in names if name != "today"), "")
     labels = {"": _("all"), **{k: v for k, v in filters.ITEMS.items() if k != "today"}}
     return [
         (
-            "&".join(f"only={part}" for part in filter(None, [*day, name])),
+            "&".join([*(f"only={part}" for part in filter(None, [*day, name])), *of_fetch]),
             str(label),
             name == selected,
         )
