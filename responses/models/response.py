@@ -94,6 +94,16 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         """
         return self.to_review().led_by(user).exclude(author=user)
 
+    def on_approval_page_of(self, user: User) -> ResponseQuerySet:
+        """Return the responses that the page “To approve” lists; the menu and the map count them.
+
+        These are the responses that the user may approve, and those that the user may review.
+        """
+        review = self.reviewable_by(user)
+        return self.filter(
+            Q(pk__in=self.approvable_by(user).values("pk")) | Q(pk__in=review.values("pk"))
+        )
+
     def led_by(self, user: User) -> ResponseQuerySet:
         """Return the responses of the departments that the user leads.
 

@@ -24,7 +24,7 @@ from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
 from responses.rule_findings import held_for
-from responses.views.lookup import MAX_ROWS, oldest, private_notes, response_to_see, words_answered
+from responses.views.lookup import oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.web.params import number
 
@@ -302,16 +302,18 @@ def _approvals(
         for response in waiting
     ]
     out = Response.objects.reviewable_by(request.user).order_by("released_at", "pk")
+    out = out.select_related("case__profile", "issue", "department", "author", "corrects")
+    to_review, more_to_review = oldest(
+        out.prefetch_related(
+            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
+        )
+    )
     shown = {
         "rows": rows,
-        "more": more,
+        "more": more + more_to_review,
         "error": error,
         **private_notes(waiting),
-        "out": out.select_related(
-            "case__profile", "issue", "department", "author", "corrects"
-        ).prefetch_related(
-            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
-        )[:MAX_ROWS],
+        "out": to_review,
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from crm.access import StaffRequest
 from responses.models import Response
 from responses.models.response import State
+from responses.post_state import PostState, post_state
 from scrm.web.params import midnight
 
 MAX_RESPONSES = 500
@@ -26,7 +27,7 @@ MAX_RESPONSES = 500
 class Day:
     date: date
     inside: bool
-    responses: list[Response] = field(default_factory=list)
+    entries: list[tuple[Response, PostState]] = field(default_factory=list)
 
 
 @require_safe
@@ -51,10 +52,11 @@ def calendar(request: StaffRequest) -> HttpResponse:
         .order_by("at", "pk")
     )
     rows = list(found[:MAX_RESPONSES])
-    days = {day: Day(day, day.month == first.month) for day in dates}
+    days, now = {day: Day(day, day.month == first.month) for day in dates}, timezone.now()
     for response in rows:
         at: Any = response.at  # type: ignore[attr-defined] # set by the query above
-        days[timezone.localtime(at).date()].responses.append(response)
+        entry = response, post_state(response, now)
+        days[timezone.localtime(at).date()].entries.append(entry)
     cells = list(days.values())
     shown = {
         "first": first,
@@ -65,7 +67,6 @@ def calendar(request: StaffRequest) -> HttpResponse:
         "before": first - timedelta(days=1),
         "after": first + timedelta(days=32),
         "today": today,
-        "now": timezone.now(),
         "weekdays": dates[:7],
         "weeks": [cells[n : n + 7] for n in range(0, len(cells), 7)],
         "held": Response.objects.visible_to(request.user).held().filter(audience="many").count(),

@@ -219,7 +219,7 @@ def _counting(
         cases.active().unclaimed(),
         cases.filter(status=Status.WAITING),
         cases.filter(status=Status.SNOOZED),
-        Response.objects.approvable_by(user),
+        Response.objects.on_approval_page_of(user),
         Delivery.objects.at_hand_of(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
         Pause.objects.by_hand(),

@@ -147,7 +147,8 @@ def _responses_today(user: User, now: datetime) -> dict[str, int]:
 
 
 def _held(user: User) -> dict[str, Any]:
-    return Response.objects.approvable_by(user).aggregate(n=Count("pk"), since=Min("created_at"))
+    rows = Response.objects.on_approval_page_of(user)
+    return rows.aggregate(n=Count("pk"), since=Min("created_at"))
 
 
 def _to_check(user: User, now: datetime) -> dict[str, Any]:

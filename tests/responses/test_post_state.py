@@ -1,0 +1,96 @@
+"""The state of posts in the calendar, and the number of responses to approve in the menu."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Account, Department, User
+from responses.compose import Words, state_publicly
+from responses.models import Delivery, Response, ResponseRule
+from responses.models.delivery_state import DeliveryState
+from responses.post_state import post_state
+from routing.models import Issue
+
+As = Callable[[User], Client]
+
+
+@pytest.fixture
+def post(microblog: Account, service: Department, agent: User, seats: Issue) -> Response:
+    words = Words(uuid.uuid4(), "We are sorry.", "public")
+    return state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
+
+
+def label(response: Response) -> str:
+    return post_state(Response.objects.get(pk=response.pk), timezone.now()).label
+
+
+def entry(browser: Client, response: Response) -> str:
+    """Return the HTML of the calendar's entry for this response."""
+    page = browser.get(reverse("responses:calendar")).content.decode()
+    found = re.search(rf'<a class="planned[^>]*href="/responses/{response.pk}/".*?</a>', page, re.S)
+    assert found, page
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "icon"),
+    [("failed", "not sent", "circle-alert"), ("unknown", "unknown if sent", "triangle-alert")],
+)
+def test_a_failed_or_unknown_post_does_not_look_sent_in_the_calendar(
+    post: Response, agent: User, as_: As, state: str, words: str, icon: str
+) -> None:
+    post.deliveries.update(state=state, error="The network refused it.")
+    shown = entry(as_(agent), post)
+    assert words in shown
+    assert f"#{icon}" in shown
+    assert "> sent" not in shown
+
+
+def test_a_post_that_failed_on_one_of_two_channels_says_so(
+    post: Response, service: Department, admin: User
+) -> None:
+    blog = Account.objects.create(
+        kind="sandbox", network="sandbox.blog", self_key="our-blog", name="Our blog", owner=admin
+    )
+    post.deliveries.create(account=blog, state=DeliveryState.FAILED)
+    assert label(post) == "not sent: 1 of 2"
+
+
+def test_a_post_that_was_sent_again_is_no_longer_failed(post: Response) -> None:
+    failed = post.deliveries.get()
+    Delivery.objects.filter(pk=failed.pk).update(state=DeliveryState.FAILED)
+    assert label(post) == "not sent"
+    Delivery.objects.create(
+        response=post, account=failed.account, replaces=failed, state=DeliveryState.QUEUED
+    )
+    assert label(post) == "queued"
+
+
+def test_the_menu_counts_the_cards_to_approve_and_to_review(
+    post: Response,
+    service: Department,
+    microblog: Account,
+    seats: Issue,
+    agent: User,
+    lead: User,
+    as_: As,
+    make_rule: Callable[..., ResponseRule],
+) -> None:
+    """Fails if the menu and the page count different responses."""
+    make_rule("refund")
+    make_rule("voucher", "review")
+    for text in ("A refund.", "A voucher.", "Another voucher."):
+        words = Words(uuid.uuid4(), text, "public")
+        state_publicly(words, accounts=[microblog], by=agent, department=service, issue=seats)
+    page = as_(lead).get(reverse("responses:approvals")).content.decode()
+    cards = page.count('<article class="card words"')
+    link = re.search(r'href="/approvals/".*?class="count[^"]*">(\d+)', page, re.S)
+    assert link, page
+    assert (cards, int(link[1])) == (3, 3)
