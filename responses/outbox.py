@@ -23,7 +23,7 @@ from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
-from responses import equal_text, restored_database, send_budget, throttle
+from responses import equal_text, post_changes, restored_database, send_budget, throttle
 from responses.account_login import has_login
 from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
@@ -122,21 +122,12 @@ def _failed(delivery: Delivery, error: ChannelError) -> None:
 
 def _carry_out(delivery: Delivery) -> Receipt:
     """Send the text, or correct or remove the published post. Raises ChannelError."""
-    post, credentials = delivery.amends, delivery.account.credentials
+    post = delivery.amends
     if post is None:
         # Checked again immediately before sending: the text may have waited for hours.
         refuse_if_deleted(delivery.response.in_reply_to)
-        return _speaker(delivery).send(credentials, delivery.parcel)
-    # This is checked immediately before sending: this correction must not overwrite a later one.
-    if delivery.is_overtaken:
-        raise ChannelError("A later change to this post was already published.", permanent=True)
-    channel = delivery.account.channel
-    if channel.editor is None:
-        raise ChannelError(f"{channel.label} cannot change sent messages.", permanent=True)
-    if delivery.act == DeliveryAction.AMEND:
-        return channel.editor.amend(credentials, post.receipt, delivery.outgoing)
-    channel.editor.withdraw(credentials, post.receipt)
-    return post.receipt
+        return _speaker(delivery).send(delivery.account.credentials, delivery.parcel)
+    return post_changes.carry_out(delivery, post)
 
 
 def settle(delivery: Delivery) -> None:
@@ -213,6 +204,7 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     mine.url = receipt.url
     if not mine.is_change:  # answers to a corrected post still refer to the key of the post
         mine.scope, mine.sent_key = receipt.scope, receipt.key
+        post_changes.keep_thread(mine, receipt)
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()
     mine.response.attachments.filter(interaction=None).update(interaction=row.interaction)

@@ -15,6 +15,7 @@ from crm.spending import SEND, Reservation, Wanted
 from listening.paid import is_fetching
 from responses.models.delivery import Delivery, DeliveryQuerySet
 from responses.models.delivery_state import DeliveryAction, DeliveryState
+from responses.post_changes import removal_usage
 from scrm.channels.base import ChannelError, Credentials, Lookup, Receipt, Speaker
 from scrm.db.locks import update_in_order
 
@@ -117,8 +118,7 @@ def within_budget(
 def _wanted(delivery: Delivery, ahead: int = 0) -> Wanted:
     channel = delivery.account.channel
     if delivery.act == DeliveryAction.WITHDRAW and delivery.amends:
-        usage = channel.removal_usage(delivery.amends.outgoing) if channel.removal_usage else {}
-        return Wanted(SEND, usage, Priority.REMOVAL)
+        return Wanted(SEND, removal_usage(delivery.amends), Priority.REMOVAL)
     usage = channel.send_usage(delivery.outgoing) if channel.send_usage else {}
     return Wanted(SEND, usage, Priority.URGENT, ahead=ahead)
 

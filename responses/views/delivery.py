@@ -11,7 +11,7 @@ from crm.access import StaffRequest
 from responses import check_sending, outbox
 from responses.forms import MarkSentForm
 from responses.models import Delivery
-from responses.models.delivery_state import DeliveryState
+from responses.models.delivery_state import DeliveryAction, DeliveryState
 from responses.models.response import Refused
 from responses.views.delivery_problems import render_delivery_problems
 from responses.views.lookup import changeable, delivery_to_act_on
@@ -72,7 +72,9 @@ def send_again(request: StaffRequest, pk: int) -> HttpResponse:
         check_sending.send_again(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
-    messages.success(request, _("The text is being sent again."))
+    removes = delivery.act == DeliveryAction.WITHDRAW
+    done = _("The post is being taken down.") if removes else _("The text is being sent again.")
+    messages.success(request, done)
     return redirect("responses:delivery_problems")
 
 

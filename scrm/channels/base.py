@@ -323,6 +323,7 @@ class Receipt:
     """The confirmation of a network that it accepted our text, with the keys of the text there.
 
     If the text was sent as a thread, the keys are those of its first post.
+    thread_posts: the keys of all posts of a thread in their order; empty if it is not a thread.
     usage: the paid operations that sending used.
     """
 
@@ -331,6 +332,7 @@ class Receipt:
     thread_key: str = ""
     url: str = ""
     usage: Usage = field(default_factory=dict, compare=False)
+    thread_posts: tuple[str, ...] = ()
 
 
 class Lookup(Enum):
@@ -380,7 +382,10 @@ class Editor(Protocol):
         ...
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Remove the post. Succeeds also if the post no longer exists. Raises ChannelError."""
+        """Remove the post with the receipt's key; of a thread, only this post.
+
+        Succeeds also if the post no longer exists. Raises ChannelError.
+        """
         ...
 
 

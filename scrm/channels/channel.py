@@ -65,7 +65,7 @@ class Channel:
     send_usage: returns the most that sending or correcting this text can use; None if it is free.
     lookup_usage: returns the most that one search for this text (`Speaker.find`) can use; None if
     it is free.
-    removal_usage: returns the most that removing this published text can use; None if it is free.
+    removal_usage: returns the most that removing one published post can use; None if it is free.
     visibilities: the visibilities with which the channel can send.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
     the network has no such addresses.

@@ -50,7 +50,7 @@ def test_a_failed_or_unknown_post_does_not_look_sent_in_the_calendar(
     shown = entry(as_(agent), post)
     assert words in shown
     assert f"#{icon}" in shown
-    assert "> sent" not in shown
+    assert ">sent" not in shown
 
 
 def test_a_post_that_failed_on_one_of_two_channels_says_so(

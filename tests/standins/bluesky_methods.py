@@ -96,17 +96,6 @@ def delete_record(call: Call) -> Row:
     return {}
 
 
-@method("com.atproto.repo.applyWrites")
-def apply_writes(call: Call) -> Row:
-    _check_owner(call)
-    uris = [f"at://{call.us}/{each['collection']}/{each['rkey']}" for each in call.body["writes"]]
-    if not all(uri in call.network.records for uri in uris):
-        raise Refused(500, "InternalServerError")
-    for uri in uris:
-        del call.network.records[uri]
-    return {"results": []}
-
-
 @method("com.atproto.repo.uploadBlob")
 def upload_blob(call: Call) -> Row:
     content = call.body["blob"]

@@ -15,7 +15,6 @@ from hashlib import sha256
 POST = "app.bsky.feed.post"
 SITE = "https://bsky.app"
 _ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
-_VALUE = {sign: value for value, sign in enumerate(_ALPHABET)}
 _LENGTH = 13
 _EARLIEST, _SPAN = 1_600_000_000_000_000, 1 << 47
 _CLOCK_BITS = 10
@@ -50,19 +49,6 @@ def record_key(seed: str, position: int = 0) -> str:
     number = int.from_bytes(sha256(seed.encode()).digest()[:8])
     moment = _EARLIEST + (number >> _CLOCK_BITS) % _SPAN + position
     return _encoded(moment << _CLOCK_BITS | number % (1 << _CLOCK_BITS))
-
-
-def later_key(rkey: str, positions: int) -> str:
-    """Return the key of a later part of the thread whose first part has `rkey`.
-
-    Raises ValueError if `rkey` is no TID.
-    """
-    if len(rkey) != _LENGTH or not set(rkey) <= _VALUE.keys():
-        raise ValueError(f"not a TID: {rkey[:100]!r}")
-    number = 0
-    for sign in rkey:
-        number = number * 32 + _VALUE[sign]
-    return _encoded(number + (positions << _CLOCK_BITS))
 
 
 def _encoded(number: int) -> str:

@@ -23,7 +23,7 @@ from scrm.channels.base import (
 from scrm.channels.bluesky import direct
 from scrm.channels.bluesky.card import card
 from scrm.channels.bluesky.client import Client, Row, XrpcError
-from scrm.channels.bluesky.keys import POST, Uri, later_key, record_key
+from scrm.channels.bluesky.keys import POST, Uri, record_key
 from scrm.channels.bluesky.lookup import get_posts, has_address, record
 from scrm.channels.bluesky.read import NETWORK
 from scrm.channels.bluesky.richtext import check, facets, first_link
@@ -60,7 +60,7 @@ class BlueskySpeaker:
                 raise _half_sent(error, position, len(texts)) from error
             parent = _ref(made)
             root = root or parent
-        return _receipt(_place(credentials, outgoing), root)
+        return _receipt(credentials, outgoing, root)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Look up the last part, which is created only after all others."""
@@ -74,7 +74,7 @@ class BlueskySpeaker:
         value = first.get("value")
         reply = value.get("reply") if isinstance(value, dict) else None
         root = reply.get("root") if isinstance(reply, dict) else None
-        return _receipt(_place(credentials, outgoing), root)
+        return _receipt(credentials, outgoing, root)
 
 
 class BlueskyEditor:
@@ -85,7 +85,6 @@ class BlueskyEditor:
         )
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Delete the post; of a thread, delete all parts in one step."""
         client = Client.of(credentials)
         try:
             at = Uri.parse(receipt.key)
@@ -97,13 +96,9 @@ class BlueskyEditor:
             ) from error
         if at.repo != credentials.self_key:
             raise ChannelError("This post belongs to another account.", permanent=True)
-        keys = _existing_parts(client, at)
-        writes = [
-            {"$type": "com.atproto.repo.applyWrites#delete", "collection": POST, "rkey": rkey}
-            for rkey in keys
-        ]
-        if writes:
-            client.post("com.atproto.repo.applyWrites", {"repo": at.repo, "writes": writes})
+        facts = {"repo": at.repo, "collection": POST, "rkey": at.rkey}
+        # Succeeds also if the post no longer exists.
+        client.post("com.atproto.repo.deleteRecord", facts)
 
 
 def _half_sent(error: ChannelError, published: int, parts: int) -> ChannelError:
@@ -152,9 +147,14 @@ def _place(credentials: Credentials, outgoing: Outgoing, position: int = 0) -> U
     return Uri(credentials.self_key, POST, record_key(outgoing.nonce, position))
 
 
-def _receipt(first: Uri, root: Any) -> Receipt:
-    uri = root.get("uri") if isinstance(root, dict) else None
-    return Receipt(NETWORK, str(first), uri if isinstance(uri, str) else str(first), first.url)
+def _receipt(credentials: Credentials, outgoing: Outgoing, root: Any) -> Receipt:
+    """Return the receipt of a text. root: the first post of the thread that it belongs to."""
+    number = len(outgoing.parts)
+    places = [_place(credentials, outgoing, position) for position in range(max(number, 1))]
+    first, uri = places[0], root.get("uri") if isinstance(root, dict) else None
+    thread = uri if isinstance(uri, str) else str(first)
+    posts = tuple(map(str, places)) if number > 1 else ()
+    return Receipt(NETWORK, str(first), thread, first.url, thread_posts=posts)
 
 
 def _ref(made: Row) -> Ref:
@@ -226,26 +226,3 @@ def _check_pictures(files: tuple[File, ...]) -> None:
 
 def _picture(client: Client, file: File) -> Row:
     return {"alt": file.alt, "image": client.upload(file.content, file.content_type).get("blob")}
-
-
-def _existing_parts(client: Client, first: Uri) -> list[str]:
-    """Return the keys of a post and of those parts of its thread that still exist."""
-    found, previous = ([first.rkey] if record(client, first) else []), first
-    for position in range(1, MAX_PARTS):
-        try:
-            part = Uri(first.repo, POST, later_key(first.rkey, position))
-        except ValueError:  # another program made this post
-            break
-        stored = record(client, part)
-        if stored is None or _parent(stored) != str(previous):
-            break
-        found.append(part.rkey)
-        previous = part
-    return found
-
-
-def _parent(stored: Row) -> str:
-    value = stored.get("value")
-    reply = value.get("reply") if isinstance(value, dict) else None
-    parent = reply.get("parent") if isinstance(reply, dict) else None
-    return str(parent.get("uri", "")) if isinstance(parent, dict) else ""

@@ -36,14 +36,12 @@ class MastodonEditor:
         return receipt
 
     def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Remove the post and the posts of its thread; the last one first."""
         server, number = Server.of(credentials), requested_id(receipt.key, "post")
         try:
-            first = server.row(lambda api: api.status(number))
+            server.row(lambda api: api.status_delete(number))
         except Gone:
+            # The post is already removed, and a repeated call must succeed.
             return
-        for row in reversed(list(_thread(server, credentials, first))):
-            _remove(server, str(row["id"]))
 
 
 def _replace(server: Server, row: Row, text: str) -> None:
@@ -61,14 +59,6 @@ def _replace(server: Server, row: Row, text: str) -> None:
             media_ids=list(media) or None,
         )
     )
-
-
-def _remove(server: Server, number: str) -> None:
-    try:
-        server.row(lambda api: api.status_delete(number))
-    except Gone:
-        # The post is already removed, and a repeated call must succeed.
-        return
 
 
 def _thread(server: Server, credentials: Credentials, first: Row) -> Iterator[Row]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from scrm.channels.base import (
     ChannelError,
@@ -65,7 +64,7 @@ class MastodonSpeaker:
         media = [] if done else upload(server, credentials, outgoing.attachments)
         for index in range(len(done), len(draft.texts)):
             done.append(_publish(server, draft, outgoing.nonce, index, media, done))
-        return _receipt(credentials, outgoing, done[0])
+        return _receipt(credentials, outgoing, done)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Compare our posts of the last two days with the text.
@@ -83,7 +82,7 @@ class MastodonSpeaker:
         if not outgoing.in_reply_to and (len(found) > 1 or not _is_recent(found[0][0])):
             return Lookup.CANNOT_TELL
         whole = [posts for posts in found if len(posts) == len(_texts(outgoing))]
-        return _receipt(credentials, outgoing, whole[0][0]) if whole else _not_found(outgoing)
+        return _receipt(credentials, outgoing, whole[0]) if whole else _not_found(outgoing)
 
 
 def _not_found(outgoing: Outgoing) -> Lookup:
@@ -304,8 +303,11 @@ def _is_recent(row: Row) -> bool:
     return at is not None and at >= datetime.now(UTC) - _KEY_IS_KEPT
 
 
-def _receipt(credentials: Credentials, outgoing: Outgoing, row: dict[str, Any]) -> Receipt:
-    key = str(row["id"])
+def _receipt(credentials: Credentials, outgoing: Outgoing, rows: list[Row]) -> Receipt:
+    """Return the receipt of these posts, the first post of the thread first."""
+    row, keys = rows[0], tuple(str(row["id"]) for row in rows)
+    key = keys[0]
     thread = (outgoing.thread_key or outgoing.in_reply_to) if outgoing.in_reply_to else key
     url = str(row.get("url") or row.get("uri") or "")
-    return Receipt(credentials.network, key, thread, safe_url(url))
+    posts = keys if len(keys) > 1 else ()
+    return Receipt(credentials.network, key, thread, safe_url(url), thread_posts=posts)

@@ -46,7 +46,8 @@ class XSpeaker:
         sent = our_posts(client, outgoing)
         found = chain(sent, _parts(outgoing), outgoing.in_reply_to)
         if len(found) == len(_parts(outgoing)):
-            return _receipt(credentials, found[0].latest, found[0].item.thread_key, sent.usage)
+            numbers = [post.latest for post in found]
+            return _receipt(credentials, numbers, found[0].item.thread_key, sent.usage)
         return _not_found(sent, outgoing)
 
 
@@ -100,7 +101,7 @@ class _Thread:
             self._count(error.usage)
             raise _half_sent(error, len(numbers), len(parts), self.usage) from error
         thread = conversation or self.outgoing.thread_key or numbers[0]
-        return _receipt(self.credentials, numbers[0], thread, self.usage)
+        return _receipt(self.credentials, numbers, thread, self.usage)
 
     def _look_up(self) -> Sent:
         sent = our_posts(self.client, self.outgoing)
@@ -237,9 +238,11 @@ def _parts(outgoing: Outgoing) -> tuple[str, ...]:
     return outgoing.parts or (outgoing.text,)
 
 
-def _receipt(credentials: Credentials, number: str, thread: str, usage: Usage) -> Receipt:
-    handle = credentials.address.lstrip("@") or "i"
-    return Receipt(NETWORK, number, thread, f"{SITE}/{handle}/status/{number}", usage)
+def _receipt(credentials: Credentials, numbers: list[str], thread: str, usage: Usage) -> Receipt:
+    """Return the receipt of posts with these ids, the first post of the thread first."""
+    handle, first = credentials.address.lstrip("@") or "i", numbers[0]
+    posts = tuple(numbers) if len(numbers) > 1 else ()
+    return Receipt(NETWORK, first, thread, f"{SITE}/{handle}/status/{first}", usage, posts)
 
 
 def _number(key: str) -> str:

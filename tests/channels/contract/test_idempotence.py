@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scrm.channels.base import ChannelError, Lookup, Outgoing, Receipt
@@ -71,6 +73,31 @@ def test_a_thread_continues_after_each_part(network: Adapter, position: int, is_
     assert isinstance(deliver(network, outgoing), Receipt)
     assert network.our_posts() == list(PARTS)
     assert isinstance(deliver(network, outgoing), Receipt), "a repetition finds the whole thread"
+
+
+@pytest.mark.needs("threads")
+@pytest.mark.needs("withdraw")
+@pytest.mark.parametrize("is_found", [False, True])
+def test_every_post_of_a_thread_is_named_and_can_be_removed(
+    network: Adapter, is_found: bool
+) -> None:
+    """Fails if the receipt names only the first post: the others would stay online."""
+    outgoing, editor = public("\n\n".join(PARTS), parts=PARTS), network.channel.editor
+    receipt = network.send(outgoing)
+    if is_found:
+        found = network.find(outgoing)
+        assert found == receipt
+        receipt = found
+    assert receipt.thread_posts[0] == receipt.key
+    assert editor
+    for left in reversed(range(len(PARTS))):
+        for _ in range(2):  # the answer to the first call may have been lost
+            editor.withdraw(network.us, replace(receipt, key=receipt.thread_posts[left]))
+        assert network.our_posts() == list(PARTS[:left])
+
+
+def test_the_receipt_of_a_single_post_names_no_thread(network: Adapter) -> None:
+    assert network.send(public("One post.")).thread_posts == ()
 
 
 @pytest.mark.needs("http")
