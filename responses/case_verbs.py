@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from responses.compose import answer_nothing
+from responses.decisions import answer_nothing
 from responses.forms import BulkCloseForm, CloseWithoutReplyForm
 from routing.case_verbs import CASE_VERBS as ROUTING_VERBS
 from routing.case_verbs import Bulk, CaseVerb, Place

@@ -17,11 +17,13 @@ from django.utils import timezone
 from crm.ledger import lock_workspace
 from crm.models import Account, Attachment, Conversation, Department, Interaction, Profile, User
 from responses import release
+from responses.answered_item import deleted_at
+from responses.decisions import decide
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from responses.reply_permission import ALLOWED, permission
-from routing.models import Case, CaseEvent, Decision, Issue
+from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
 from scrm.channels.reply_rule import Permission
@@ -288,7 +290,7 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
         defaults |= {"department": case.department, "seen_id": words.seen if up_to_date else None}
     return Response.objects.create(
         uuid=words.form,
-        decision=_decide(outcome, case=case, issue=issue, by=by),
+        decision=decide(outcome, case=case, issue=issue, by=by),
         case=case,
         issue=issue,
         author=by,
@@ -301,44 +303,11 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
     )
 
 
-@transaction.atomic
-def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decision:
-    """Close the case without reply, for the reason `why`.
-
-    Raises Stale if the party has written meanwhile, or if the case is already closed.
-    """
-    case.check_seen(seen)
-    if case.is_closed:
-        raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
-    decision = _decide(Decision.Outcome.NONE, case=case, by=by, why=why)
-    case.finish(by=by, seen=seen, why=why)
-    return decision
-
-
-def _decide(
-    outcome: str,
-    *,
-    by: User,
-    case: Case | None = None,
-    issue: Issue | None = None,
-    why: str = "",
-) -> Decision:
-    decision = Decision.objects.create(
-        case=case, issue=issue, outcome=outcome, by=by, why=why, at=timezone.now()
-    )
-    if case:
-        if case.is_closed and outcome == Decision.Outcome.MICRO:
-            case.reopen(by=by, why=f"Answered again; the status was {case.status}.")
-        case.log(CaseEvent.Kind.DECIDED, by=by, why=decision.get_outcome_display())
-        if case.assignee_id is None:
-            case.claim(by=by)
-    return decision
-
-
 def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
     """Return the party's last message at this place, which a reply answers.
 
-    For a public reply, only public messages count.
+    For a public reply, only public messages count. A private message does not answer a public
+    message that its author has deleted.
     """
     messages = Interaction.objects.filter(
         conversation__in=case.conversations, profile=place.profile, direction="in"
@@ -347,7 +316,9 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
         messages = messages.filter(conversation=place.conversation)
     if visibility == Response.Visibility.PUBLIC:
         messages = messages.filter(visibility=visibility)
-    return messages.order_by("-pk").first()
+    last = messages.order_by("-pk").first()
+    is_elsewhere = last is not None and last.visibility != visibility
+    return None if is_elsewhere and deleted_at(last) else last
 
 
 def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:

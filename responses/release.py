@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Account, Notice, User
+from responses.answered_item import why_not_answered
 from responses.models import ApprovalRequest, Response, ResponseRule
 from responses.models.approval import request_of
 from responses.models.response import Refused, State
@@ -47,12 +48,14 @@ def verdict_on(
 def send(response: Response, *, by: User, now: datetime | None = None) -> Response:
     """Release a draft, or hold it for approval.
 
-    Raises Refused with the reason of a business rule. Raises Stale if the response is not a draft.
+    Raises Refused with the reason of a business rule, or if the author has deleted the message that
+    the response answers. Raises Stale if the response is not a draft.
     """
     now = now or timezone.now()
     mine = response.lock()
     if mine.state != State.DRAFT:
         raise Stale("This text was already sent. Nothing was sent twice.")
+    _check_item(mine)
     verdict = verdict_on(mine, now=now)
     mine.verdict = [asdict(reason) for reason in verdict.reasons]
     mine.to_review = any(reason.verdict == "review" for reason in verdict.reasons)
@@ -81,6 +84,7 @@ def approve(response: Response, *, by: User, why: str = "", now: datetime | None
     request = request_of(mine)
     if refusal := request.why_not_approved_by(by):
         raise Refused(refusal)
+    _check_item(mine)
     _check(verdict_on(mine, now=now))
     mine.approvals.create(
         content_hash=mine.content_hash,
@@ -204,6 +208,12 @@ def _notify(response: Response, users: models.QuerySet[User], *, now: datetime) 
         url=response.approval_url,
         now=now,
     )
+
+
+def _check_item(response: Response) -> None:
+    """Raise Refused if the author has deleted the message that the response answers."""
+    if why := why_not_answered(response.in_reply_to):
+        raise Refused(why)
 
 
 def _check(verdict: Verdict) -> None:

@@ -26,7 +26,7 @@ from scrm.db.locks import locked
 
 _COPIED = (
     "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
-    "audience", "visibility", "subject", "text", "versions", "send_at",
+    "audience", "visibility", "subject", "text", "versions", "send_at", "as_thread",
 )  # fmt: skip
 
 

@@ -132,7 +132,8 @@ POST = {
     "responses:edit responses:send responses:cancel responses:remove_file responses:check "
     "responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge "
-    "responses:count_in responses:thread_fetch",
+    "responses:count_in responses:thread_fetch responses:message_privately "
+    "responses:close_as_deleted",
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit responses:campaign_close",
     SIGN: "responses:approve responses:send_back responses:review",

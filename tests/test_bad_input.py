@@ -344,7 +344,7 @@ BUTTONS = {
     "routing:undo", "routing:next",
     "responses:bulk_undo", "routing:new_survey", "listening:csv_upload",
     "listening:topic_import", "listening:topic_searches", "responses:thread_fetch",
-    "responses:moderate",
+    "responses:moderate", "responses:message_privately", "responses:close_as_deleted",
     "crm:link_confirm", "crm:link_again", "crm:relation_end",
     "crm:relation_again", "reports:checklist", "sample:look_as",
 }  # fmt: skip

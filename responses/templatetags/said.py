@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django import template
 
+from responses.deleted_item import Offer
 from responses.models import Feedback, Response, ResponseRule
 from responses.models.delivery_state import DeliveryState
 from responses.rule_findings import Spoken, said_of
@@ -34,6 +37,12 @@ def tone(value: str) -> str:
 def verdict_words(verdict: str) -> str:
     """Return the label of a verdict, as the page of the rules shows it."""
     return dict(ResponseRule.Verdict.choices).get(verdict, verdict)
+
+
+@register.filter
+def offer_for(offers: Mapping[int, Offer], response: Response) -> Offer | None:
+    """Return what a user can do with a reply to a deleted message; None for other responses."""
+    return offers.get(response.pk)
 
 
 @register.simple_tag

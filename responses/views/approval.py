@@ -16,6 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from crm.access import StaffRequest
 from responses import corrections, release, signing, upload_field
+from responses.deleted_item import offers
 from responses.forms import EditForm, SendBackForm
 from responses.forms.places import NOT_CONFIRMED
 from responses.models import Campaign, Draft, Response
@@ -313,6 +314,7 @@ def _approvals(
         "more": more + more_to_review,
         "error": error,
         **private_notes(waiting),
+        "offers": offers(waiting, request.user),
         "out": to_review,
         "now": timezone.now(),
     }

@@ -20,6 +20,7 @@ from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
 from responses import compose, upload_field
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
+from responses.deleted_item import offers
 from responses.forms import (
     ByHandForm,
     Composing,
@@ -172,6 +173,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
         "responses": responses,
         "changeable": changeable(responses, request.user),
         **private_notes(responses),
+        "offers": offers(responses, request.user),
         "workable": may_work_on(case, request.user),
         "now": timezone.now(),
     }

@@ -16,6 +16,7 @@ from django.utils import timezone
 from crm.access import StaffRequest
 from crm.models import Pause
 from responses import restored_database, throttle
+from responses.deleted_item import offers
 from responses.forms import MarkSentForm, PauseForm, ReleaseForm
 from responses.models import Delivery, Trouble
 from responses.views.lookup import changeable, dealt_with_by, oldest
@@ -56,7 +57,14 @@ def render_delivery_problems(
         }
         for delivery in waiting
     ]
-    shown = {"rows": rows, "more": more, "error": error, **_control(request), **forms}
+    shown = {
+        "rows": rows,
+        "more": more,
+        "error": error,
+        "offers": offers({row.response for row in waiting}, request.user),
+        **_control(request),
+        **forms,
+    }
     return render(request, "responses/delivery_problems.html", shown, status=status)
 
 

@@ -13,6 +13,7 @@ from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest, works
 from responses.corrections import posts_of
+from responses.deleted_item import offers
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm
 from responses.history.export import lines
@@ -161,6 +162,7 @@ def _response(request: StaffRequest, found: Response, status: int = 200) -> Http
         "campaign_form": _campaign_form(found, request),
         **answers(request, [found.pk]),
         **private_notes([found]),
+        "offers": offers([found], request.user),
         "may_edit": bool(changeable([found], request.user)),
         "may_cancel": may_edit(found, request.user) and _may_stop(found),
         "may_sign": found.state == State.HELD and not why_not(found, request.user),

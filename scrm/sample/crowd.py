@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from crm.models import Department, User
-from responses.compose import Place, answer_nothing, places_for
+from responses.compose import Place, places_for
+from responses.decisions import answer_nothing
 from responses.models import Delivery, Feedback
 from routing.models import Case
 from scrm.channels.sandbox import phrases

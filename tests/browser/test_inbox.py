@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from crm.models import Department, User
-from responses.compose import answer_nothing
+from responses.decisions import answer_nothing
 from responses.models import Delivery
 from routing.models import Case, Issue
 from tests.browser.conftest import Windows, leaves

@@ -1,0 +1,74 @@
+"""The two buttons at a reply whose message was deleted by its author."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from crm.access import StaffRequest
+from responses import deleted_item
+from responses.forms import place_name
+from responses.models import Response
+from responses.models.response import Refused
+from responses.views.lookup import case_to_work_on, response_to_see
+from routing.models.status import Stale
+from scrm.web.params import number
+
+
+@require_POST
+def message_privately(request: StaffRequest, pk: int) -> HttpResponse:
+    """Move the text of the reply to the private composer of the case."""
+    response, offer = _offered(request, pk)
+    if offer is None:
+        return _not_offered(request, response)
+    if offer.private is None:
+        messages.error(request, _("This person cannot be reached privately. Nothing was changed."))
+        return redirect(response.case or response)
+    place = place_name(offer.private)
+    try:
+        deleted_item.message_privately(response, place=place, by=request.user)
+    except (Refused, Stale) as error:
+        messages.error(request, str(error))
+    else:
+        moved = _("The reply was not sent. Its text is now a draft of a private message.")
+        messages.success(request, moved)
+    return redirect(response.case or response)
+
+
+@require_POST
+def close_as_deleted(request: StaffRequest, pk: int) -> HttpResponse:
+    """Cancel the reply, and close the case with the reason “Deleted by author”."""
+    response, offer = _offered(request, pk)
+    if offer is None:
+        return _not_offered(request, response)
+    seen = number(request.POST.get("seen", ""))
+    try:
+        deleted_item.close_as_deleted(response, seen=seen, by=request.user)
+    except Stale as stale:
+        messages.error(request, str(stale))
+    else:
+        messages.success(
+            request,
+            _("Closed as deleted by author. The reply was not sent; its text is in the history."),
+        )
+    return redirect(response.case or response)
+
+
+def _offered(request: StaffRequest, pk: int) -> tuple[Response, deleted_item.Offer | None]:
+    """Return the response and what can be done with it. The user must work on its case."""
+    response = response_to_see(request, pk)
+    if response.case_id is None:
+        raise PermissionDenied
+    case_to_work_on(request, response.case_id)
+    return response, deleted_item.offers([response], request.user).get(response.pk)
+
+
+def _not_offered(request: StaffRequest, response: Response) -> HttpResponse:
+    messages.error(
+        request, _("The message was not deleted, or the reply was already sent or cancelled.")
+    )
+    return redirect(response.case or response)

@@ -1,0 +1,203 @@
+"""A customer deletes the post while our reply waits: what the pages offer, and what they keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, Interaction, User
+from listening.models import Fetch, Mention, MentionChange, Source
+from responses import outbox
+from responses.models import Draft, Response, ResponseRule
+from routing.models import Case, Decision
+from scrm.channels.sandbox import community
+from scrm.channels.sandbox.models import Post
+
+As = Callable[[User], Client]
+LINE = "The author deleted the message that this reply answers"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_there(db: None, settings: Any) -> Iterator[None]:
+    settings.UNDO_SECONDS = 0
+    yield
+    community.reset()
+
+
+@pytest.fixture
+def delete(make_source: Callable[..., Source]) -> Callable[[Interaction], None]:
+    """Return a function that stores that the author has deleted a message."""
+
+    def delete(message: Interaction) -> None:
+        fetch = Fetch.objects.create(source=make_source())
+        assert message.profile
+        mention = Mention.objects.create(
+            scope=message.scope, key=message.key, fetch=fetch, author_network=message.scope,
+            author_key=message.profile.key, kind="post", visibility="public", interaction=message,
+        )  # fmt: skip
+        MentionChange.objects.create(
+            mention=mention, fetch=fetch, kind="deleted", content_hash="deleted"
+        )
+
+    return delete
+
+
+@pytest.fixture
+def waiting(answer: Callable[..., Response], delete: Callable[..., None]) -> Response:
+    """Return a released public reply whose message was deleted before it was sent."""
+    response = answer("We are so sorry.")
+    assert response.in_reply_to
+    delete(response.in_reply_to)
+    return response
+
+
+def case_page(browser: Client, response: Response) -> str:
+    url = reverse("responses:case_responses", args=[response.case_id])
+    return browser.get(url, headers={"HX-Request": "true"}).content.decode()
+
+
+def press(browser: Client, response: Response, label: str) -> None:
+    """Press this button at the reply in the case."""
+    page = case_page(browser, response)
+    form = next(form for form in re.findall(r"<form.*?</form>", page, re.S) if label in form)
+    action = re.search(r'action="([^"]*)"', form)
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    assert action
+    assert browser.post(action[1], fields).status_code == 302
+
+
+def test_the_reply_is_not_sent_and_both_ways_on_are_offered(
+    waiting: Response, agent: User, as_: As
+) -> None:
+    outbox.deliver(waiting.deliveries.get())
+    assert not Post.objects.exists()
+    browser = as_(agent)
+    for page in (
+        case_page(browser, waiting),
+        browser.get(waiting.get_absolute_url()).content.decode(),
+        browser.get(reverse("responses:delivery_problems")).content.decode(),
+    ):
+        assert LINE in page
+        assert "Message privately" in page
+        assert "Close as deleted by author" in page
+
+
+def test_while_the_message_stands_nothing_is_offered(
+    answer: Callable[..., Response], agent: User, as_: As
+) -> None:
+    assert LINE not in case_page(as_(agent), answer())
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_message_privately_moves_the_text_to_the_private_composer_and_it_can_be_sent(
+    waiting: Response, agent: User, as_: As, tried: bool
+) -> None:
+    """Fails if the private message counts as an answer to the deleted post: it would be stopped."""
+    if tried:
+        outbox.deliver(waiting.deliveries.get())
+    browser, case = as_(agent), waiting.case
+    press(browser, waiting, "Message privately")
+    waiting.refresh_from_db()
+    assert waiting.state == "cancelled"
+    composer = browser.get(reverse("responses:composer", args=[case.pk]))
+    form = composer.context["form"]
+    assert form["text"].value() == "We are so sorry."
+    assert form["place"].value().endswith(":private")
+    sent = {name: form[name].value() or "" for name in ("form", "seen", "text", "place")}
+    assert browser.post(reverse("responses:reply", args=[case.pk]), sent).status_code == 302
+    message = Response.objects.latest("pk")
+    outbox.deliver(message.deliveries.get())
+    outbox.deliver(waiting.deliveries.get())
+    assert [(post.text, post.visibility) for post in Post.objects.all()] == [
+        ("We are so sorry.", "private")
+    ]
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_close_as_deleted_records_the_decision_and_cancels_the_reply(
+    waiting: Response, agent: User, as_: As, tried: bool
+) -> None:
+    if tried:
+        outbox.deliver(waiting.deliveries.get())
+    press(as_(agent), waiting, "Close as deleted by author")
+    case = Case.objects.get(pk=waiting.case_id)
+    decision = Decision.objects.latest("pk")
+    assert (case.status, decision.outcome, decision.by) == ("done", "none", agent)
+    assert decision.why == "Deleted by author"
+    outbox.deliver(waiting.deliveries.get())
+    waiting.refresh_from_db()
+    assert (waiting.state, Post.objects.count()) == ("cancelled", 0)
+    problems = as_(agent).get(reverse("responses:delivery_problems")).content.decode()
+    assert waiting.text not in problems
+
+
+def test_a_new_message_is_read_before_the_case_is_closed(
+    waiting: Response, hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    seen = waiting.case.last_inbound_id
+    hear("Are you there?")
+    url = reverse("responses:close_as_deleted", args=[waiting.pk])
+    as_(agent).post(url, {"seen": seen})
+    waiting.refresh_from_db()
+    assert waiting.state == "released"
+    assert not Decision.objects.filter(outcome="none").exists()
+
+
+def test_without_a_private_place_only_closing_is_offered(
+    waiting: Response, microblog: Account, agent: User, as_: As
+) -> None:
+    microblog.config = {"visibilities": ["public"]}
+    microblog.save()
+    page = case_page(as_(agent), waiting)
+    assert LINE in page
+    assert "Message privately" not in page
+
+
+def test_a_rule_that_refuses_the_private_text_hides_the_offer(
+    waiting: Response, make_rule: Callable[..., ResponseRule], agent: User, as_: As
+) -> None:
+    conditions = {"all": [{"field": "visibility", "op": "is", "value": "private"}]}
+    make_rule("sorry", "refuse", conditions=conditions)
+    assert "Message privately" not in case_page(as_(agent), waiting)
+
+
+def test_a_text_that_the_author_has_begun_is_not_overwritten(
+    waiting: Response, agent: User, as_: As
+) -> None:
+    draft = {"case": waiting.case, "kind": "reply", "by": agent, "seen": 0}
+    Draft.keep(**draft, text="Another text.")
+    press(as_(agent), waiting, "Message privately")
+    waiting.refresh_from_db()
+    assert waiting.state == "released"
+    assert Draft.objects.get().text == "Another text."
+
+
+def test_who_approves_reads_it_and_cannot_send_the_reply(
+    held: Response, delete: Callable[..., None], lead: User, as_: As
+) -> None:
+    assert held.in_reply_to
+    delete(held.in_reply_to)
+    browser = as_(lead)
+    assert LINE in browser.get(reverse("responses:approvals")).content.decode()
+    url = reverse("responses:approve", args=[held.pk])
+    page = browser.post(url, {"shown": held.content_hash})
+    assert page.status_code == 422
+    assert "Nothing was sent." in page.content.decode()
+    held.refresh_from_db()
+    assert held.state == "held"
+
+
+def test_only_who_works_on_the_case_can_press_the_buttons(
+    waiting: Response, reader: User, outsider: User, as_: As
+) -> None:
+    for name in ("message_privately", "close_as_deleted"):
+        url = reverse(f"responses:{name}", args=[waiting.pk])
+        assert as_(outsider).post(url).status_code == 404
+        assert as_(reader).post(url).status_code == 403
+    waiting.refresh_from_db()
+    assert waiting.state == "released"
