@@ -12,6 +12,7 @@ from responses.models.delivery import Delivery
 from responses.models.delivery_state import DeliveryState
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
+from scrm.db.locks import update_in_order
 
 
 @transaction.atomic
@@ -60,6 +61,7 @@ def send_late(delivery: Delivery, *, by: User, now: datetime | None = None) -> N
 def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> None:
     """Remove a delivery from the list of delivery problems. The delivery is not deleted.
 
+    If it is a private reply, its public acknowledgement is not sent any more.
     Raises Stale if another user has already handled the problem.
     """
     now = now or timezone.now()
@@ -67,6 +69,11 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
     # An overdue delivery must not be sent after it was dismissed.
     if old.state == DeliveryState.QUEUED:
         Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED)
+    waiting = Delivery.objects.filter(
+        response__acknowledges=old.response_id, state=DeliveryState.QUEUED
+    )
+    why = "The private reply was not sent."
+    update_in_order(waiting, state=DeliveryState.CANCELLED, error=why)
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
     delivery.refresh_from_db()
 

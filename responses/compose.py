@@ -16,13 +16,14 @@ from django.utils import timezone
 
 from crm.ledger import lock_workspace
 from crm.models import Account, Attachment, Conversation, Department, Interaction, Profile, User
-from responses import release
+from responses import release, served
 from responses.answered_item import deleted_at
 from responses.decisions import decide
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
 from responses.outbox import mark_sent
 from responses.reply_permission import ALLOWED, permission
+from responses.served import Candidate
 from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
 from scrm.channels.base import Receipt
@@ -161,23 +162,39 @@ def public_accounts(department: Department) -> list[Account]:
 
 
 def reply(
-    case: Case, words: Words, *, place: Place, by: User, along: Sequence[Attachment] = ()
+    case: Case,
+    words: Words,
+    *,
+    place: Place,
+    by: User,
+    along: Sequence[Attachment] = (),
+    acknowledges: Response | None = None,
+    serves: Sequence[Candidate] = (),
 ) -> Response:
     """Reply to one person; return the response.
 
     If the same form is submitted twice, the second call returns the first response. The files
-    `along` are attached; they may be unsaved. Raises Stale if the party has written meanwhile.
-    Raises Refused with the reason of a business rule.
+    `along` are attached; they may be unsaved. If the text only acknowledges a private reply in
+    public, `acknowledges` is that reply, and both belong to one decision. A public reply also
+    `serves` these people of its thread. Raises Stale if the party has written meanwhile. Raises
+    Refused with the reason of a business rule.
     """
 
     def write() -> Response:
-        # This check is first, so that nothing is stored if the party wrote meanwhile.
+        # All cases at once, so that the order of locks is kept.
+        cases = [case.pk, *(person.case.pk for person in serves if person.case)]
+        Case.objects.filter(pk__in=cases).lock()
+        # This check is next, so that nothing is stored if the party wrote meanwhile.
         case.check_seen(words.seen)
         answered = _answered(case, place, words.visibility)
-        response = write_down(
-            words, by=by, case=case, in_reply_to=answered, visibility=words.visibility
-        )
+        facts: dict[str, Any] = {"in_reply_to": answered, "visibility": words.visibility}
+        if serves:
+            facts["audience"] = Response.Audience.FEW
+        if acknowledges:
+            facts |= {"acknowledges": acknowledges, "decision": acknowledges.decision}
+        response = write_down(words, by=by, case=case, **facts)
         _add(response, [place], answered)
+        served.store(response, serves, by=by)
         for file in along:
             # The file cleanup may have deleted a stored file: save() must not insert its row again.
             file.save(force_update=file.pk is not None)
@@ -275,7 +292,7 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
 
 
 def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Response:
-    """Store the decision and the response.
+    """Store the decision, unless `facts` has one, and the response.
 
     If `facts` does not say otherwise, the response is a private reply to one person. `facts` can
     also set further fields of the response.
@@ -288,9 +305,10 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
         # Messages that the author did not see must not count as answered.
         up_to_date = case.last_inbound_id == words.seen
         defaults |= {"department": case.department, "seen_id": words.seen if up_to_date else None}
+    decision = facts.pop("decision", None) or decide(outcome, case=case, issue=issue, by=by)
     return Response.objects.create(
         uuid=words.form,
-        decision=decide(outcome, case=case, issue=issue, by=by),
+        decision=decision,
         case=case,
         issue=issue,
         author=by,
@@ -345,6 +363,8 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
         response.visibility = visibility
         response.in_reply_to = _answered(response.case, places[0], visibility)
         response.save(update_fields=["visibility", "in_reply_to"])
+        if visibility != Response.Visibility.PUBLIC:
+            served.forget(response)
     added = [place for key, place in wanted.items() if key not in same]
     if added:
         _add(response, added, response.in_reply_to)

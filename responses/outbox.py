@@ -23,17 +23,18 @@ from crm.ledger import Entry, lock_workspace, record
 from crm.models import Instance, Interaction, Pause, User
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
-from responses import equal_text, post_changes, restored_database, send_budget, throttle
+from responses import equal_text, post_changes, restored_database, send_budget, served, throttle
 from responses.account_login import has_login
 from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
+from responses.models.acknowledged import waiting_for
 from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
 from responses.models.response import Refused
 from responses.results.feedback import adopt
 from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
-from scrm.db.locks import locked
+from scrm.db.locks import locked, update_in_order
 
 _log = structlog.get_logger(__name__)
 MAX_ATTEMPTS, LONGEST_WAIT = 10, 900.0
@@ -212,8 +213,13 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     if case and not mine.response.is_macro:
         join_conversation(case, row.conversation, now=now)
         case.wait(answered_at=now, seen=mine.response.seen_id)
+        served.count_as_answered(mine.response, now=now)
     if not mine.is_change:
         adopt(mine, now=now)
+        # An acknowledgement that waited long for this reply must not count as overdue.
+        update_in_order(
+            Delivery.objects.filter(waiting_for(mine.response, now=now)), send_after=now
+        )
     delivery.refresh_from_db()
     delivery.publish_change()
     return True

@@ -20,23 +20,25 @@ def posts_to(among: QuerySet[Any], profiles: Sequence[int]) -> list[QuerySet[Any
 
     `profiles` are ids of profiles. The result contains the posts about all cases with these
     profiles. A post is about a case if its response belongs to the case or to the issue of the
-    case.
+    case. Our public answers that also serve these profiles are included.
     """
     # These are two queries without OR: with OR, PostgreSQL would read all responses instead of the
     # cases of these profiles.
-    return _posts(
+    posts = _posts(
         among,
         {"deliveries__response__case__profile__in": profiles},
         {"deliveries__response__issue__cases__profile__in": profiles},
     )
+    return [*posts, among.filter(deliveries__response__served__profile__in=profiles).order_by()]
 
 
 def posts_about(case: Case) -> list[QuerySet[Any]]:
-    """Return querysets of our public posts about this case or about its issue."""
+    """Return querysets of our public posts about this case or its issue, or that also serve it."""
     about_issue = {"deliveries__response__issue": case.issue_id}
     about_case = {"deliveries__response__case": case}
     conditions = [about_case, about_issue] if case.issue_id else [about_case]
-    return _posts(Interaction.objects.all(), *conditions)
+    also = Interaction.objects.filter(deliveries__response__served__case=case).order_by()
+    return [*_posts(Interaction.objects.all(), *conditions), also]
 
 
 def _posts(among: QuerySet[Any], *conditions: dict[str, Any]) -> list[QuerySet[Any]]:

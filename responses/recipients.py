@@ -69,10 +69,15 @@ def people(response: Response) -> frozenset[tuple[str, int]]:
 def compete(one: Response, other: Response) -> bool:
     """Whether two responses are replies to the same person in the same case.
 
-    A post has no single recipient, so the result is False for a post.
+    A post has no single recipient, so the result is False for a post. It is also False for a
+    private reply and its public acknowledgement, which belong to one decision.
     """
     same_case = one.pk != other.pk and one.case_id == other.case_id
-    return same_case and not people(one).isdisjoint(people(other))
+    return (
+        same_case
+        and one.decision_id != other.decision_id
+        and not people(one).isdisjoint(people(other))
+    )
 
 
 def competing(response: Response, pending: Iterable[Response]) -> list[Response]:

@@ -26,6 +26,7 @@ from scrm.db.locks import locked
 
 _COPIED = (
     "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
+    "acknowledges",
     "audience", "visibility", "subject", "text", "versions", "send_at", "as_thread",
 )  # fmt: skip
 
@@ -229,13 +230,16 @@ def _editable_version(response: Response, *, by: User) -> Response:
     if not is_unsent(response):
         raise Stale("This text was already sent and cannot be changed. Write a new one instead.")
     files = list(response.attachments.all())
+    copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})
+    # First, because what stops the reply also stops its acknowledgement.
+    response.acknowledgements.update(acknowledges=copy)
+    response.served.update(response=copy)
     failed = response.deliveries.filter(state=DeliveryState.FAILED)
     for delivery in failed.filter(settled_at=None).order_by("pk"):
         check_sending.dismiss(delivery, by=by)
     # Failed deliveries are dismissed instead of cancelled.
     if not failed.exists():
         response.cancel(by=by)
-    copy = Response.objects.create(**{name: getattr(response, name) for name in _COPIED})
     for delivery in response.deliveries.filter(replaces=None):
         Delivery.objects.create(
             response=copy,

@@ -20,9 +20,11 @@ from responses.compose import (
     public_accounts,
     titled,
 )
+from responses.forms.acknowledge import AcknowledgeFields
 from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
+from responses.forms.serves import ServeFields
 from responses.models import Response
 from responses.text_limits import Measure, measure, rules_of, thread_of
 from routing.models import Case, Decision, Issue
@@ -118,13 +120,18 @@ class ThreadField(forms.Form):
             del self.fields["as_thread"]
 
 
-class ReplyForm(Composing, PlaceFields, FileFields, ThreadField, Later):
+class ReplyForm(
+    Composing, PlaceFields, ServeFields, AcknowledgeFields, FileFields, ThreadField, Later
+):
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
 
     def __init__(self, case: Case, user: User, data: Any = None, files: Any = None) -> None:
         super().__init__(data, files, initial={"seen": case.last_inbound_id})
-        self.offer_places(case, places_for(case))
+        places = places_for(case)
+        self.offer_places(case, places)
+        self.offer_people(case, user)
+        self.offer_acknowledgement(case, places, wrote_privately="publicly" in self.fields)
         accounts = [place.account for place in self.places.values()]
         self.offer_files(user, accounts)
         self.offer_thread(accounts)
@@ -133,7 +140,9 @@ class ReplyForm(Composing, PlaceFields, FileFields, ThreadField, Later):
         if self.cleaned_data.get("place"):
             self.check_length([self.chosen.account], visibility=self.chosen.visibility)
             self.check_files([self.chosen.account])
+            self.check_people(self.chosen)
         self.check_publicly()
+        self.check_acknowledgement()
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:

@@ -10,6 +10,7 @@ from responses.models.record_check import Gap, RecordCheck
 from responses.models.response import Response
 from responses.models.rule import ResponseRule
 from responses.models.saved_reply import SavedReply
+from responses.models.served_person import ServedPerson
 from responses.models.thread_post import ThreadPost
 from responses.models.thread_reading import ThreadReading
 from responses.models.trouble import Trouble
@@ -30,6 +31,7 @@ __all__ = [
     "ResponseEvent",
     "ResponseRule",
     "SavedReply",
+    "ServedPerson",
     "ThreadPost",
     "ThreadReading",
     "Trouble",

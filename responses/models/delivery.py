@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
+from responses.models import acknowledged
 from responses.models.delivery_state import UNSETTLED, DeliveryAction, DeliveryState
 from responses.models.response import Response, seen_by
 from responses.text_limits import thread_of
@@ -26,8 +27,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def at_hand_of(self, user: User) -> DeliveryQuerySet:
         """Return the deliveries whose problems this user may have to solve.
 
-        These are deliveries of responses that the user wrote, of the user's departments, and of
-        cases in the user's departments. Supervisors and admins get all deliveries.
+        These are the deliveries of their responses, and of responses and cases of their
+        departments. Supervisors and admins get all deliveries.
         """
         if user.sees_everything:
             return self
@@ -42,12 +43,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Return the deliveries that must be sent now.
 
         These are queued deliveries of released responses whose time has come and that are not
-        overdue. The result is empty while sending is paused, or if the database was restored from a
-        copy. Deliveries of accounts that are paused, inactive or waiting for their login are left
-        out.
+        overdue. The result is empty while sending is paused, or in a database restored from a copy.
+        Deliveries of accounts that are paused, inactive or waiting for their login are left out.
 
         Only one correction or removal of a post is sent at a time. The others wait until its result
-        is known.
+        is known. An acknowledgement waits until its private reply was sent.
         """
         under_way = Q(state=DeliveryState.SENDING) | Q(
             state=DeliveryState.UNKNOWN, settle_after__isnull=False
@@ -57,6 +57,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return (
             self.filter(
                 Q(amends=None) | ~busy,
+                acknowledged.is_true(Delivery.objects.all()),
                 state=DeliveryState.QUEUED,
                 settled_at=None,
                 response__state="released",
@@ -78,6 +79,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         whether to send it late or not at all.
         """
         return self.filter(
+            acknowledged.is_true(Delivery.objects.all()),
             state=DeliveryState.QUEUED,
             settled_at=None,
             response__state="released",
@@ -97,10 +99,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(state=DeliveryState.UNKNOWN, settled_at=None, settle_after__lte=now)
 
     def give_up_on_the_dead(self, now: datetime) -> int:
-        """Mark deliveries as unknown if their worker has died; return the number of deliveries.
-
-        A worker has died if its lease lapsed before the result was stored.
-        """
+        """Mark deliveries as unknown whose worker died before its lease lapsed; return how many."""
         # The state must not be `queued`: the text may have been sent before the worker died.
         return update_in_order(
             self.filter(state=DeliveryState.SENDING, lease_until__lt=now),

@@ -29,8 +29,11 @@ class State(models.TextChoices):
 class Refused(Exception):
     """Raised if a response cannot be changed or sent.
 
-    The message says why, and users see it. Nothing was changed.
+    The message says why, and users see it. Nothing was changed. `field` is the name of the form
+    field that it concerns, or None.
     """
+
+    field: str | None = None
 
 
 class ResponseQuerySet(models.QuerySet["Response"]):
@@ -112,10 +115,13 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         return self.filter(department__in=Department.objects.led_by(user))
 
     def lock(self) -> list[Response]:
-        """Lock these responses until the commit, and return them. Their cases are locked first."""
-        found = dict(self.values_list("pk", "case"))
-        Case.objects.filter(pk__in=found.values()).lock()
-        return list(locked(self.filter(pk__in=found)))
+        """Lock these responses until the commit, and return them.
+
+        Their cases, and the cases of other people whom they serve, are locked first.
+        """
+        found = list(self.values_list("pk", "case", "served__case"))
+        Case.objects.filter(pk__in={case for row in found for case in row[1:] if case}).lock()
+        return list(locked(self.filter(pk__in={row[0] for row in found})))
 
 
 def seen_by(user: User, of: str = "") -> Q:
@@ -149,13 +155,14 @@ class Response(models.Model):
     `uuid` is the UUID of the form, so that a double click creates only one response. The text is
     sent in the name of `department`. `in_reply_to` is the interaction that the text answers. `seen`
     is the party's newest message that the author had read; later messages do not count as answered.
+    `acknowledges` is the private reply of which this public text only says that we have answered;
+    it is sent after that reply.
     `versions` maps the id of an account to a different text for that account. The text is not sent
     before `send_at`. `verdict` contains the reasons that the business rules gave.
     """
 
     class Audience(models.TextChoices):
         ONE = "one", "One person"
-        # No response has this value, but conditions of rules may use it and must remain valid.
         FEW = "few", "A few named people"
         MANY = "many", "Many"
 
@@ -172,6 +179,9 @@ class Response(models.Model):
     in_reply_to = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     seen = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="corrections")
+    acknowledges = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="acknowledgements"
+    )
     audience = models.CharField(max_length=4, choices=Audience.choices)
     visibility = models.CharField(max_length=7, choices=Visibility.choices)
     subject = models.CharField(max_length=300, blank=True)
@@ -308,19 +318,23 @@ class Response(models.Model):
 
     @transaction.atomic
     def cancel(self, *, by: User) -> None:
-        """Cancel the response before it is sent.
+        """Cancel the response before it is sent, and with it its public acknowledgement.
 
         Raises Stale if a delivery was already attempted.
         """
-        mine = self.lock()
+        unsent = Q(acknowledges=self.pk, state__in=[State.DRAFT, State.HELD, State.RELEASED])
+        rows = {row.pk: row for row in Response.objects.filter(Q(pk=self.pk) | unsent).lock()}
+        mine = rows[self.pk]
         if mine.state not in {State.DRAFT, State.HELD, State.RELEASED}:
             raise Stale("This response can no longer be cancelled.")
-        update_in_order(mine.deliveries.filter(state="queued"), state="cancelled")
+        deliveries = mine.deliveries.model.objects.filter(response__in=rows)
+        update_in_order(deliveries.filter(state="queued"), state="cancelled")
         # This is checked after the update, so that a delivery that was claimed before it is found.
         if mine.deliveries.exclude(state="cancelled").exists():
             raise Stale("The text is already being sent. Write a correction instead.")
-        mine.become(State.CANCELLED)
-        mine.note("Cancelled before it was sent.", by=by, now=timezone.now())
+        for row in rows.values():
+            row.become(State.CANCELLED)
+            row.note("Cancelled before it was sent.", by=by, now=timezone.now())
         self.refresh_from_db()
 
     def become(self, state: str) -> None:

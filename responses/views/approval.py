@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from crm.access import StaffRequest
+from crm.models import User
 from responses import corrections, release, signing, upload_field
 from responses.deleted_item import offers
 from responses.forms import EditForm, SendBackForm
@@ -199,6 +200,8 @@ def _restore_draft(response: Response) -> bool:
             "corrects": str(response.corrects_id or ""),
             "place": _place_of(response),
             "publicly": "" if any(wrote_privately([response]).values()) else "on",
+            **_acknowledgement_of(response),
+            "serves": [str(pk) for pk in response.served.values_list("profile", flat=True)],
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
             "campaign": _remove_from_campaign(response),
             "kept": upload_field.take_back(response),
@@ -206,6 +209,12 @@ def _restore_draft(response: Response) -> bool:
         },
     )
     return saved
+
+
+def _acknowledgement_of(response: Response) -> dict[str, str]:
+    """Return the fields of the composer for the public acknowledgement of a cancelled reply."""
+    public = response.acknowledgements.order_by("-pk").first()
+    return {"acknowledge": "on", "acknowledgement": public.text} if public else {}
 
 
 def _remove_from_campaign(response: Response) -> str:
@@ -302,13 +311,7 @@ def _approvals(
         }
         for response in waiting
     ]
-    out = Response.objects.reviewable_by(request.user).order_by("released_at", "pk")
-    out = out.select_related("case__profile", "issue", "department", "author", "corrects")
-    to_review, more_to_review = oldest(
-        out.prefetch_related(
-            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
-        )
-    )
+    to_review, more_to_review = _to_review(request.user)
     shown = {
         "rows": rows,
         "more": more + more_to_review,
@@ -319,6 +322,17 @@ def _approvals(
         "now": timezone.now(),
     }
     return render(request, "responses/approvals.html", shown, status=status)
+
+
+def _to_review(user: User) -> tuple[list[Response], int]:
+    """Return the first responses to review, and the number of those that are left out."""
+    rows = Response.objects.reviewable_by(user).order_by("released_at", "pk")
+    rows = rows.select_related("case__profile", "issue", "department", "author", "corrects")
+    return oldest(
+        rows.prefetch_related(
+            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
+        )
+    )
 
 
 def _online_version(response: Response) -> Response | None:

@@ -19,6 +19,7 @@ from django_htmx.http import reswap, trigger_client_event
 from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
 from responses import compose, upload_field
+from responses.acknowledgement import reply_and_acknowledge
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
 from responses.deleted_item import offers
 from responses.forms import (
@@ -69,9 +70,14 @@ def reply(request: StaffRequest, pk: int) -> HttpResponse:
     form = ReplyForm(case, request.user, request.POST, request.FILES)
 
     def act() -> Response:
+        facts: dict[str, Any] = {"place": form.chosen, "by": request.user}
         words = form.words(visibility=form.chosen.visibility)
         along = form.attachments()
-        return compose.reply(case, words, place=form.chosen, by=request.user, along=along)
+        if form.public and form.public_text:
+            facts |= {"public": form.public, "public_text": form.public_text}
+            return reply_and_acknowledge(case, words, along=along, **facts)
+        serves = form.served_at(form.chosen)
+        return compose.reply(case, words, along=along, serves=serves, **facts)
 
     return _submit(request, case, "reply", form, act)
 
@@ -251,7 +257,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
     try:
         response = act()
     except Refused as refusal:
-        form.add_error(None, str(refusal))
+        form.add_error(refusal.field, str(refusal))
         return _composer(request, case, tab, form, status=422)
     except Stale as stale:
         return _look_again(request, case, tab, form, stale)

@@ -27,6 +27,7 @@ from scrm.web.params import number
 KINDS = {"reply", "statement", "note", "by-hand"}
 LONGEST = 200_000
 MAX_VERSIONS = 20
+MAX_SERVED = 300
 
 
 @require_POST
@@ -170,6 +171,7 @@ def _versions(request: StaffRequest) -> dict[str, str]:
 def _fields(request: StaffRequest) -> dict[str, Any]:
     names = (
         "department", "subject", "place", "publicly", "how", "corrects", "campaign", "send_at",
+        "acknowledge", "acknowledgement",
     )  # fmt: skip
     values: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
     values |= _versions(request)
@@ -180,9 +182,10 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
             upload_field.offered(request.user), request.POST.getlist("kept")
         )
     ]
+    serves = [value for value in request.POST.getlist("serves")[:MAX_SERVED] if number(value)]
     return values | {
         name: value_list
-        for name, value_list in (("accounts", accounts), ("kept", along))
+        for name, value_list in (("accounts", accounts), ("kept", along), ("serves", serves))
         if value_list
     }
 

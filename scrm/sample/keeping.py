@@ -62,7 +62,7 @@ _TABLES = {
         "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "
         "responses.Campaign responses.CampaignStatement routing.Decision responses.Delivery "
         "responses.Draft responses.Feedback responses.HistoryView responses.Moderation "
-        "responses.Response responses.ThreadPost responses.ThreadReading "
+        "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.Case routing.CaseConversation routing.CaseEvent "
         "routing.Issue routing.RoutingRule routing.SavedView"

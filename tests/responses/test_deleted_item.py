@@ -183,11 +183,13 @@ def test_who_approves_reads_it_and_cannot_send_the_reply(
     assert held.in_reply_to
     delete(held.in_reply_to)
     browser = as_(lead)
-    assert LINE in browser.get(reverse("responses:approvals")).content.decode()
+    page = browser.get(reverse("responses:approvals")).content.decode()
+    assert LINE in page
+    assert "Approve and send" not in page
     url = reverse("responses:approve", args=[held.pk])
-    page = browser.post(url, {"shown": held.content_hash})
-    assert page.status_code == 422
-    assert "Nothing was sent." in page.content.decode()
+    refused = browser.post(url, {"shown": held.content_hash})
+    assert refused.status_code == 422
+    assert "Nothing was sent." in refused.content.decode()
     held.refresh_from_db()
     assert held.state == "held"
 

@@ -23,7 +23,7 @@ from django.db import IntegrityError
 from hypothesis import Phase
 from hypothesis.errors import FlakyFailure
 
-from responses import check_sending, corrections, outbox
+from responses import check_sending, corrections, outbox, post_changes
 from responses.models import Delivery, Response
 from responses.models.approval import ApprovalRequest
 from responses.models.delivery import DeliveryQuerySet
@@ -82,7 +82,7 @@ GUARDS: dict[str, list[Cut]] = {
          "if any(each.by_id == user.pk for each in self.signatures):", "if False:")
     ],
     "an old change does not undo a later": [
-        (outbox, "_carry_out", "if delivery.is_overtaken:", "if False:")
+        (post_changes, "carry_out", "if delivery.is_overtaken:", "if False:")
     ],
     "what waits elsewhere is stopped": [
         (corrections, "_stop_what_waits",

@@ -1,0 +1,66 @@
+"""Say in public that a private question was answered privately.
+
+The public text is a response of its own, with its own rules, approvals and delivery. It is sent
+only after the private reply was sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+from django.db import transaction
+
+from crm.models import Attachment, User
+from responses.compose import Place, Words, reply
+from responses.models import Response
+from responses.models.response import Refused
+from routing.models import Case
+
+FIELD = "acknowledgement"
+"""The form field of the public text."""
+
+
+def public_place(case: Case, places: Sequence[Place]) -> Place | None:
+    """Return the place under the party's public message; None if we may not reply there."""
+    public = [
+        place
+        for place in places
+        if place.visibility == Response.Visibility.PUBLIC and place.permission.allowed
+    ]
+    # The profile of the case comes before other profiles of the same contact.
+    return min(public, key=lambda place: place.profile != case.profile, default=None)
+
+
+@transaction.atomic
+def reply_and_acknowledge(
+    case: Case,
+    words: Words,
+    *,
+    place: Place,
+    by: User,
+    along: Sequence[Attachment] = (),
+    public_text: str,
+    public: Place,
+) -> Response:
+    """Reply privately, and acknowledge it publicly at the place `public`; return the reply.
+
+    Raises what `compose.reply` raises. If a rule refuses the public text, nothing is stored.
+    """
+    response = reply(case, words, place=place, by=by, along=along)
+    said = replace(
+        words,
+        # It follows from the form: a double click creates only one acknowledgement too.
+        form=uuid.uuid5(words.form, FIELD),
+        text=public_text,
+        visibility=Response.Visibility.PUBLIC.value,
+        subject="",
+        as_thread=False,
+    )
+    try:
+        reply(case, said, place=public, by=by, acknowledges=response)
+    except Refused as refusal:
+        refusal.field = FIELD
+        raise
+    return response

@@ -1,0 +1,174 @@
+"""One public answer serves several people of a thread: timelines, cases, and what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from crm.models import Department, Interaction, User
+from responses import outbox
+from responses.models import Delivery, Draft, Response, ServedPerson
+from routing.models import Case, Decision
+from scrm.channels.sandbox import community
+from scrm.channels.sandbox.models import Post
+
+As = Callable[[User], Client]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_there(db: None, settings: Any) -> Iterator[None]:
+    settings.UNDO_SECONDS = 0
+    yield
+    community.reset()
+
+
+@pytest.fixture
+def crowd(hear: Callable[..., Case]) -> tuple[Case, Case, Case]:
+    """Return the cases of three people who ask the same in one public thread."""
+    key = community.post("sandbox.microblog", "@roncalder", "Why is the flight late?")
+    ron = hear("Why is the flight late?", thread_key="t1", key=key)
+    rita = hear("Same question!", handle="@rita", thread_key="t1")
+    rob = hear("And me?", handle="@rob", thread_key="t1")
+    assert len({ron, rita, rob}) == 3
+    return ron, rita, rob
+
+
+def form_of(browser: Client, case: Case) -> Any:
+    return browser.get(reverse("responses:composer", args=[case.pk]), {"tab": "reply"}).context[
+        "form"
+    ]
+
+
+def send(browser: Client, case: Case, *served: Case, **typed: Any) -> Any:
+    form = form_of(browser, case)
+    public = next(name for name in form.places if name.endswith(":public"))
+    fields = {
+        "form": form["form"].value(),
+        "seen": form["seen"].value(),
+        "place": public,
+        "text": "The fog is gone, boarding starts at 6.",
+        "serves": [other.profile_id for other in served],
+    }
+    return browser.post(reverse("responses:reply", args=[case.pk]), fields | typed)
+
+
+def deliver() -> Interaction:
+    delivery = Delivery.objects.due(timezone.now()).get()
+    outbox.deliver(delivery)
+    delivery.refresh_from_db()
+    assert delivery.state == "sent", delivery.error
+    return Interaction.objects.get(direction="out")
+
+
+def test_an_answer_serves_the_others_in_the_thread(
+    crowd: tuple[Case, Case, Case], agent: User, as_: As
+) -> None:
+    """Fails if the others' cases still wait, or if the answer is sent to each of them."""
+    ron, rita, rob = crowd
+    browser = as_(agent)
+    assert send(browser, ron, rita).status_code == 302
+    response = Response.objects.get()
+    assert (response.audience, response.visibility) == ("few", "public")
+    rita.refresh_from_db()
+    assert rita.status == "new" or rita.status == "open"
+    said = deliver()
+    assert Post.objects.filter(author_key="skywardair").count() == 1
+    for case, status in ((ron, "waiting"), (rita, "waiting"), (rob, "new")):
+        case.refresh_from_db()
+        assert case.status == status
+    decision = Decision.objects.get(case=rita)
+    assert (decision.outcome, decision.by) == ("micro", agent)
+    for case in (ron, rita):
+        profile = browser.get(case.profile.get_absolute_url()).content.decode()
+        assert profile.count("The fog is gone") == 1
+        page = browser.get(case.get_absolute_url()).content.decode()
+        assert page.count(f'id="said-{said.pk}"') == 1
+    assert "The fog is gone" not in browser.get(rob.profile.get_absolute_url()).content.decode()
+
+
+def test_the_composer_and_the_card_show_the_names(
+    crowd: tuple[Case, Case, Case], make_rule: Callable[..., Any], agent: User, lead: User, as_: As
+) -> None:
+    ron, rita, rob = crowd
+    make_rule("fog")
+    labels = [label for _pk, label in form_of(as_(agent), ron).fields["serves"].choices]
+    assert labels == [f"{rob.profile} (open case)", f"{rita.profile} (open case)"]
+    send(as_(agent), ron, rita, rob)
+    page = as_(lead).get(reverse("responses:approvals")).content.decode()
+    assert "Also serves" in page
+    assert page.count(str(rita.profile)) >= 1
+
+
+def test_a_message_after_the_answer_was_written_keeps_the_case_open(
+    crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    send(as_(agent), ron, rita)
+    hear("Hello??", handle="@rita", thread_key="t1")
+    deliver()
+    rita.refresh_from_db()
+    assert rita.status in {"new", "open"}
+
+
+def test_a_case_of_another_department_is_not_touched(
+    crowd: tuple[Case, Case, Case], sales: Department, agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    Case.objects.filter(pk=rita.pk).update(department=sales)
+    send(as_(agent), ron, rita)
+    deliver()
+    rita.refresh_from_db()
+    assert rita.status == "new"
+    assert ServedPerson.objects.get().case is None
+    assert not Decision.objects.filter(case=rita).exists()
+
+
+def test_a_private_answer_serves_nobody_else(
+    crowd: tuple[Case, Case, Case], agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    form = form_of(as_(agent), ron)
+    private = next(name for name in form.places if name.endswith(":private"))
+    send(as_(agent), ron, rita, place=private)
+    assert Response.objects.get().audience == "one"
+    assert not ServedPerson.objects.exists()
+
+
+def test_people_of_another_thread_and_strangers_are_refused(
+    crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    ron = crowd[0]
+    elsewhere = hear("Something else", handle="@eve", thread_key="t2")
+    page = send(as_(agent), ron, elsewhere)
+    assert "serves" in page.context["form"].errors
+    assert not Response.objects.exists()
+
+
+def test_an_undone_answer_keeps_whom_it_serves_in_the_draft(
+    crowd: tuple[Case, Case, Case], agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    send(as_(agent), ron, rita)
+    as_(agent).post(reverse("responses:cancel", args=[Response.objects.get().pk]))
+    assert Draft.objects.get().fields["serves"] == [str(rita.profile_id)]
+    assert form_of(as_(agent), ron)["serves"].value() == [str(rita.profile_id)]
+
+
+def test_a_double_click_serves_each_person_once(
+    crowd: tuple[Case, Case, Case], agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    form = form_of(as_(agent), ron)["form"].value()
+    for _ in range(2):
+        assert send(as_(agent), ron, rita, form=form).status_code == 302
+    assert ServedPerson.objects.count() == 1
+    assert Decision.objects.filter(case=rita).count() == 1
+
+
+def test_a_case_without_other_people_offers_nobody(complaint: Case, agent: User, as_: As) -> None:
+    assert "serves" not in form_of(as_(agent), complaint).fields
