@@ -6,13 +6,14 @@ The networks are the stand-ins of Mastodon and X, real servers on loopback.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from crm.models import Account, Contact, Department, Interaction, Profile, User
-from listening.models import Fetch, Source
+from crm.models import Account, Contact, Department, Interaction, Job, Profile, User
+from listening.models import Fetch, Mention, Source
 from routing.models import Case
 from scrm.bus.nudge import nudge
 from scrm.channels.sandbox import community
@@ -253,3 +254,33 @@ def budget(page: Page, account: Account, usd: str) -> None:
     page.locator("#budget").get_by_label("per day").first.fill(usd)
     page.get_by_role("button", name="Save budget").click()
     expect(page.locator("#messages")).to_contain_text("Saved")
+
+
+def test_five_thousand_mentions_are_imported_except_twelve_bad_rows(
+    windows: Windows, admin: User, service: Department, tmp_path: Path
+) -> None:
+    """The export of another listening tool: preview, bad rows, progress and result."""
+    rows = ["Article Id,Media Type,Author,Publish Date,URL,Topic Profile,Headline,Content"]
+    rows += [
+        f"{n},BLOGS,Author {n},{'soon' if n % 417 == 5 else '11/24/2026 2:30 PM'},"
+        f"http://blog.example/{n},Skyward Air,,Post {n}"
+        for n in range(5_000)
+    ]
+    export = tmp_path / "export.csv"
+    export.write_text("\n".join(rows))
+    page = windows.open(admin, "/sources/new/csv/")
+    page.locator("input[type=file]").set_input_files(export)
+    page.get_by_role("button", name="Show preview").click()
+    preview = page.locator("#mentions")
+    expect(preview).to_contain_text("Recognised: Radian6 export")
+    expect(preview).to_contain_text("4988 new mentions")
+    expect(preview).to_contain_text("12 rows have errors and will be skipped")
+    shot(page, "csv-preview")
+    page.get_by_role("button", name="Import 4988 mentions").click()
+    shot(page, "csv-progress")
+    nudge("listening.import_mentions", Job.objects.get().pk)
+    eventually(lambda: Job.objects.filter(state="done"), within=120)
+    page.reload()
+    expect(page.locator("main")).to_contain_text("4988")
+    shot(page, "csv-result")
+    assert Mention.objects.count() == 4_988
