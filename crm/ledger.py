@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
+from crm.impostors import mark_taken_handles
 from crm.models import Conversation, Interaction, Profile, ProfileLink, ProfileName
 from crm.threads import Parent, Person, conversation_key
 from scrm.channels.base import Author, Visibility
@@ -143,19 +144,7 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
     # Sorted: two transactions lock the same profiles in the same order, so they do not deadlock.
     for person in sorted(latest):
         author, before = latest[person], known.get(person)
-        row = Profile(
-            network=author.network,
-            key=author.key,
-            handle=author.handle[:300] or (before.handle if before else ""),
-            name=author.name[:300] or (before.name if before else ""),
-            url=author.url[:1000] or (before.url if before else ""),
-            reach=_bigint(author.reach) if author.reach is not None or not before else before.reach,
-            verified=before.verified if before and author.verified is None else author.verified,
-            bio=author.bio[:1000] or (before.bio if before else ""),
-            place=author.place[:200] or (before.place if before else ""),
-            language=author.language[:20] or (before.language if before else ""),
-            first_seen_at=now,
-        )
+        row = _profile(author, before, now)
         rows.append(row)
         if before and (before.handle, before.name) != (row.handle, row.name):
             past.append(
@@ -177,7 +166,30 @@ def _profiles(authors: Iterable[Author], now: datetime) -> dict[Person, int]:
         ],
     )
     ProfileName.objects.bulk_create(past)
-    return {(row.network, row.key): row.pk for row in stored}
+    by_person = {(row.network, row.key): row for row in stored}
+    handles = {person: row.handle for person, row in known.items()}
+    # In the order of `latest`: the oldest message first.
+    mark_taken_handles(
+        [row for person in latest if (row := by_person[person]).handle != handles.get(person)]
+    )
+    return {person: row.pk for person, row in by_person.items()}
+
+
+def _profile(author: Author, before: Profile | None, now: datetime) -> Profile:
+    """Return the row to store. A value that the network does not state keeps its stored value."""
+    return Profile(
+        network=author.network,
+        key=author.key,
+        handle=author.handle[:300] or (before.handle if before else ""),
+        name=author.name[:300] or (before.name if before else ""),
+        url=author.url[:1000] or (before.url if before else ""),
+        reach=_bigint(author.reach) if author.reach is not None or not before else before.reach,
+        verified=before.verified if before and author.verified is None else author.verified,
+        bio=author.bio[:1000] or (before.bio if before else ""),
+        place=author.place[:200] or (before.place if before else ""),
+        language=author.language[:20] or (before.language if before else ""),
+        first_seen_at=now,
+    )
 
 
 def _bigint(number: int | None) -> int | None:

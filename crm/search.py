@@ -147,15 +147,20 @@ class Likeness:
 def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
     """Return up to `most` contacts that the profile may belong to.
 
-    Contacts with the same address or handle come first, then contacts with a similar name.
+    Contacts with the same address or handle come first, then contacts with a similar name. If the
+    profile took the handle of another account, its handle proves nothing, and the contact of the
+    other account is left out.
     """
     found: dict[int, Likeness] = {}
-    for address in dict.fromkeys((profile.key, profile.handle)):
+    owner = profile.handle_was_of
+    for address in dict.fromkeys((profile.key, "" if owner else profile.handle)):
         why = _("Same address: %s") if _ADDRESS.match(address) else _("Same handle: %s")
         for contact in _with_address(address)[:most]:
             found.setdefault(contact.pk, Likeness(contact, why % address))
     for contact in _with_name_like(str(profile))[:most]:
         found.setdefault(contact.pk, Likeness(contact, _("Similar name")))
+    if owner and owner.contact:
+        found.pop(owner.contact.pk, None)
     return list(found.values())[:most]
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 
 from crm.models import Conversation, Interaction, Profile, User
 from crm.models.interaction import InteractionQuerySet
+from crm.models.profile import ProfileQuerySet
 from listening.highlight import highlight
 from listening.models import Match, MentionChange, TopicRevision
 from routing import above
@@ -275,7 +276,7 @@ def public_thread(case: Case, user: User) -> InteractionQuerySet:
     return readable.filter(conversation__in=conversations.values("pk")).order_by("sort_at", "pk")
 
 
-def party(case: Case) -> QuerySet[Profile]:
+def party(case: Case) -> ProfileQuerySet:
     """Return all profiles of the case's party.
 
     These are all profiles of the contact. If the case's profile is linked to no contact, only

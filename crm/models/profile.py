@@ -5,7 +5,8 @@ from datetime import datetime
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Prefetch
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
@@ -27,6 +28,16 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
         current = ProfileLink.objects.filter(profile=OuterRef("pk"), ended_at=None)
         return self.filter(~Exists(current))
 
+    def with_marks(self) -> ProfileQuerySet:
+        """Load the account that had the handle first, and the last former handle.
+
+        The latter is in the list `renames`, which is empty if the handle never changed.
+        """
+        names = ProfileName.objects.exclude(handle="").exclude(handle=F("profile__handle"))
+        last = names.order_by("profile", "-until", "-pk").distinct("profile")
+        renames = Prefetch("past_names", queryset=last, to_attr="renames")
+        return self.select_related("handle_was_of").prefetch_related(renames)
+
     def heard(self) -> int:
         """Mark these profiles as reachable again, because they wrote to us.
 
@@ -40,6 +51,8 @@ class Profile(models.Model):
     """One outside party on one network.
 
     The key of a profile never changes. Its handle and name may change.
+    handle_was_of: the profile that had the handle first, if another account of the network took it;
+    otherwise None. See `crm.impostors`.
     unreachable_since: the time at which a message to this profile bounced; None if no message
     bounced, or if the profile has written to us since then.
     """
@@ -54,6 +67,7 @@ class Profile(models.Model):
     bio = models.CharField(max_length=1000, blank=True)
     place = models.CharField(max_length=200, blank=True)
     language = models.CharField(max_length=20, blank=True)
+    handle_was_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
     first_seen_at = models.DateTimeField(default=timezone.now)
     unreachable_since = models.DateTimeField(null=True)
     unreachable_why = models.CharField(max_length=500, blank=True)
@@ -64,7 +78,10 @@ class Profile(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["network", "key"], name="profile_once_a_network")
         ]
-        indexes = [GinIndex(NAMES, name="profile_search")]
+        indexes = [
+            GinIndex(NAMES, name="profile_search"),
+            models.Index(Lower("handle"), name="profile_handle"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.handle or self.key
@@ -142,6 +159,7 @@ class ProfileName(models.Model):
     until = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        indexes = [models.Index(Lower("handle"), name="profile_former_handle")]
         ordering = ["-until", "-pk"]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -99,7 +100,9 @@ def contact_page(
         **timeline.context,
         "contact": row,
         "besides": str(row.pk),
-        "links": current.select_related("profile", "confirmed_by").order_by("made_at", "pk"),
+        "links": current.select_related("confirmed_by")
+        .prefetch_related(Prefetch("profile", Profile.objects.with_marks()))
+        .order_by("made_at", "pk"),
         "ended": former.select_related("profile", "ended_by").order_by("-ended_at", "pk"),
         "relations": ContactRelation.objects.of(row).select_related("one", "other", "made_by"),
         "party_cases": above.party_cases(profiles, request.user),

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from crm import above
 from crm.access import StaffRequest, works
 from crm.forms import LinkForm, StrangerForm
+from crm.impostors import imitated_account
 from crm.models import Contact, Profile
 from crm.search import alike
 from crm.views.listing import typed_words
@@ -19,7 +20,7 @@ from scrm.text.clean import safe_url
 
 @require_safe
 def profile(request: StaffRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Profile.objects.prefetch_related("links__contact"), pk=pk)
+    row = get_object_or_404(Profile.objects.with_marks().prefetch_related("links__contact"), pk=pk)
     return profile_page(request, row)
 
 
@@ -52,6 +53,7 @@ def profile_page(
     context = {
         **timeline.context,
         "profile": row,
+        "imitated": imitated_account(row),
         "web": safe_url(row.url),
         "link": row.link,
         "seen": shown_link(row),

@@ -27,7 +27,9 @@ from routing.models import Case, Presence
 _LOOKED_AT = 2000
 """Only so many characters of a text are loaded, to find the first words that matched a topic."""
 _SHOWN = (
-    "profile__name", "profile__handle", "profile__key", "profile__reach", "department__name",
+    "profile__name", "profile__handle", "profile__key", "profile__reach",
+    "profile__handle_was_of__name", "profile__handle_was_of__handle",
+    "profile__handle_was_of__key", "department__name",
     "assignee__name", "assignee__email", "issue__name", "last_inbound__kind",
     "last_inbound__channel", "continues__status",
 )  # fmt: skip
@@ -138,7 +140,9 @@ def _with_last_message(cases: QuerySet[Case]) -> QuerySet[Case]:
             heading=Left("last_inbound__title", 160),
             begins=Left("last_inbound__text", _LOOKED_AT),
         )
-        .select_related("profile", "department", "assignee", "issue", "last_inbound", "continues")
+        .select_related(
+            "profile__handle_was_of", "department", "assignee", "issue", "last_inbound", "continues"
+        )
         .only(*(field.name for field in Case._meta.concrete_fields), *_SHOWN)
     )
 

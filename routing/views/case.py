@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest
+from crm.impostors import imitated_account
 from crm.timeline import timeline as party_timeline
 from routing import case_page
 from routing.inbox.rows import due_words
@@ -25,7 +26,7 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
     If htmx sends the request, only the part of the page that htmx replaces is rendered.
     """
     visible = Case.objects.visible_to(request.user)
-    with_names = visible.select_related("profile", "department", "assignee", "issue")
+    with_names = visible.select_related("profile__handle_was_of", "department", "assignee", "issue")
     return page(request, get_object_or_404(with_names, pk=pk))
 
 
@@ -92,7 +93,8 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
     activities, older = party_timeline(party, user=user, most=6)
     return {
         **_now(request, case),
-        "profiles": party.prefetch_related("links__contact"),
+        "profiles": party.with_marks().prefetch_related("links__contact"),
+        "imitated": imitated_account(case.profile),
         "activities": activities,
         "more_activities": bool(older),
         "others": case_page.other_cases(case, user),

@@ -70,6 +70,7 @@ _TABLES = {
 }
 TABLE_RULES = {label: rule for rule, labels in _TABLES.items() for label in labels.split()}
 _LOOSE = {
+    "crm.Profile.handle_was_of",
     "responses.Campaign.topic",
     "routing.Case.continues",
     "routing.Case.issue",
