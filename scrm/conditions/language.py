@@ -1,4 +1,4 @@
-"""The condition language of routing rules and response rules.
+"""The condition language of routing rules and business rules.
 
 A condition is a leaf or a group. In JSON, a group is `{"all": [..]}`, `{"any": [..]}` or
 `{"none": [..]}`. A leaf, which is a single condition, is

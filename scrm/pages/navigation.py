@@ -274,7 +274,7 @@ def _setup() -> list[Item]:
         _("Sources"): "listening:sources",
         _("Accounts"): "crm:accounts",
         _("Routing rules"): "routing:rules",
-        _("Response rules"): "responses:rules",
+        _("Business rules"): "responses:rules",
         _("Departments"): "routing:departments",
         _("People"): "crm:people",
         _("Organisation"): "crm:workspace",

@@ -37,7 +37,7 @@ _COUNTED: tuple[tuple[type[models.Model], Any], ...] = (
     (Source, ngettext_lazy("source", "sources")),
     (Topic, ngettext_lazy("topic", "topics")),
     (RoutingRule, ngettext_lazy("routing rule", "routing rules")),
-    (ResponseRule, ngettext_lazy("response rule", "response rules")),
+    (ResponseRule, ngettext_lazy("business rule", "business rules")),
     (SavedReply, ngettext_lazy("saved reply", "saved replies")),
     (SavedView, ngettext_lazy("saved view", "saved views")),
     (Mention, ngettext_lazy("mention", "mentions")),

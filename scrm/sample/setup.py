@@ -212,7 +212,7 @@ def _says(*any_of: str) -> Json:
 
 
 def _response_rules(people: dict[str, User], since: datetime) -> None:
-    """Create the default response rules, except the privacy rule, which the story adds later.
+    """Create the default business rules, except the privacy rule, which the story adds later.
 
     A further rule is created that is not a default rule.
     """

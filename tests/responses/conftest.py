@@ -95,7 +95,7 @@ def answer(complaint: Case, agent: User) -> Callable[..., Response]:
 
 @pytest.fixture
 def make_rule(admin: User) -> Callable[..., ResponseRule]:
-    """Return a function that creates a response rule for texts that contain a given word.
+    """Return a function that creates a business rule for texts that contain a given word.
 
     The verdict of the rule is "hold", unless the test gives another verdict.
     """

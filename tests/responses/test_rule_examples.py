@@ -1,4 +1,4 @@
-"""Each example of a response rule is a text, and says whether the rule must apply to the text.
+"""Each example of a business rule is a text, and says whether the rule must apply to the text.
 
 One example is the mistake in the story of the sample workspace: a public statement reveals that a
 film director usually booked a second seat.
