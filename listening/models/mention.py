@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.utils import timezone
 
-from crm.models import Attachment, Interaction
+from crm.models import Account, Attachment, Interaction
 from listening.models.source import Fetch, Source
 from listening.models.topic import TopicRevision
 from scrm.channels.base import Author
@@ -23,6 +23,13 @@ MAX_MENTIONS_PER_BATCH = 500
 
 
 class MentionQuerySet(LeaseQuerySet["Mention"]):
+    def by_others(self) -> MentionQuerySet:
+        """Leave out what our own accounts wrote."""
+        ours = Account.objects.exclude(self_key="").filter(
+            network=OuterRef("author_network"), self_key=OuterRef("author_key")
+        )
+        return self.filter(~Exists(ours))
+
     def unprocessed(self) -> MentionQuerySet:
         return self.filter(processed_at=None)
 
@@ -120,6 +127,7 @@ class Mention(LeasedRow):
         constraints = [models.UniqueConstraint(fields=["scope", "key"], name="mention_once")]
         indexes = [
             models.Index(fields=["id"], name="mention_unprocessed", condition=Q(processed_at=None)),
+            models.Index(fields=["-sort_at", "-id"], name="mention_newest"),
         ]
         triggers = frozen(
             "scope", "key", "author_network", "author_key", "title", "text", "html", "raw",

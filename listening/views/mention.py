@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.db.models import F, QuerySet
+from datetime import timedelta
+
+from django.db.models import F, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -20,7 +22,7 @@ _RARE = {"today", "answers"}
 
 @require_safe
 def mentions(request: StaffRequest) -> HttpResponse:
-    """List the mentions. The mention that was found last comes first.
+    """List the mentions of others, newest first by the time that the page shows.
 
     only (query parameter): the name of a filter in `filters.ITEMS`; it can be given several times.
     fetch (query parameter): the id of a fetch; only mentions that it stored are listed.
@@ -44,24 +46,26 @@ def mentions(request: StaffRequest) -> HttpResponse:
 
 
 def _filtered(names: list[str]) -> QuerySet[Mention]:
-    found, now = Mention.objects.select_related("fetch__source"), timezone.now()
+    found, now = Mention.objects.by_others().select_related("fetch__source"), timezone.now()
     for name in names:
         found = found.filter(filters.items(name, now=now))
     return found
 
 
 def _page(found: QuerySet[Mention], before: str, *, few: bool) -> list[Mention]:
-    """Return the mentions of one page and, if there is a next page, its first mention.
+    """Return the mentions of one page, newest first, and the first mention of the next page.
 
-    The mention that was found last comes first.
+    before: the id of the last mention of the page before.
     few: whether the filters select only few mentions. If so, PostgreSQL sorts the selected
-    mentions. If not, PostgreSQL reads mentions in the order of the primary key; this would be slow
-    with few selected mentions, because nearly all mentions would be read.
+    mentions. If not, PostgreSQL reads the index of all mentions by time; this would be slow with
+    few selected mentions, because nearly all mentions would be read.
     """
-    last = number(before)
-    if last is not None:
-        found = found.filter(pk__lt=last)
-    return list(found.order_by((F("pk") + 0).desc() if few else "-pk")[: _PAGE + 1])
+    last = Mention.objects.filter(pk=number(before) or 0).only("sort_at").first()
+    if last:
+        after = Q(sort_at__lt=last.sort_at) | Q(pk__lt=last.pk)
+        found = found.filter(after, sort_at__lte=last.sort_at)
+    newest = (F("sort_at") + timedelta()).desc() if few else "-sort_at"
+    return list(found.order_by(newest, "-pk")[: _PAGE + 1])
 
 
 def _tabs(names: list[str], fetch: int | None) -> list[tuple[str, str, bool]]:

@@ -98,7 +98,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def _heard(now: datetime) -> dict[str, int]:
     words = ("kept", "unmatched", "answers")
     counts = {key: Count("pk", filter=listening.items(key, now=now)) for key in words}
-    today = Mention.objects.filter(listening.items("today", now=now))
+    today = Mention.objects.by_others().filter(listening.items("today", now=now))
     return today.aggregate(all=Count("pk"), **counts)
 
 
@@ -175,7 +175,7 @@ def _unrouted(now: datetime) -> Figure:
 
     It has its own SQL query, because mentions of earlier days count as well.
     """
-    waiting = Mention.objects.filter(listening.items("waiting", now=now))
+    waiting = Mention.objects.by_others().filter(listening.items("waiting", now=now))
     facts = waiting.aggregate(n=Count("pk"), since=Min("recorded_at"))
     age = ago(facts["since"], now)
     page = _page("listening:mentions", only=["waiting"])

@@ -26,7 +26,7 @@ ROWS = {
 }  # fmt: skip
 """Page → the name of its rows in the template context."""
 WHAT_THE_AGENT_SEES = {
-    "heard": 8, "kept": 6, "unmatched": 1, "answers": 1, "waiting": 1, "failing": 1,
+    "heard": 7, "kept": 5, "unmatched": 1, "answers": 1, "waiting": 1, "failing": 1,
     "quarantined": 1,
     "offline": 1, "heard_cases": 4, "known": 1, "strangers": 3, "unassigned": 2, "late": 1,
     "micro": 2, "macro": 1, "released": 2, "check": 1,
