@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from crm.models.account import Account
 from crm.models.profile import Profile
 from crm.models.user import User
 
@@ -60,3 +61,6 @@ The case events name the second user as the one who did it.
 
 owned_by: Callable[[User], Iterable[Any]]
 """Return the first few topics, sources, rules and issues that the user owns."""
+
+source_pages: Callable[[Account], dict[str, tuple[str, str]]]
+"""Return address → (name, URL of its page) of each source that uses the account."""

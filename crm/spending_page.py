@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 from crm.models import Account, Spending
 from crm.money import RESERVE_PERCENT, Forecast, Limits, usd, utc_day
 from crm.spending import forecast_of, spent_by
+from crm.spending_history import history_of
 from scrm.channels.prices import PriceList
 from scrm.web.usd_field import UsdField
 
@@ -76,6 +77,7 @@ def spending_part(account: Account, form: SpendingForm | None = None) -> dict[st
             Bar(_t("Today"), spent.day, limits.per_day),
             Bar(_t("This month"), spent.month, limits.per_month),
         ],
+        "history": history_of(account, now=now),
         "operations": _operations(account, prices, now),
         "forecast": _in_words(forecast_of(account, now=now), limits, utc_day(now)),
         "stops": _what_stops(limits),

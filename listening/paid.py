@@ -109,3 +109,9 @@ def cost_today(source: Source, *, now: datetime) -> str:
     if source.daily_budget is None:
         return _("%(used)s USD") % {"used": used}
     return _("%(used)s of %(limit)s USD") % {"used": used, "limit": usd(source.daily_budget)}
+
+
+def source_pages(account: Account) -> dict[str, tuple[str, str]]:
+    """Return address → (name, URL of its page) of each source that uses the account."""
+    sources = Source.objects.filter(account=account).order_by("-is_active", "pk")
+    return {row.address: (str(row), row.get_absolute_url()) for row in reversed(sources)}

@@ -14,6 +14,7 @@ import crm.above
 import listening.above
 import routing.above
 from crm.models import User
+from listening import paid
 from listening.models import Source, Topic
 from responses import moderation_panels, posts
 from routing import party_cases
@@ -41,6 +42,7 @@ def connect() -> None:
     crm.above.open_cases_of = party_cases.open_cases_of
     crm.above.return_open_cases = party_cases.return_open_cases
     crm.above.owned_by = owned_by
+    crm.above.source_pages = paid.source_pages
     crm.above.posts_to = posts.posts_to
     crm.above.unsent_files = posts.unsent_files
     listening.above.opened_cases = party_cases.opened_by
