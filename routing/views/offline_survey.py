@@ -3,33 +3,29 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.core.files.base import ContentFile
-from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.access import StaffRequest, worker_only
-from crm.models import Attachment, Job, User
+from crm.csv_uploads import (
+    MAX_RECEIVED,
+    bad_rows_download,
+    content_of,
+    store_upload,
+    uploads_of,
+)
+from crm.models import Attachment, Job
 from routing.forms.offline_survey import PlanForm, UploadForm
 from routing.offline import survey
-from scrm.text.clean import storable
-from scrm.text.csv_file import bad_rows as bad_rows_file
 from scrm.web.request_limits import body_limit, with_files
-from scrm.web.upload_limits import MAX_CSV_BYTES
 
-CSV = "text/csv"
 _SHOWN = 10
-_RECEIVED = 5 * MAX_CSV_BYTES
-"""Number of bytes that are received, more than `MAX_CSV_BYTES`.
-
-A file between these limits is received and gets an error message at its field.
-"""
 
 
-@body_limit(with_files(_RECEIVED))
+@body_limit(with_files(MAX_RECEIVED))
 @require_http_methods(["GET", "HEAD", "POST"])
 @worker_only
 def upload(request: StaffRequest) -> HttpResponse:
@@ -40,13 +36,8 @@ def upload(request: StaffRequest) -> HttpResponse:
         context = {"form": form, "tab": "survey"}
         status = 422 if form.is_bound else 200
         return render(request, "routing/new_survey.html", context, status=status)
-    row = Attachment.objects.create(
-        by=request.user,
-        name=storable(str(form.cleaned_data["file"].name))[-255:],
-        content_type=CSV,
-        size=len(form.raw),
-        file=ContentFile(form.raw, name="survey.csv"),
-    )
+    name = str(form.cleaned_data["file"].name)
+    row = store_upload(form.raw, name=name, by=request.user)
     return redirect("routing:survey", row.uuid)
 
 
@@ -54,8 +45,8 @@ def upload(request: StaffRequest) -> HttpResponse:
 @worker_only
 def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Let the user choose the content of each column, show a preview, and start the import."""
-    row = get_object_or_404(_uploads(request.user), uuid=uuid)
-    raw = _bytes(row)
+    row = get_object_or_404(uploads_of(request.user), uuid=uuid)
+    raw = content_of(row)
     if job := survey.imported(row):
         return _result(request, row, job, raw)
     form = PlanForm(request.POST if request.method == "POST" else None, raw=raw, name=row.name)
@@ -79,8 +70,8 @@ def columns(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @worker_only
 def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Download the rows that cannot be imported, so that the user can correct them."""
-    row = get_object_or_404(_uploads(request.user), uuid=uuid)
-    raw = _bytes(row)
+    row = get_object_or_404(uploads_of(request.user), uuid=uuid)
+    raw = content_of(row)
     if job := survey.imported(row):
         plan, now = survey.Plan.of(job.data["plan"]), job.started_at
     else:
@@ -89,26 +80,7 @@ def bad_rows(request: StaffRequest, uuid: UUID) -> HttpResponse:
             return _page(request, row, form, None, status=422)
         plan, now = form.plan, timezone.now()
     sheet = plan.read(raw)
-    body = bad_rows_file(sheet, survey.judge(sheet, plan, now=now).bad)
-    disposition = 'attachment; filename="rows-to-mend.csv"'
-    return HttpResponse(body, content_type=CSV, headers={"Content-Disposition": disposition})
-
-
-def _uploads(user: User) -> QuerySet[Attachment]:
-    """Return the survey files that the user uploaded.
-
-    Files of other users are left out, because they may contain customer data.
-    """
-    return Attachment.objects.filter(by=user, interaction=None, content_type=CSV)
-
-
-def _bytes(row: Attachment) -> bytes:
-    """Return the content of the file. Raises Http404 if the file cleanup has deleted it."""
-    try:
-        with row.file.open("rb") as file:
-            return file.read()  # type: ignore[no-any-return]
-    except FileNotFoundError:
-        raise Http404 from None
+    return bad_rows_download(sheet, survey.judge(sheet, plan, now=now).bad)
 
 
 def _page(
