@@ -16,7 +16,7 @@ from crm.timeline import timeline as party_timeline
 from routing import case_page
 from routing.inbox.rows import due_words
 from routing.models import Case, Presence
-from routing.views.inbox import list_context, listing, rows_on_screen
+from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
 
 
 @require_safe
@@ -77,7 +77,7 @@ def page(
     if target == "open":
         context["row"] = rows_on_screen(request, case)
         return render(request, "routing/_opened.html", context, status=status)
-    shown = listing(request)
+    shown = with_row_of(case, listing(request), request.user)
     context |= {"listing": shown, **list_context(request, shown), "current": case.pk}
     return render(request, "routing/inbox.html", context, status=status)
 

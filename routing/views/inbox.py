@@ -138,6 +138,18 @@ def rows_on_screen(request: StaffRequest, case: Case) -> list[Row]:
     return rows_in(asked, request.user, [case.pk])
 
 
+def with_row_of(case: Case, shown: Listing, user: User) -> Listing:
+    """Return the list with the row of the open case, which comes first if the page lacks it.
+
+    That happens if a user follows a link to a case of another list or another page.
+    """
+    if any(row.case.pk == case.pk for row in shown.rows):
+        return shown
+    rows = rows_in(shown.asked, user, [case.pk])
+    own = [replace(row, gone=_("not in this list") if row.gone else "") for row in rows]
+    return replace(shown, rows=[*own, *shown.rows])
+
+
 def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
     """Return the rows of these cases.
 

@@ -1,8 +1,8 @@
 // Updates the list when colleagues or customers change cases: rows on screen are refreshed in
 // place, and new cases are announced in a line above the list.
 import { clearSelection, renewBulkUuid, restoreSelection, selectedBoxes } from "./bulk_selection.js";
-import { caseRows } from "./case_list.js";
-import { pane, shownCase } from "./case_pane.js";
+import { caseRows, markOpenRow } from "./case_list.js";
+import { pane, shownCase, wantedCase } from "./case_pane.js";
 import { listQuery } from "./list_versions.js";
 import { loadCase } from "./open_case.js";
 import { request, requestSource } from "./requests.js";
@@ -70,6 +70,10 @@ document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
   if (!detail.shouldSwap) return;
   if (target.id === "list-news") news.requested = null;
   if (target.id === "cases") listReplaced(target, detail.requestConfig.elt);
+});
+// The server does not know which case is beside a new list.
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  if (target.id === "cases") markOpenRow(pane.loading?.id || wantedCase());
 });
 document.body.addEventListener("live:case", ({ detail }) => addChanged(detail.id));
 document.body.addEventListener("live:presence", ({ detail }) => {

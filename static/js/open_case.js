@@ -113,3 +113,4 @@ window.addEventListener("popstate", () => {
 });
 
 caseShown();
+openRow()?.scrollIntoView({ block: "nearest" });
