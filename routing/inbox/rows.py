@@ -80,12 +80,11 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
     hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
     marks = _marks(found, user, now)
-    stranger = _("No contact yet")
     return [
         Row(
             case=case,
             who=contacts.get(case.profile_id, _NOBODY)[0] or str(case.profile),
-            sub=_sub(case, "" if case.profile_id in contacts else stranger),
+            sub=_sub(case),
             initials=case.profile.initials,
             colour=case.profile_id % 8,
             via=kind_icon(case.last_inbound.kind if case.last_inbound else ""),
@@ -173,11 +172,11 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     return excerpt(case.begins, spans)
 
 
-def _sub(case: Case, stranger: str) -> str:
+def _sub(case: Case) -> str:
     profile = case.profile
     handle = profile.handle if profile.handle != profile.name else ""
     reach = _("%s followers") % reach_words(profile.reach) if profile.reach else ""
-    return " · ".join(part for part in (handle, stranger, reach) if part)
+    return " · ".join(part for part in (handle, reach) if part)
 
 
 def _hits(cases: Iterable[Case]) -> defaultdict[int, list[Hit]]:
