@@ -259,9 +259,10 @@ class TestOtherParts:
         assert posts["Three"]["value"]["reply"]["parent"]["uri"] == posts["Two"]["uri"]
         eventually(lambda: brand.jo.view(posts["Three"]["uri"]))
         assert CHANNEL.editor
-        CHANNEL.editor.withdraw(us, receipt)
-        CHANNEL.editor.withdraw(us, receipt)
-        assert brand.us.records() == []
+        for left in (2, 1, 0):
+            for _ in range(2):
+                CHANNEL.editor.withdraw(us, replace(receipt, key=receipt.thread_posts[left]))
+            assert len(brand.us.records()) == left
 
     def test_likes_hidden_replies_blocks_and_reports(self, brand: Brand) -> None:
         us, moderator = Account.objects.get().credentials, CHANNEL.moderator
