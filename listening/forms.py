@@ -141,6 +141,7 @@ class AddressForm(forms.Form):
     Only accounts with which scrm can listen are offered.
     """
 
+    address_field = "address"
     address = forms.CharField(
         label=_("Address of a site or feed"),
         required=False,
@@ -173,6 +174,11 @@ class AddressForm(forms.Form):
     def kind(self) -> str:
         account = self.cleaned_data.get("account")
         return account.kind if account else "feed"
+
+    @property
+    def target(self) -> str:
+        """The address in which the listener looks for something to fetch."""
+        return str(self.cleaned_data["address"])
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -209,6 +215,24 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 initial=self.instance.daily_budget,
                 help_text=_("Leave empty to use the budget of the account only."),
             )
+        if self.instance.sealed_secrets:
+            self.fields["new_address"] = forms.CharField(
+                label=_("Address with a new secret"),
+                required=False,
+                max_length=1000,
+                widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+                help_text=_("If the token was replaced: paste the whole address. Leave empty to "
+                            "keep the stored secret, which is never shown."),
+            )  # fmt: skip
+
+    def clean_new_address(self) -> str:
+        typed: str = self.cleaned_data["new_address"]
+        if typed and not self.instance.replace_secrets(typed):
+            raise ValidationError(
+                _("Only the secret may differ from %(address)s.")
+                % {"address": self.instance.address}
+            )
+        return typed
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -267,7 +291,7 @@ class SourceForm(SettingsForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.kind, self.account = kind, account
-        self.items = {place.address: place.items for place in found}
+        self.places = {place.address: place for place in found}
         choices = [(place.address, place.title or place.address) for place in found]
         set_choices(self, "found", choices)
         self.initial.setdefault("found", found[0].address)
@@ -291,6 +315,7 @@ class SourceForm(SettingsForm):
         now = timezone.now()
         source.kind, source.account = self.kind, self.account
         source.address = self.cleaned_data["found"]
+        source.secrets = self.places[source.address].secrets
         source.cases_since = self._cases_since(now)
         source.next_fetch_at = now
         source.save()
@@ -301,7 +326,7 @@ class SourceForm(SettingsForm):
         since = self.cleaned_data["since"]
         if since in ages:
             return now - ages[since]
-        shown = [item.occurred_at for item in self.items[self.cleaned_data["found"]]]
+        shown = [item.occurred_at for item in self.places[self.cleaned_data["found"]].items]
         # A date cannot be the limit for an item without a date. If there is such an item, every
         # item may open a case.
         dated = [moment for moment in shown if moment]

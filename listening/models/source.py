@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +21,9 @@ from scrm.channels.channel import Channel
 from scrm.channels.registry import UNFETCHED_KINDS, channel
 from scrm.channels.search_query import SEARCH
 from scrm.db.claim import LeasedRow, LeaseQuerySet
+from scrm.db.encrypted import seal, unseal
 from scrm.db.locks import locked
+from scrm.net.secret_addresses import MARK, separate
 
 MAX_PAUSE = timedelta(hours=6)
 FIRST_DAY = timedelta(days=1)
@@ -105,6 +109,8 @@ class Source(LeasedRow):
     """A place that is fetched regularly (a feed, a mailbox, a search), or that sends items to us.
 
     address: the address that is fetched; of a webhook, the UUID in the URL to which items are sent.
+    Secret parts of the address, such as the token of a private feed, are replaced by marks.
+    sealed_secrets: the encrypted secret parts of the address, or "".
     stance: FOR_US if the items are addressed to us; then every item opens or updates a case.
     ABOUT_US if the items are about us; then only items that match a topic open or update a case.
     rhythm: the number of seconds between fetches.
@@ -135,6 +141,7 @@ class Source(LeasedRow):
     created_at = models.DateTimeField(default=timezone.now)
     cases_since = models.DateTimeField()
 
+    sealed_secrets = models.TextField(blank=True)
     cursor = models.JSONField(default=dict)
     next_fetch_at = models.DateTimeField(default=timezone.now)
     last_ok_at = models.DateTimeField(null=True)
@@ -277,12 +284,39 @@ class Source(LeasedRow):
         self.next_fetch_at = now or timezone.now()
         self.save(update_fields=["next_fetch_at"])
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The secret parts of the address by their marks. Raises ChannelError."""
+        try:
+            return dict(unseal(self.sealed_secrets)) if self.sealed_secrets else {}
+        except ValueError as error:
+            message = f"The secret in the address cannot be read. Enter it again. {error}"
+            raise ChannelError(message, permanent=True) from error
+
+    @secrets.setter
+    def secrets(self, secrets: Mapping[str, str]) -> None:
+        self.sealed_secrets = seal(dict(secrets)) if secrets else ""
+
+    def replace_secrets(self, address: str) -> bool:
+        """Take over the secrets of an address, and return True.
+
+        If the address differs from the stored one in more than its secrets, nothing is changed.
+        """
+        shown, typed = separate(address)
+        if not typed or re.sub(MARK, "", shown) != re.sub(MARK, "", self.address):
+            return False
+        # The stored marks stay: with other marks, all items of the feed would count as new.
+        stored = [mark for mark in re.findall(MARK, self.address) if mark in self.secrets]
+        self.secrets = dict(zip(stored, typed.values(), strict=False))
+        return True
+
     def fetch_request(self, credentials: Credentials | None) -> FetchRequest:
         """Return the input that the channel needs for the next fetch.
 
-        credentials: the credentials of the account of this source, or None if it has none.
+        credentials: the credentials of the account of this source, or None if it has none. Raises
+        ChannelError if the secrets of the address cannot be decrypted.
         """
-        request = FetchRequest(self.address, self.cursor, credentials)
+        request = FetchRequest(self.address, self.cursor, credentials, secrets=self.secrets)
         if self.topic is None or self.topic.current is None:
             return request
         return replace(request, address=SEARCH, terms=self.topic.current.terms)

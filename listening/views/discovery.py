@@ -24,9 +24,11 @@ from listening.forms import AddressForm, SourceForm
 from listening.highlight import excerpt
 from listening.matching import Matcher
 from listening.models import Source, Topic, TopicRevision
+from listening.preset_form import PresetForm
 from listening.topic_hits import current_matcher
 from scrm.bus.nudge import nudge
 from scrm.channels.base import ChannelError, Found, Item
+from scrm.channels.feed.presets import PRESETS
 from scrm.channels.registry import channel
 
 _FIRST = 3
@@ -36,31 +38,48 @@ _FIRST = 3
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: StaffRequest) -> HttpResponse:
-    where = AddressForm(request.POST or None, initial={"address": request.GET.get("address", "")})
+    """Ask for an address, or for what the preset in the parameter `preset` needs."""
+    where = _address_form(request)
     if not where.is_valid():
-        status = 422 if where.is_bound else 200
-        return render(request, "listening/source_new.html", {"where": where}, status=status)
+        return _ask(request, where, status=422 if where.is_bound else 200)
+    if "change" in request.POST:
+        return _ask(request, where)
     try:
         found = _discover(where)
     except ChannelError as error:
-        where.add_error("address", error.message)
-        return render(request, "listening/source_new.html", {"where": where}, status=422)
+        where.add_error(where.address_field, error.message)
+        return _ask(request, where, status=422)
     return _choose(request, where, found)
 
 
-def _discover(where: AddressForm) -> list[Found]:
+def _address_form(request: StaffRequest) -> AddressForm | PresetForm:
+    typed = request.POST or None
+    preset = PRESETS.get((request.POST if typed else request.GET).get("preset", ""))
+    if preset:
+        return PresetForm(preset, typed)
+    return AddressForm(typed, initial={"address": request.GET.get("address", "")})
+
+
+def _ask(request: StaffRequest, where: AddressForm | PresetForm, status: int = 200) -> HttpResponse:
+    context = {"where": where, "presets": PRESETS.values()}
+    return render(request, "listening/source_new.html", context, status=status)
+
+
+def _discover(where: AddressForm | PresetForm) -> list[Found]:
     account = where.cleaned_data.get("account")
     listener = channel(where.kind).listener
     if listener is None:
         raise ChannelError(_("This account cannot be listened to."), permanent=True)
     credentials = fresh_credentials(account) if account else None
-    found = listener.discover(where.cleaned_data["address"], credentials)
+    found = listener.discover(where.target, credentials)
     if not found:
         raise ChannelError(_("Nothing there can be listened to."), permanent=True)
     return found
 
 
-def _choose(request: StaffRequest, where: AddressForm, found: list[Found]) -> HttpResponse:
+def _choose(
+    request: StaffRequest, where: AddressForm | PresetForm, found: list[Found]
+) -> HttpResponse:
     form = SourceForm(
         request.POST if "found" in request.POST else None,
         found=found,

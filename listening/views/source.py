@@ -62,8 +62,8 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, form, status=422)
     # Save only the fields of the form: a fetch may have stored its cursor in the meantime.
-    stored = [name for name in form.fields if name != "daily_limit"]
-    row.save(update_fields=[*stored, "daily_budget"])
+    stored = [name for name in form.fields if name not in ("daily_limit", "new_address")]
+    row.save(update_fields=[*stored, "daily_budget", "sealed_secrets"])
     messages.success(request, _("Saved."))
     return redirect(row)
 

@@ -18,8 +18,6 @@ from scrm.text.clean import storable
 
 Visibility = Literal["public", "private"]
 Json = Mapping[str, Any]
-
-
 _LONGEST_MESSAGE = 1_000
 
 
@@ -208,8 +206,8 @@ class FetchRequest:
     """What a listener needs for a fetch: address, credentials, and the cursor of the last fetch.
 
     terms: the words of the topic to search for; None if the source is not a search for a topic.
-    max_items: the maximum number of items that this fetch may read, because we pay for each item;
-    None if there is no limit.
+    max_items: the most items that this fetch may read, because we pay for each; None for no limit.
+    secrets: the secret parts of the address; see `scrm.net.secret_addresses`.
     """
 
     address: str
@@ -217,6 +215,7 @@ class FetchRequest:
     credentials: Credentials | None = None
     terms: Terms | None = None
     max_items: int | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +262,14 @@ class Found:
 
     `discover` returns such addresses, and a user chooses from them. NUL characters and lone
     surrogates are removed from the strings.
+    secrets: the secret parts of the address, which the address itself does not contain.
     """
 
     address: str
     title: str
     kind: str = ""
     items: tuple[Item, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         make_storable(self)

@@ -21,6 +21,8 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import idna
 
+from scrm.net.secret_addresses import without_secrets
+
 Network = IPv4Network | IPv6Network
 Kind = Literal[
     "refused",
@@ -123,18 +125,19 @@ class Target:
     @classmethod
     def of(cls, url: str) -> Target:
         url = url.strip()
+        shown = without_secrets(url)
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
             host = ascii_host(parts.hostname or "")
         except ValueError as error:
-            raise HttpError(f"{url} is not a valid address: {error}.", "malformed") from error
+            raise HttpError(f"{shown} is not a valid address: {error}.", "malformed") from error
         if parts.scheme not in ("http", "https"):
-            raise HttpError(f"{url} is not a web address: it must be http or https.", "malformed")
+            raise HttpError(f"{shown} is not a web address: it must be http or https.", "malformed")
         if "@" in parts.netloc:
             raise HttpError("An address must not contain a user name or password.", "malformed")
         if _NOT_IN_URL.search(url) or not host:
-            raise HttpError(f"{url} is not a valid address.", "malformed")
+            raise HttpError(f"{shown} is not a valid address.", "malformed")
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         path = quote(path, safe="!#$%&'()*+,/:;=?@[]~")
         named = f"[{host}]" if ":" in host else host
@@ -147,7 +150,7 @@ class Target:
         try:
             return Target.of(urljoin(self.url, text.strip().replace(" ", "%20")))
         except ValueError as error:
-            message = f"{self.url} redirects to an address that is not valid."
+            message = f"{without_secrets(self.url)} redirects to an address that is not valid."
             raise HttpError(message, "malformed") from error
 
 

@@ -92,7 +92,7 @@ def fetch(
         permanently = permanently and status in _PERMANENT
         moved_to = onward.url if permanently else moved_to
         target = onward
-    raise HttpError(f"{url} redirects more than {max_redirects} times.", "redirects")
+    raise HttpError(f"{target.host} redirects more than {max_redirects} times.", "redirects")
 
 
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:

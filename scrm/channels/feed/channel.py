@@ -30,6 +30,7 @@ from scrm.channels.channel import Channel
 from scrm.channels.feed import child
 from scrm.net import http
 from scrm.net.addresses import ascii_host
+from scrm.net.secret_addresses import join, purge, separate, without_secrets
 
 NETWORK = "feed"
 VISIT_SECONDS = 30.0
@@ -56,16 +57,17 @@ class FeedListener:
 
         The cursor stores the address of the feed and its cache validators (ETag and Last-Modified).
         It also stores the scope of the first fetch. The scope never changes, because otherwise all
-        entries would count as new when a feed moves.
+        entries would count as new when a feed moves. Secrets are stored neither in the cursor nor
+        in the items.
         """
         # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
+        address = str(cursor.get("address") or request.address)
         response = _get(
-            str(cursor.get("address") or request.address),
-            headers=_conditions(cursor),
-            deadline=VISIT_SECONDS,
-        )
-        address = response.moved_to or str(cursor.get("address") or request.address)
+            join(address, request.secrets), request.secrets,
+            headers=_conditions(cursor), deadline=VISIT_SECONDS,
+        )  # fmt: skip
+        address = _moved(response, request.secrets) or address
         fresh = {
             "asked": request.address,
             "address": address,
@@ -101,11 +103,12 @@ class FeedListener:
         _refuse(response)
         if not _is_html(response):
             return [_found(response, response.moved_to or _asked(response, address))]
-        linked = _linked(response, until)
+        linked = _linked(response, until, separate(address)[1])
         found = linked or _well_known(response.url, until)
         if not found:
+            shown = without_secrets(response.url)
             raise ChannelError(
-                f"{response.url} is a web page without a link to a feed, and no feed was found in "
+                f"{shown} is a web page without a link to a feed, and no feed was found in "
                 "the usual places. Enter the address of the feed itself.",
                 permanent=True,
             )
@@ -121,9 +124,12 @@ def scope(address: str) -> str:
     return f"feed:{host}{port}{parts.path or '/'}{query}"
 
 
-def _get(address: str, *, headers: Mapping[str, str], deadline: float) -> http.Response:
+def _get(
+    address: str, secrets: Mapping[str, str], *, headers: Mapping[str, str], deadline: float
+) -> http.Response:
+    """Fetch an address, and return the answer without the secrets of the address."""
     try:
-        return http.fetch(
+        response = http.fetch(
             address,
             headers={"Accept": _ACCEPT, **headers},
             max_bytes=MAX_BYTES,
@@ -131,6 +137,16 @@ def _get(address: str, *, headers: Mapping[str, str], deadline: float) -> http.R
         )
     except http.HttpError as error:
         raise ChannelError(error.message) from error
+    return replace(response, body=purge(response.body, secrets))
+
+
+def _moved(response: http.Response, secrets: Mapping[str, str]) -> str:
+    """Return the address to which the feed has moved, without secrets; "" if it has not moved.
+
+    An address with a secret that we do not have cannot be asked later, so it does not count.
+    """
+    shown, found = separate(response.moved_to)
+    return shown if found.keys() <= secrets.keys() else ""
 
 
 def _conditions(cursor: Json) -> dict[str, str]:
@@ -140,7 +156,7 @@ def _conditions(cursor: Json) -> dict[str, str]:
 
 def _refuse(response: http.Response) -> None:
     """Raise ChannelError if the response has an error status or an empty body."""
-    status, url = response.status, response.url
+    status, url = response.status, without_secrets(response.url)
     if status in (429, 503):
         what = "asks for fewer requests" if status == 429 else "is not available at the moment"
         raise ChannelError(f"{url} {what} ({status}).", retry_after=_retry_after(response))
@@ -164,12 +180,14 @@ def _read_feed(response: http.Response) -> dict[str, Any]:
         what = "returns a web page, not a feed. Enter the address of the site to find its feed"
     else:
         what = "returns something that is not a feed or is too damaged to read"
-    raise ChannelError(f"{response.url} {what}.", permanent=True)
+    raise ChannelError(f"{without_secrets(response.url)} {what}.", permanent=True)
 
 
 def _parse(op: Any, response: http.Response) -> dict[str, Any]:
     content_type = response.headers.get("content-type", "")
-    return child.parse(op, response.body, base=response.url, content_type=content_type)
+    return child.parse(
+        op, response.body, base=without_secrets(response.url), content_type=content_type
+    )
 
 
 def _is_html(response: http.Response) -> bool:
@@ -253,12 +271,13 @@ def _retry_after(response: http.Response) -> float | None:
 
 def _first_answer(address: str, until: float) -> http.Response:
     """Fetch the address that a user typed. If it has no scheme, try https and then http."""
+    _, secrets = separate(address)
     if _SCHEME.match(address):
-        return _get(address, headers={}, deadline=_left(until))
+        return _get(address, secrets, headers={}, deadline=_left(until))
     try:
-        return _get(f"https://{address}", headers={}, deadline=_left(until) / 2)
+        return _get(f"https://{address}", secrets, headers={}, deadline=_left(until) / 2)
     except ChannelError:
-        return _get(f"http://{address}", headers={}, deadline=_left(until))
+        return _get(f"http://{address}", secrets, headers={}, deadline=_left(until))
 
 
 def _asked(response: http.Response, address: str) -> str:
@@ -273,11 +292,12 @@ def _asked(response: http.Response, address: str) -> str:
 
 def _found(response: http.Response, address: str) -> Found:
     facts = _read_feed(response)
-    items = tuple(_items(facts, scope(address)))[:_MAX_SHOWN]
-    return Found(address, facts["title"] or address, facts["version"], items)
+    shown, secrets = separate(address)
+    items = tuple(_items(facts, scope(shown)))[:_MAX_SHOWN]
+    return Found(shown, facts["title"] or shown, facts["version"], items, secrets)
 
 
-def _linked(page: http.Response, until: float) -> list[Found]:
+def _linked(page: http.Response, until: float, secrets: Mapping[str, str]) -> list[Found]:
     """Return up to three feeds to which the page links.
 
     If the page links to feeds but none of them can be fetched, the last error is raised.
@@ -286,7 +306,7 @@ def _linked(page: http.Response, until: float) -> list[Found]:
     last_error: ChannelError | None = None
     for address, _title in _parse("page", page)["links"][:_MAX_TRIED]:
         try:
-            found.append(_try(address, until))
+            found.append(_try(join(address, secrets), until))
         except ChannelError as error:
             last_error = error
         if len(found) == _MAX_FOUND:
@@ -306,7 +326,8 @@ def _well_known(page: str, until: float) -> list[Found]:
 
 
 def _try(address: str, until: float) -> Found:
-    response = _get(address, headers={}, deadline=min(_left(until), 10.0))
+    _, secrets = separate(address)
+    response = _get(address, secrets, headers={}, deadline=min(_left(until), 10.0))
     _refuse(response)
     return _found(response, response.moved_to or address)
 
