@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +24,10 @@ from responses.models.response import Refused
 from responses.outbox import mark_sent
 from responses.reply_permission import ALLOWED, permission
 from responses.served import Candidate
+from responses.speaking_accounts import speaking_accounts, visibilities
 from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
-from scrm.channels.base import Receipt
+from scrm.channels.base import Outgoing, Receipt
 from scrm.channels.reply_rule import Permission
 
 
@@ -36,15 +37,32 @@ class Place:
 
     If `profile` is None, the text is published for everybody. `conversation` is the conversation
     that the text continues. This conversation has the same visibility as the text. If
-    `conversation` is None, the text starts a new conversation. `permission` says whether the
-    network lets us reply there.
+    `conversation` is None, the text starts a new conversation. `message` is the message that the
+    text answers, or quotes if `quote` is true. `permission` says whether the network lets us do it.
     """
 
     account: Account
     profile: Profile | None = None
     conversation: Conversation | None = None
     visibility: str = Response.Visibility.PUBLIC
+    quote: bool = False
+    message: Interaction | None = field(default=None, compare=False)
     permission: Permission = field(default=ALLOWED, compare=False)
+
+    def outgoing(self, text: str) -> Outgoing:
+        """Return what would be sent here, as far as it matters for the length of the text."""
+        there = self.message and self.message.scope == self.account.network
+        item = self.message if there else None
+        return Outgoing(
+            nonce="",
+            text=text,
+            destination=self.profile.key if self.profile else "",
+            handle=self.profile.handle if self.profile else "",
+            in_reply_to=item.key if item and not self.quote else "",
+            quote=item.key if item and self.quote else "",
+            visibility=self.visibility,  # type: ignore[arg-type]
+            about=item.title if item else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +88,8 @@ class Words:
 def places_for(case: Case) -> list[Place]:
     """Return all places where the party of the case can be answered, in private or in public.
 
-    A public place is included only if the profile wrote in public in this case.
+    A public place is included only if the profile wrote in public in this case. Where the network
+    has quotes, the message can also be quoted.
     """
     link = case.profile.link
     profiles = list(Profile.objects.of_contact(link.contact)) if link else [case.profile]
@@ -82,7 +101,7 @@ def places_for(case: Case) -> list[Place]:
         .select_related("conversation", "mention")
         .order_by("pk")
     }
-    return [
+    places = [
         _place(account, profile, visibility, last)
         for account in speaking_accounts(case.department)
         for profile in profiles
@@ -90,6 +109,8 @@ def places_for(case: Case) -> list[Place]:
         if profile.network == account.network
         and (visibility == "private" or (profile.pk, visibility) in last)
     ]
+    public = [place for place in places if place.visibility == Response.Visibility.PUBLIC]
+    return places + [replace(place, quote=True) for place in public if place.account.channel.quotes]
 
 
 def _place(
@@ -108,7 +129,7 @@ def _place(
     conversation = message.conversation if message else None
     received = message or last.get((profile.pk, Response.Visibility.PUBLIC.value))
     allowed = permission(account, received, visibility)
-    return Place(account, profile, conversation, visibility, allowed)
+    return Place(account, profile, conversation, visibility, message=message, permission=allowed)
 
 
 def default_place(
@@ -122,43 +143,17 @@ def default_place(
     of them. Places where the network does not let us reply come last.
     """
 
-    def rank(place: Place) -> tuple[bool, bool, bool, bool]:
+    def rank(place: Place) -> tuple[bool, ...]:
         private = private_in is not None and place.visibility == Response.Visibility.PRIVATE
         return (
             not place.permission.allowed,
             not private,
             not (private and place.conversation == private_in),
             place.profile != party,
+            place.quote,
         )
 
     return min(places, key=rank, default=None)
-
-
-def visibilities(account: Account) -> tuple[str, ...]:
-    """Return the visibilities with which an account can send texts.
-
-    The configuration of the account overrides the visibilities of its channel.
-    """
-    return tuple(account.config.get("visibilities", account.channel.visibilities))
-
-
-def titled(account: Account) -> bool:
-    """Return whether texts from this account are published with a title."""
-    shows: bool = account.config.get("titles", account.channel.titles)
-    return shows
-
-
-def speaking_accounts(department: Department) -> list[Account]:
-    """Return the department's active accounts whose channels can send texts."""
-    accounts = department.accounts.active().order_by("name")
-    return [account for account in accounts if account.channel.speaker]
-
-
-def public_accounts(department: Department) -> list[Account]:
-    """Return the department's active accounts that can publish texts."""
-    public = Response.Visibility.PUBLIC
-    accounts = speaking_accounts(department)
-    return [account for account in accounts if public in visibilities(account)]
 
 
 def reply(
@@ -187,7 +182,9 @@ def reply(
         # This check is next, so that nothing is stored if the party wrote meanwhile.
         case.check_seen(words.seen)
         answered = _answered(case, place, words.visibility)
-        facts: dict[str, Any] = {"in_reply_to": answered, "visibility": words.visibility}
+        facts: dict[str, Any] = {
+            "in_reply_to": answered, "visibility": words.visibility, "is_quote": place.quote,
+        }  # fmt: skip
         if serves:
             facts["audience"] = Response.Audience.FEW
         if acknowledges:
@@ -352,7 +349,9 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
         for delivery in response.deliveries.all()
     }
     visibility = response.visibility if response.is_macro else places[0].visibility
-    if wanted.keys() == present.keys() and visibility == response.visibility:
+    is_quote = not response.is_macro and places[0].quote
+    present_kind = response.visibility, response.is_quote
+    if wanted.keys() == present.keys() and (visibility, is_quote) == present_kind:
         return
     # If the visibility changes, all deliveries are replaced: a delivery must not continue a
     # conversation with another visibility.
@@ -360,16 +359,17 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     gone = [delivery.pk for key, delivery in present.items() if key not in same]
     response.deliveries.filter(pk__in=gone).delete()
     if response.case and not response.is_macro:
-        response.visibility = visibility
+        response.visibility, response.is_quote = visibility, is_quote
         response.in_reply_to = _answered(response.case, places[0], visibility)
-        response.save(update_fields=["visibility", "in_reply_to"])
+        response.save(update_fields=["visibility", "in_reply_to", "is_quote"])
         if visibility != Response.Visibility.PUBLIC:
             served.forget(response)
     added = [place for key, place in wanted.items() if key not in same]
     if added:
         _add(response, added, response.in_reply_to)
     names = ", ".join(f"{place.account} → {place.profile or 'everyone'}" for place in places)
-    response.note(f"Recipients changed: {names} ({visibility}).", by=by, now=timezone.now())
+    kind = f"{visibility} quote" if is_quote else visibility
+    response.note(f"Recipients changed: {names} ({kind}).", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

@@ -27,7 +27,7 @@ from scrm.db.locks import locked
 _COPIED = (
     "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
     "acknowledges",
-    "audience", "visibility", "subject", "text", "versions", "send_at", "as_thread",
+    "audience", "visibility", "is_quote", "subject", "text", "versions", "send_at", "as_thread",
 )  # fmt: skip
 
 

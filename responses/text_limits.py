@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.models import Account
+from scrm.channels.base import Outgoing
 from scrm.channels.text_rules import TextRules
 
 
@@ -58,14 +59,25 @@ class Measure:
         return f"{message % facts} {offer % {'posts': self.posts}}"
 
 
-def measure(text: str, account: Account, *, visibility: str) -> Measure:
-    rules = rules_of(account)
-    if visibility != "public":
+def measure(message: Outgoing, account: Account) -> Measure:
+    """Return how long a text is, with everything that the network adds to it and counts."""
+    rules, added = _rules_for(message, account)
+    if message.visibility != "public":
         rules = replace(rules, threads=False)
-    return Measure(account, rules.count(text), rules.max_length, len(rules.split(text)))
+    posts = len(rules.split(message.text))
+    return Measure(account, rules.count(message.text) + added, rules_of(account).max_length, posts)
 
 
-def thread_of(text: str, account: Account) -> tuple[str, ...]:
+def thread_of(message: Outgoing, account: Account) -> tuple[str, ...]:
     """Return the posts into which a public text is split; empty if it needs only one post."""
-    parts = rules_of(account).split(text)
+    parts = _rules_for(message, account)[0].split(message.text)
     return parts if len(parts) > 1 else ()
+
+
+def _rules_for(message: Outgoing, account: Account) -> tuple[TextRules, int]:
+    """Return the limits of the typed text, and how many units are added to each of its posts."""
+    rules, added_length = rules_of(account), account.channel.added_length
+    added = added_length(account.credentials, message) if added_length else 0
+    if rules.max_length:
+        rules = replace(rules, max_length=max(rules.max_length - added, 1))
+    return rules, added

@@ -50,5 +50,7 @@ class AcknowledgeFields(forms.Form):
         text = self.cleaned_data.get("acknowledgement", "")
         if not text and "acknowledgement" not in self.errors:
             self.add_error("acknowledgement", _("Enter the public text, or clear the box."))
-        elif why := measure(text, self.public.account, visibility=PUBLIC).why_not(as_thread=False):
+        elif why := measure(self.public.outgoing(text), self.public.account).why_not(
+            as_thread=False
+        ):
             self.add_error("acknowledgement", why)

@@ -14,18 +14,14 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, Department, Interaction, User
 from crm.offline_kinds import OFFLINE_KINDS
-from responses.compose import (
-    Words,
-    places_for,
-    public_accounts,
-    titled,
-)
+from responses.compose import Place, Words, places_for
 from responses.forms.acknowledge import AcknowledgeFields
 from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
 from responses.forms.places import PlaceFields, is_public
 from responses.forms.serves import ServeFields
 from responses.models import Response
+from responses.speaking_accounts import public_accounts, titled
 from responses.text_limits import Measure, measure, rules_of, thread_of
 from routing.models import Case, Decision, Issue
 from scrm.channels.base import Receipt
@@ -72,16 +68,17 @@ class Composing(forms.Form):
         data["form"] = str(uuid.uuid4())  # nothing was stored: the next click creates a response
         self.data = data
 
-    def check_length(self, accounts: Iterable[Account], *, visibility: str) -> None:
-        """Add a form error for each account for which the text is too long.
+    def check_length(self, places: Iterable[Place]) -> None:
+        """Add a form error for each place for which the text is too long.
 
         The text of an account is its own version, or else the common text.
         """
         versions = self.cleaned_data.get("versions", {})
-        for account in accounts:
+        for place in places:
+            account = place.account
             text = versions.get(account.pk, self.cleaned_data.get("text", ""))
             as_thread = self.cleaned_data.get("as_thread", False)
-            measured = measure(text, account, visibility=visibility)
+            measured = measure(place.outgoing(text), account)
             if why := measured.why_not(as_thread=as_thread):
                 own = account.pk in versions
                 self.add_error(version_name(account) if own else "text", why)
@@ -138,7 +135,7 @@ class ReplyForm(
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("place"):
-            self.check_length([self.chosen.account], visibility=self.chosen.visibility)
+            self.check_length([self.chosen])
             self.check_files([self.chosen.account])
             self.check_people(self.chosen)
         self.check_publicly()
@@ -239,7 +236,7 @@ class StatementForm(Composing, ThreadField, Later):
         self.cleaned_data["versions"] = {
             pk: words for pk, words in typed.items() if words and words != text
         }
-        self.check_length(accounts, visibility="public")
+        self.check_length(Place(account) for account in accounts)
         return self.cleaned_data
 
     @property
@@ -273,9 +270,10 @@ class StatementForm(Composing, ThreadField, Later):
 
     def _preview(self, account: Account, title: str, text: str) -> Preview:
         as_thread = "as_thread" in self.fields and bool(self["as_thread"].value())
-        posts = thread_of(text, account) if as_thread else ()
+        message = Place(account).outgoing(text)
+        posts = thread_of(message, account) if as_thread else ()
         shown = title if titled(account) else ""
-        measured = measure(text, account, visibility="public")
+        measured = measure(message, account)
         return Preview(account, shown, posts or (text,), measured)
 
 

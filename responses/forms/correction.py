@@ -8,6 +8,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from responses.compose import Place
 from responses.forms.composing import Composing
 from responses.models import Delivery, Response
 
@@ -30,7 +31,9 @@ class CorrectForm(Composing):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        self.check_length([post.account for post in self.posts], visibility=self.now.visibility)
+        self.check_length(
+            Place(post.account, visibility=self.now.visibility) for post in self.posts
+        )
         same = (data.get("text"), data.get("subject")) == (self.now.text, self.now.subject)
         pressed_twice = data.get("form") == self.now.uuid
         if same and not self.now.versions and not pressed_twice:

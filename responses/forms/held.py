@@ -8,12 +8,13 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User
-from responses.compose import Place, places_for, public_accounts
+from responses.compose import Place, places_for
 from responses.forms.attached_files import FileFields
 from responses.forms.composing import Later, version_name
 from responses.forms.places import PlaceFields, place_name
 from responses.models import Delivery, Response
 from responses.signing import Rewritten
+from responses.speaking_accounts import public_accounts
 from responses.text_limits import measure
 
 
@@ -104,7 +105,7 @@ class EditForm(PlaceFields, FileFields, Later):
         for place in self.places_chosen:
             own = version_name(place.account)
             name = own if own in self.fields else "text"
-            measured = measure(typed.get(name, ""), place.account, visibility=place.visibility)
+            measured = measure(place.outgoing(typed.get(name, "")), place.account)
             if why := measured.why_not(as_thread=self.response.as_thread):
                 self.add_error(name, why)
         self.check_files(accounts)
@@ -143,9 +144,11 @@ class EditForm(PlaceFields, FileFields, Later):
 
 def _place_of(delivery: Delivery) -> Place:
     """Return the present place of a delivery, which may differ from the places offered now."""
+    response = delivery.response
     return Place(
-        delivery.account, delivery.profile, delivery.conversation, delivery.response.visibility
-    )
+        delivery.account, delivery.profile, delivery.conversation, response.visibility,
+        response.is_quote, response.in_reply_to,
+    )  # fmt: skip
 
 
 class SendBackForm(forms.Form):

@@ -82,14 +82,17 @@ def is_public(name: str) -> bool:
 
 def place_name(place: Place) -> str:
     profile = place.profile.pk if place.profile else ""
-    return f"{place.account.pk}:{profile}:{place.visibility}"
+    kind = "quote:" if place.quote else ""
+    return f"{place.account.pk}:{profile}:{kind}{place.visibility}"
 
 
 def _place_label(place: Place) -> str:
     """Return the label of a place, with its visibility, account and recipient."""
     profile = place.profile
     whom = (profile.handle or str(profile)) if profile else ""
-    if place.visibility == PUBLIC:
+    if place.quote:
+        words = _("Quote publicly as %(account)s the post of %(whom)s")
+    elif place.visibility == PUBLIC:
         words = _("Reply publicly as %(account)s to %(whom)s")
     elif place.conversation:
         words = _("Reply privately as %(account)s to %(whom)s")

@@ -242,28 +242,27 @@ class Delivery(models.Model):
     @property
     def outgoing(self) -> Outgoing:
         """The message without references and files. Only `tried_at` differs between attempts."""
-        answered = self.response.in_reply_to
-        same_network = answered is not None and answered.scope == self.account.network
-        return Outgoing(
+        answered, is_quote = self.response.answered_on(self.account.network), self.response.is_quote
+        key = answered.key if answered else ""
+        message = Outgoing(
             nonce=str(self.uuid),
             text=self.words,
             subject=self.response.subject,
             destination=self.destination,
             handle=self.profile.handle if self.profile else "",
-            in_reply_to=answered.key if answered and same_network else "",
-            thread_key=self.conversation.thread_key if self.conversation else "",
+            in_reply_to="" if is_quote else key,
+            quote=key if is_quote else "",
+            thread_key=self.conversation.thread_key if self.conversation and not is_quote else "",
             visibility=self.response.visibility,  # type: ignore[arg-type]
-            about=answered.title if answered and same_network else "",
-            parts=thread_of(self.words, self.account) if self.response.may_be_thread else (),
+            about=answered.title if answered else "",
             tried_at=self.tried_at,
         )
+        as_thread = self.response.may_be_thread
+        return replace(message, parts=thread_of(message, self.account)) if as_thread else message
 
     @property
     def parcel(self) -> Outgoing:
-        """The complete message for the network, with references and files.
-
-        This property reads the contents of the files.
-        """
+        """The complete message for the network, with references and the contents of files."""
         references: list[str] = []
         if self.conversation:
             before = self.conversation.interactions.filter(scope=self.account.network)

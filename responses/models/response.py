@@ -153,12 +153,12 @@ class Response(models.Model):
     """A text that we send, with its author. The text can change only while its state is “draft”.
 
     `uuid` is the UUID of the form, so that a double click creates only one response. The text is
-    sent in the name of `department`. `in_reply_to` is the interaction that the text answers. `seen`
-    is the party's newest message that the author had read; later messages do not count as answered.
-    `acknowledges` is the private reply of which this public text only says that we have answered;
-    it is sent after that reply.
-    `versions` maps the id of an account to a different text for that account. The text is not sent
-    before `send_at`. `verdict` contains the reasons that the business rules gave.
+    sent in the name of `department`. `in_reply_to` is the interaction that the text answers; if
+    `is_quote` is true, the text quotes it instead. `seen` is the party's newest message that the
+    author had read; later messages do not count as answered. `acknowledges` is the private reply of
+    which this public text only says that we have answered; it is sent after that reply. `versions`
+    maps the id of an account to a different text for that account. The text is not sent before
+    `send_at`. `verdict` contains the reasons that the business rules gave.
     """
 
     class Audience(models.TextChoices):
@@ -188,6 +188,7 @@ class Response(models.Model):
     text = models.TextField()
     versions = models.JSONField(default=dict)
     as_thread = models.BooleanField(default=False)
+    is_quote = models.BooleanField(default=False)
     send_at = models.DateTimeField(null=True)
     attachments = models.ManyToManyField(Attachment, blank=True, related_name="responses")
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
@@ -229,6 +230,7 @@ class Response(models.Model):
             "subject",
             "audience",
             "visibility",
+            "is_quote",
             "author_id",
             "versions",
             "send_at",
@@ -272,7 +274,7 @@ class Response(models.Model):
             for delivery in self.deliveries.all()
             if delivery.act != "withdraw"  # a removal has no recipient of its own
         ]
-        how = self.audience, self.visibility
+        how = self.audience, f"{self.visibility} quote" if self.is_quote else self.visibility
         files = [str(file.uuid) for file in self.attachments.all()]
         return content_hash(self.text, self.subject, *how, places, self.versions, files)
 
@@ -280,6 +282,11 @@ class Response(models.Model):
     def may_be_thread(self) -> bool:
         """Whether the text is sent as several posts if it is too long; only public texts are."""
         return self.as_thread and self.visibility == self.Visibility.PUBLIC
+
+    def answered_on(self, network: str) -> Interaction | None:
+        """Return the interaction that this text answers or quotes if it is on this network."""
+        answered = self.in_reply_to
+        return answered if answered and answered.scope == network else None
 
     def words_on(self, account: Account) -> str:
         """Return the account's own version of the text if there is one, else the common text."""

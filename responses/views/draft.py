@@ -12,12 +12,12 @@ from django.utils.timezone import is_naive, make_aware
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
-from crm.models import Account
 from responses import upload_field
-from responses.compose import places_for, speaking_accounts
+from responses.compose import Place, places_for
 from responses.forms import StatementForm, place_name
 from responses.models import Draft, Response
 from responses.rule_findings import Spoken, spoken
+from responses.speaking_accounts import speaking_accounts
 from responses.text_limits import measure
 from responses.views.lookup import case_to_work_on, chosen, departments_to_speak_for
 from routing.models import Case, Issue
@@ -43,9 +43,9 @@ def keep(request: StaffRequest, pk: int) -> HttpResponse:
     reasons: list[Spoken] = []
     over: list[str] = []
     if kept and kind in {"reply", "statement"} and draft.text.strip():
-        response, accounts = _as_response(request, kind, draft.text, case)
-        reasons = spoken(response, accounts)
-        over = _too_long(request, response, accounts)
+        response, places = _as_response(request, kind, draft.text, case)
+        reasons = spoken(response, [place.account for place in places])
+        over = _too_long(request, response, places)
     shown = {"draft": draft, "kept": kept, "reasons": reasons, "over": over, "case": case}
     return render(request, "responses/_kept.html", shown, status=200 if kept else 409)
 
@@ -73,12 +73,11 @@ def keep_for_issue(request: StaffRequest, pk: int) -> HttpResponse:
     return render(request, "responses/_issue_kept.html", shown, status=200 if kept else 409)
 
 
-def _too_long(request: StaffRequest, response: Response, accounts: Iterable[Account]) -> list[str]:
-    """Return an error message for each account for which the text is too long."""
+def _too_long(request: StaffRequest, response: Response, places: Iterable[Place]) -> list[str]:
+    """Return an error message for each place for which the text is too long."""
     as_thread = bool(request.POST.get("as_thread"))
     measured = [
-        measure(response.words_on(account), account, visibility=response.visibility)
-        for account in accounts
+        measure(place.outgoing(response.words_on(place.account)), place.account) for place in places
     ]
     return [why for row in measured if (why := row.why_not(as_thread=as_thread))]
 
@@ -108,26 +107,26 @@ def _keep(
 
 def _as_response(
     request: StaffRequest, kind: str, text: str, case: Case
-) -> tuple[Response, list[Account]]:
-    """Return an unsaved response for the typed text, and the accounts that would send it.
+) -> tuple[Response, list[Place]]:
+    """Return an unsaved response for the typed text, and the places to which it would be sent.
 
     The business rules can be applied to this response while its author types.
     """
     if kind == "reply":
-        places = {place_name(place): place for place in places_for(case)}
-        place = places.get(request.POST.get("place", ""))
+        offered = {place_name(place): place for place in places_for(case)}
+        place = offered.get(request.POST.get("place", ""))
         facts = {"audience": "one", "visibility": place.visibility if place else "private"}
-        accounts = [place.account] if place else []
+        places = [place] if place else []
     else:
         facts = {"audience": "many", "visibility": "public"}
         ticked = {number(value) for value in request.POST.getlist("accounts")}
-        offered = speaking_accounts(case.department)
-        accounts = [account for account in offered if account.pk in ticked]
+        accounts = speaking_accounts(case.department)
+        places = [Place(account) for account in accounts if account.pk in ticked]
     response = Response(
         case=case, issue=case.issue, department=case.department, text=text, **facts,
         **_typed_facts(request),
     )  # fmt: skip
-    return response, accounts
+    return response, places
 
 
 def _findings_for_statement(

@@ -299,6 +299,7 @@ class Outgoing:
     attempt.
     destination: the profile key of the recipient; "" for a public text.
     in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
+    quote: the key of the item that the text quotes instead of answering it, or "".
     about: the title of the answered item. references: the keys of all earlier items of the thread.
     parts: the texts of a thread in their order, if the text is sent as several posts; else empty.
     tried_at: the time of the last attempt to send this text; None if it is unknown.
@@ -316,6 +317,7 @@ class Outgoing:
     references: tuple[str, ...] = ()
     attachments: tuple[File, ...] = ()
     parts: tuple[str, ...] = ()
+    quote: str = ""
     tried_at: datetime | None = None
 
 

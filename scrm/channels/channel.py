@@ -53,6 +53,8 @@ class Channel:
     speaker: None if scrm cannot send there. Then staff send texts outside scrm and record them.
 
     text: the limits of a text.
+    added_length: returns how many units are added to each post of a text and count, for example for
+    the name in front of a reply; None if nothing is added.
     reply_rule: says whether we may reply to an item; None if we always may.
     moderator: None if the network has no moderation.
     threads: reads public threads; None if the network has none.
@@ -67,6 +69,7 @@ class Channel:
     it is free.
     removal_usage: returns the most that removing one published post can use; None if it is free.
     visibilities: the visibilities with which the channel can send.
+    quotes: whether a public text can quote an item instead of answering it.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
     the network has no such addresses.
     titles: whether a text may have a title that the network shows.
@@ -86,6 +89,7 @@ class Channel:
     editor: Editor | None = None
     connector: Connector | None = None
     text: TextRules = field(default_factory=TextRules)
+    added_length: Callable[[Credentials, Outgoing], int] | None = None
     reply_rule: ReplyRule | None = None
     moderator: Moderator | None = None
     threads: ThreadReader | None = None
@@ -99,6 +103,7 @@ class Channel:
     lookup_usage: Callable[[Outgoing], Usage] | None = None
     removal_usage: Callable[[Outgoing], Usage] | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
+    quotes: bool = False
     titles: bool = True
     own_ground: bool = False
     carries: int = 0

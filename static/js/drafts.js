@@ -73,7 +73,11 @@ document.addEventListener("input", ({ target: text }) => {
   if (!text.matches?.(DRAFTS)) return;
   keep(text);
   const count = text.form.querySelector("[data-count]");
-  if (count) count.textContent = [...text.value].length; // characters, not UTF-16 units
+  if (!count) return;
+  count.textContent = [...text.value].length; // characters, not UTF-16 units
+  for (const unit of count.parentElement.querySelectorAll("[data-of]")) {
+    unit.hidden = (unit.dataset.of === "1") !== (count.textContent === "1");
+  }
 });
 document.addEventListener("htmx:afterRequest", ({ target: text, detail }) => {
   if (!detail.successful || !text.matches?.(DRAFTS)) return;

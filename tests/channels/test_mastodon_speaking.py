@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from scrm.channels.base import ChannelError, Credentials, File, Lookup, Outgoing, Receipt
 from scrm.channels.mastodon import client, media, words
+from scrm.channels.mastodon.added import added_length
 from scrm.channels.mastodon.client import network_of
 from scrm.channels.mastodon.edit import MastodonEditor
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
@@ -55,6 +56,26 @@ def ours(net: MastodonServer) -> list[dict[str, Any]]:
 
 def texts(net: MastodonServer) -> list[str]:
     return [row["text"] for row in ours(net)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "added"),
+    [
+        ({}, 0),
+        ({"handle": "ann@far.example"}, 0),
+        ({"handle": "ann@far.example", "in_reply_to": "1"}, len("@ann ")),
+        ({"handle": "ann@far.example", "in_reply_to": "1", "text": "Yes @ann@far.example!"}, 0),
+        ({"handle": f"ann@{DOMAIN}", "in_reply_to": "1", "text": "Yes @ann!"}, 0),
+        ({"handle": "ann@far.example", "in_reply_to": "1", "about": "Züge"}, len("@ann Züge")),
+        ({"handle": "ann@far.example", "visibility": "private"}, len("@ann ")),
+        ({"handle": "ann@far.example", "quote": "1", "about": "Trains"}, 0),
+    ],
+)
+def test_what_is_added_to_a_text_is_known_before_it_is_sent(
+    us: Credentials, facts: dict[str, Any], added: int
+) -> None:
+    """Fails if the composer allows a text that the server refuses, or the other way round."""
+    assert added_length(us, replace(OUT, **facts)) == added
 
 
 class TestSending:

@@ -106,6 +106,7 @@ class Bluesky:
         self.tokens: dict[str, Row] = {}
         self.faults: dict[str, list[Fault]] = {}
         self.asked: list[str] = []
+        self.no_quotes: set[str] = set()
         self.logins = 0
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -217,6 +218,7 @@ class Bluesky:
             "author": self.short(did), "indexedAt": stored["sort"],
             "viewer": {"like": found} if (found := next(likes, "")) else {},
         }  # fmt: skip
+        view["viewer"] |= {"embeddingDisabled": True} if uri in self.no_quotes else {}
         images = stored["value"].get("embed", {}).get("images", [])
         if images:
             shown = [{"fullsize": f"{self.url}/image/{each['image']['ref']['$link']}",

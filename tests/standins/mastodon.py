@@ -116,6 +116,8 @@ class MastodonServer:
                 "content": self.html(text), "url": f"https://{DOMAIN}/@x/{number}",
                 "account": author, "media_attachments": [], "mentions": self.named(text),
                 "edited_at": None, "reblog": None, "quote": None, "sensitive": False,
+                "quote_approval": {"automatic": ["public"], "manual": [],
+                                   "current_user": "automatic"},
             } | facts  # fmt: skip
             if any(one["id"] == self.us["id"] for one in self.named(text)):
                 self.notify("mention", self.statuses[number])
@@ -146,6 +148,15 @@ class MastodonServer:
         self.statuses.pop(number, None)
         kept = [one for one in self.notifications if (one["status"] or {}).get("id") != number]
         self.notifications = kept
+
+    def quote_of(self, status: dict[str, Any], text: str) -> dict[str, Any]:
+        """Return what a new post shows of the post that it quotes."""
+        is_open = status["quote_approval"]["current_user"] == "automatic"
+        link = f'<a href="{status["url"]}"><span>https://</span>{DOMAIN}</a>'
+        return {
+            "quote": {"state": "accepted" if is_open else "pending", "quoted_status": status},
+            "content": f'<p class="quote-inline">RE: {link}</p>{self.html(text)}',
+        }
 
     def html(self, text: str) -> str:
         names = MENTION.sub(r"@\1", text)

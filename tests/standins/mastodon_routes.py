@@ -148,21 +148,35 @@ def _has(row: dict[str, Any], words: list[str]) -> bool:
     return all((word.lstrip("-") in row["text"]) != word.startswith("-") for word in words)
 
 
+def _quote_refusal(quoted: dict[str, Any] | None, request: Request) -> Answer | None:
+    if quoted is None:
+        return 404, {"error": "Record not found"}
+    if quoted["quote_approval"]["current_user"] == "denied":
+        return 422, {"error": "Validation failed: You are not allowed to quote this post"}
+    if request.many("media_ids"):
+        return 422, {"error": "Validation failed: Quoted status is not allowed with media"}
+    return None
+
+
 def _post(net: MastodonServer, request: Request) -> Answer:
     key, parent = request.headers.get("Idempotency-Key") or "", request.one("in_reply_to_id")
     if key and net.keys.get(key) in net.statuses:
         return 200, net.statuses[net.keys[key]]
     if parent and parent not in net.statuses:
         return 404, {"error": "Record not found"}
+    quoted = net.statuses.get(request.one("quoted_status_id"))
+    if request.one("quoted_status_id") and (refusal := _quote_refusal(quoted, request)):
+        return refusal
     counted = request.one("spoiler_text") + net.counted(request.one("status"))
     if text_length(counted) > net.max_characters:
         message = f"Validation failed: Text character limit of {net.max_characters} exceeded"
         return 422, {"error": message}
     media = [net.media[number] for number in request.many("media_ids")]
+    facts = net.quote_of(quoted, request.one("status")) if quoted else {}
     row = net.write(
         net.us, request.one("status"), to=parent, visibility=request.one("visibility"),
         spoiler_text=request.one("spoiler_text"), media_attachments=media,
-        sensitive=request.one("sensitive") == "1",
+        sensitive=request.one("sensitive") == "1", **facts,
     )  # fmt: skip
     net.sent.append({"key": key, "id": row["id"]})
     if key:

@@ -266,14 +266,11 @@ class XRoutes:
         text, answered = asked.get("text", ""), asked.get("reply", {}).get("in_reply_to_tweet_id")
         if weighted_length(text) > MAX_LENGTH:
             raise Refused(403, "Your Tweet needs to be a bit shorter.")
+        quoted = asked.get("quote_tweet_id")
         parent = self.posts.get(answered or "")
-        if answered and parent is None:
-            raise Refused(403, "You attempted to reply to a Tweet that is deleted or not visible.")
+        for number in filter(None, (answered, quoted)):
+            self._check_addressed(number, who)
         if parent and parent["author_id"] != who:
-            named = [mention["id"] for mention in parent["entities"]["mentions"]]
-            quotes = any(r["type"] == "quoted" for r in parent.get("referenced_tweets", []))
-            if self.self_serve and not (who in named or quotes):
-                raise Refused(403, "Reply is not allowed: you have not been mentioned or quoted.")
             text = f"@{self.users[parent['author_id']]['username']} {text}"
         same = (escape(self._unshortened(text), quote=False), answered or "")
         for post in self.posts.values():
@@ -282,12 +279,25 @@ class XRoutes:
             if (
                 self.refuses_duplicates
                 and post["author_id"] == who
+                and not quoted
                 and (links, "".join(target)) == same
             ):
                 raise Refused(403, "You are not allowed to create a Tweet with duplicate content.")
         keys = [f"3_{number}" for number in asked.get("media", {}).get("media_ids", [])]
-        number = self.post(who, text, reply_to=answered or "", media=keys or None)
+        number = self.post(
+            who, text, reply_to=answered or "", quote=quoted or "", media=keys or None
+        )
         return {"id": number, "text": self.posts[number]["text"]}
+
+    def _check_addressed(self, number: str, who: str) -> None:
+        """Refuse to reply to a post, or to quote it, if its author has not addressed us."""
+        post = self.posts.get(number)
+        if post is None:
+            raise Refused(403, "You attempted to reply to a Tweet that is deleted or not visible.")
+        named = [mention["id"] for mention in post["entities"]["mentions"]]
+        quotes = any(r["type"] == "quoted" for r in post.get("referenced_tweets", []))
+        if self.self_serve and post["author_id"] != who and not (who in named or quotes):
+            raise Refused(403, "Reply is not allowed: you have not been mentioned or quoted.")
 
     def _unshortened(self, text: str) -> str:
         return re.sub(r"https://t\.co/\d+", lambda found: self.links.get(found[0], ""), text)

@@ -23,7 +23,7 @@ from scrm.channels.text_rules import TextRules
 CHANNEL = Channel(
     kind="bluesky",
     hears=_("mentions, replies, quotes, messages, search for topics"),
-    says=_("replies, posts, threads, messages, images"),
+    says=_("replies, quotes, posts, threads, messages, images"),
     label="Bluesky",
     listener=BlueskyListener(),
     speaker=BlueskySpeaker(),
@@ -39,6 +39,7 @@ CHANNEL = Channel(
     threads=BlueskyThreads(),
     translate=translate,
     key_of=key_of,
+    quotes=True,
     titles=False,
     carries=MAX_PICTURES * MAX_PICTURE_BYTES,
 )

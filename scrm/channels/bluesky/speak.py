@@ -49,13 +49,16 @@ class BlueskySpeaker:
         if len(texts) > MAX_PARTS:
             raise ChannelError(f"A thread may have {MAX_PARTS} posts at most.", permanent=True)
         root, parent = _answered(client, outgoing.in_reply_to)
+        quoted = _quoted(client, outgoing.quote) if outgoing.quote else None
         for position, text in enumerate(texts):
             at = _place(credentials, outgoing, position)
-            pictures = outgoing.attachments if position == 0 else ()
             try:
                 made = record(client, at)
                 if made is None:
-                    made = create(client, at, _post(client, text, pictures, root, parent))
+                    post = _post(client, text, root, parent)
+                    if embed := _embed(client, outgoing, position, text, quoted):
+                        post["embed"] = embed
+                    made = create(client, at, post)
             except ChannelError as error:
                 raise _half_sent(error, position, len(texts)) from error
             parent = _ref(made)
@@ -165,15 +168,7 @@ def _answered(client: Client, key: str) -> tuple[Ref | None, Ref | None]:
     """Return the first post of the thread and the answered post; None for a new thread."""
     if not key:
         return None, None
-    if key.startswith("dm:"):
-        raise ChannelError("A direct message cannot be answered publicly.", permanent=True)
-    view = next((each for each in get_posts(client, [key]) if has_address(each)), None)
-    if view is None or not view.get("cid"):
-        raise ChannelError(
-            "The post was deleted, or its author blocked this account: there is nothing to reply "
-            "to.",
-            permanent=True,
-        )
+    view = _visible(client, key, otherwise="there is nothing to reply to.")
     if isinstance(viewer := view.get("viewer"), dict) and viewer.get("replyDisabled"):
         raise ChannelError(
             "The author of this thread does not allow this account to reply.", permanent=True
@@ -183,17 +178,53 @@ def _answered(client: Client, key: str) -> tuple[Ref | None, Ref | None]:
     return _ref(root if isinstance(root, dict) else view), _ref(view)
 
 
-def _post(
-    client: Client, text: str, pictures: tuple[File, ...], root: Ref | None, parent: Ref | None
-) -> Row:
+def _visible(client: Client, key: str, *, otherwise: str) -> Row:
+    """Return a post of another person. Raises ChannelError with `otherwise` if it is gone."""
+    if key.startswith("dm:"):
+        raise ChannelError("A direct message cannot be answered publicly.", permanent=True)
+    view = next((each for each in get_posts(client, [key]) if has_address(each)), None)
+    if view is None or not view.get("cid"):
+        raise ChannelError(
+            f"The post was deleted, or its author blocked this account: {otherwise}", permanent=True
+        )
+    return dict(view)
+
+
+def _quoted(client: Client, key: str) -> Ref:
+    view = _visible(client, key, otherwise="there is nothing to quote.")
+    if isinstance(viewer := view.get("viewer"), dict) and viewer.get("embeddingDisabled"):
+        raise ChannelError(
+            "The author of this post does not allow quotes. Reply to the post instead.",
+            permanent=True,
+        )
+    return _ref(view)
+
+
+def _embed(
+    client: Client, outgoing: Outgoing, position: int, text: str, quoted: Ref | None
+) -> Row | None:
+    """Return what is shown below the text: pictures or the card of a link, and the quoted post.
+
+    Pictures and the quoted post belong to the first post of a thread.
+    """
+    media: Row | None = None
+    if outgoing.attachments and position == 0:
+        images = [_picture(client, file) for file in outgoing.attachments]
+        media = {"$type": "app.bsky.embed.images", "images": images}
+    elif link := first_link(text):
+        media = card(link)
+    if quoted is None or position > 0:
+        return media
+    record_embed = {"$type": "app.bsky.embed.record", "record": quoted}
+    if media is None:
+        return record_embed
+    return {"$type": "app.bsky.embed.recordWithMedia", "record": record_embed, "media": media}
+
+
+def _post(client: Client, text: str, root: Ref | None, parent: Ref | None) -> Row:
     post: Row = {"$type": POST, "text": text, "createdAt": now()}
     if marks := facets(text, lambda handle: did_of(client, handle)):
         post["facets"] = marks
-    if pictures:
-        images = [_picture(client, file) for file in pictures]
-        post["embed"] = {"$type": "app.bsky.embed.images", "images": images}
-    elif (link := first_link(text)) and (preview := card(link)):
-        post["embed"] = preview
     if root and parent:
         post["reply"] = {"root": root, "parent": parent}
     return post

@@ -2,6 +2,7 @@ from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.channel import Channel
 from scrm.channels.mastodon.account import TEXT
+from scrm.channels.mastodon.added import added_length
 from scrm.channels.mastodon.connect import CONNECTOR
 from scrm.channels.mastodon.edit import MastodonEditor
 from scrm.channels.mastodon.link import key_of
@@ -14,17 +15,19 @@ CHANNEL = Channel(
     kind="mastodon",
     label="Mastodon",
     hears=_("mentions, hashtags, lists, timelines, search for topics"),
-    says=_("replies, posts, threads, direct messages, images"),
+    says=_("replies, quotes, posts, threads, direct messages, images"),
     listener=MastodonListener(),
     speaker=MastodonSpeaker(),
     editor=MastodonEditor(),
     connector=CONNECTOR,
     text=TEXT,
+    added_length=added_length,
     reply_rule=reply_rule,
     moderator=MastodonModerator(),
     threads=MastodonThreads(),
     translate=translate,
     key_of=key_of,
+    quotes=True,
     titles=False,
     carries=16 * 1024 * 1024,
 )

@@ -20,11 +20,12 @@ from scrm.channels.base import (
     Receipt,
 )
 from scrm.channels.mastodon import read
-from scrm.channels.mastodon.account import MAX_LENGTH, TEXT
+from scrm.channels.mastodon.account import MAX_LENGTH
+from scrm.channels.mastodon.added import counted
 from scrm.channels.mastodon.client import Gone, Row, Server, checked_id, requested_id
 from scrm.channels.mastodon.media import upload
-from scrm.channels.mastodon.words import addressed, is_same, without_servers
-from scrm.channels.text_rules import TextRules
+from scrm.channels.mastodon.quote import check_quote, quoted_id, without_quoted_link
+from scrm.channels.mastodon.words import addressed, is_same
 from scrm.text.clean import safe_url
 
 PAGE, PAGES = 40, 3
@@ -45,6 +46,7 @@ class Draft:
     texts: tuple[str, ...]
     visibility: str
     in_reply_to: str = ""
+    quote: str = ""
     warning: str = ""
     recipient: str = ""
 
@@ -69,17 +71,19 @@ class MastodonSpeaker:
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Compare our posts of the last two days with the text.
 
-        A post that answers nothing may be an older one with the same text. Therefore it counts only
-        if it is not older than an hour. An unfinished thread counts as absent, because `send`
-        continues it. Raises ChannelError if the last attempt was so recent that a post may still
-        be on its way.
+        A post that answers and quotes nothing may be an older one with the same text. Therefore it
+        counts only if it is not older than an hour. An unfinished thread counts as absent, because
+        `send` continues it. Raises ChannelError if the last attempt was so recent that a post may
+        still be on its way.
         """
         server = Server.of(credentials)
         rows, is_complete = _own_posts(server, credentials)
         found = _sent(rows, outgoing)
         if not found:
             return _not_found(outgoing) if is_complete else Lookup.CANNOT_TELL
-        if not outgoing.in_reply_to and (len(found) > 1 or not _is_recent(found[0][0])):
+        if not (outgoing.in_reply_to or outgoing.quote) and (
+            len(found) > 1 or not _is_recent(found[0][0])
+        ):
             return Lookup.CANNOT_TELL
         whole = [posts for posts in found if len(posts) == len(_texts(outgoing))]
         return _receipt(credentials, outgoing, whole[0]) if whole else _not_found(outgoing)
@@ -102,7 +106,11 @@ def _texts(outgoing: Outgoing) -> tuple[str, ...]:
 
 def _draft(server: Server, credentials: Credentials, outgoing: Outgoing) -> Draft:
     """Look up the answered post and the recipient. Raises ChannelError; publishes nothing."""
-    parent = _parent(server, outgoing.in_reply_to)
+    parent = _parent(server, outgoing.in_reply_to, otherwise="there is nothing left to reply to.")
+    if outgoing.quote:
+        quoted = _parent(server, outgoing.quote, otherwise="there is nothing left to quote.")
+        check_quote(server, outgoing, quoted)
+        return Draft(_texts(outgoing), _visibility(outgoing, quoted), quote=outgoing.quote)
     draft = Draft(
         _texts(outgoing),
         _visibility(outgoing, parent),
@@ -125,13 +133,14 @@ def _check_length(
 ) -> None:
     """Refuse a post that is too long with everything that `_draft` has added to its text."""
     limit = int(credentials.config.get("max_length") or MAX_LENGTH)
-    warning = TextRules(unit=TEXT.unit).count(draft.warning)
     for index, (typed, text) in enumerate(zip(_texts(outgoing), draft.texts, strict=True), 1):
-        length = warning + TEXT.count(without_servers(text))
+        length = counted(text, draft.warning)
         if length <= limit:
             continue
         part = f"Part {index} of {len(draft.texts)}" if len(draft.texts) > 1 else "The text"
-        added = ["the name in front"] * (text != typed) + ["the content warning"] * bool(warning)
+        added = ["the name in front"] * (text != typed) + ["the content warning"] * bool(
+            draft.warning
+        )
         including = f" with {' and '.join(added)}" if added else ""
         raise ChannelError(
             f"{part} has {length} characters{including}, but only {limit} are allowed at "
@@ -140,7 +149,8 @@ def _check_length(
         )
 
 
-def _parent(server: Server, key: str) -> Row:
+def _parent(server: Server, key: str, *, otherwise: str) -> Row:
+    """Return a post. Raises ChannelError that ends with `otherwise` if it is gone."""
     if not key:
         return {}
     number = requested_id(key, "post")
@@ -148,8 +158,7 @@ def _parent(server: Server, key: str) -> Row:
         return server.row(lambda api: api.status(number))
     except Gone as error:
         raise ChannelError(
-            f"The post was deleted at {server.host}, or we may not see it any more: there is "
-            "nothing left to reply to.",
+            f"The post was deleted at {server.host}, or we may not see it any more: {otherwise}",
             permanent=True,
         ) from error
 
@@ -193,6 +202,7 @@ def _publish(
             lambda api: api.status_post(
                 draft.texts[index],
                 in_reply_to_id=parent or None,
+                quoted_status_id=draft.quote if draft.quote and index == 0 else None,
                 media_ids=list(media) if media and index == 0 else None,
                 sensitive=bool(draft.warning),
                 visibility=draft.visibility,
@@ -280,6 +290,8 @@ def _is_first(row: Row, text: str, outgoing: Outgoing) -> bool:
         return False
     if is_private and outgoing.destination and outgoing.destination not in _mentioned_ids(row):
         return False
+    if outgoing.quote and quoted_id(row) != outgoing.quote:
+        return False
     return _answers(row, outgoing.in_reply_to, text)
 
 
@@ -295,7 +307,8 @@ def _with_further(first: Row, texts: tuple[str, ...], rows: list[Row]) -> list[R
 
 
 def _answers(row: Row, parent: str, text: str) -> bool:
-    return read.parent_of(row) == parent and is_same(str(row.get("content") or ""), text)
+    html = without_quoted_link(str(row.get("content") or ""))
+    return read.parent_of(row) == parent and is_same(html, text)
 
 
 def _is_recent(row: Row) -> bool:

@@ -16,7 +16,7 @@ from scrm.channels.x.translate import translate
 CHANNEL = Channel(
     kind="x",
     hears=_("mentions, replies, quotes, messages, search for topics"),
-    says=_("replies, posts, threads, messages, images"),
+    says=_("replies, quotes, posts, threads, messages, images"),
     label="X",
     listener=XListener(),
     speaker=XSpeaker(),
@@ -37,6 +37,7 @@ CHANNEL = Channel(
     send_usage=send_usage,
     lookup_usage=lookup_usage,
     removal_usage=removal_usage,
+    quotes=True,
     titles=False,
     carries=MOST_PICTURES * MOST_BYTES,
 )

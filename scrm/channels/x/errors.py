@@ -19,8 +19,8 @@ _LONGEST_DETAIL = 300
 _RECONNECT = "Connect the account again."
 _LIMITS = ("x-user-limit-24hour", "x-app-limit-24hour", "x-rate-limit")
 UNADDRESSED = (
-    "X lets this app reply only to people who mentioned or quoted us. Copy the reply, post it on X "
-    "yourself, and log it here."
+    "X lets this app reply to and quote only people who mentioned or quoted us. Copy the text, "
+    "post it on X yourself, and log it here."
 )
 _CLOSED = "The author of the post limits who may reply, and we may not. Reply in another way."
 _NO_PERMISSION = (

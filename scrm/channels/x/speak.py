@@ -30,7 +30,7 @@ class XSpeaker:
         client = client_of(credentials)
         if outgoing.visibility == "private":
             return _send_message(client, outgoing)
-        if outgoing.in_reply_to.startswith(MESSAGE):
+        if MESSAGE in (outgoing.in_reply_to[: len(MESSAGE)], outgoing.quote[: len(MESSAGE)]):
             raise ChannelError("A direct message can only be answered privately.", permanent=True)
         return _Thread(client, credentials, outgoing).send()
 
@@ -44,7 +44,7 @@ class XSpeaker:
         if outgoing.visibility == "private":
             return _find_message(client, outgoing)
         sent = our_posts(client, outgoing)
-        found = chain(sent, _parts(outgoing), outgoing.in_reply_to)
+        found = chain(sent, _parts(outgoing), outgoing)
         if len(found) == len(_parts(outgoing)):
             numbers = [post.latest for post in found]
             return _receipt(credentials, numbers, found[0].item.thread_key, sent.usage)
@@ -90,7 +90,7 @@ class _Thread:
         try:
             if len(parts) > 1:
                 # An earlier attempt may have posted the first parts.
-                found = chain(self._look_up(), parts, answered)
+                found = chain(self._look_up(), parts, self.outgoing)
                 numbers = [post.latest for post in found]
                 conversation = found[0].item.thread_key if found else ""
             pictures = [] if numbers else _upload(self.client, self.outgoing)
@@ -115,12 +115,14 @@ class _Thread:
 
     def _post(self, text: str, answered: str, pictures: list[str]) -> str:
         """Publish one post; return its id."""
-        is_reply = answered == self.outgoing.in_reply_to != ""
+        is_first = answered == self.outgoing.in_reply_to
+        is_reply, quoted = is_first and answered != "", self.outgoing.quote if is_first else ""
         price = {_price(self.credentials, text, is_reply=is_reply): 1}
         try:
             answer: Answer = self.client.create_tweet(
                 text=text or None,
                 in_reply_to_tweet_id=_number(answered) if answered else None,
+                quote_tweet_id=_number(quoted) if quoted else None,
                 media_ids=pictures or None,
             )
         except Duplicate:
@@ -130,7 +132,7 @@ class _Thread:
                 message = "X has a part of the thread already but does not show it yet."
                 raise ChannelError(message, retry_after=SETTLE.total_seconds()) from None
             # X has this text already. It may be ours, from an attempt whose answer was lost.
-            found = self._look_up().post(text, answered)
+            found = self._look_up().post(text, answered, quoted)
             if found is None:
                 raise
             self._count(price)
@@ -170,7 +172,7 @@ def _find_message(client: XClient, outgoing: Outgoing) -> Receipt | Lookup:
         # The same words may have been sent to this person earlier.
         return Lookup.CANNOT_TELL
     sent = our_messages(client, outgoing)
-    found = sent.post(outgoing.text, "")
+    found = sent.post(outgoing.text)
     if found is not None:
         return Receipt(NETWORK, found.item.key, found.item.thread_key, usage=sent.usage)
     return _not_found(sent, outgoing)

@@ -43,14 +43,27 @@ class Sent:
     moment: datetime
     usage: Usage
 
-    def post(self, text: str, answered: str, used: frozenset[str] = frozenset()) -> Post | None:
-        """Return the first version of a post with this text that answers this post, or None."""
+    def post(
+        self, text: str, answered: str = "", quoted: str = "", used: frozenset[str] = frozenset()
+    ) -> Post | None:
+        """Return the first version of a post with this text, or None.
+
+        answered, quoted: the posts that it must answer or quote. A link in the text can make it a
+        quote of any post, so that without `quoted` it may quote anything.
+        """
         wanted = comparable(text)
+        link = (
+            rf"\s*https?://(?:www\.)?(?:x|twitter)\.com/\S{{1,100}}/status/{quoted}\S{{0,50}}\s*\Z"
+        )
         for post in reversed(self.posts):
             item = post.item
             if item.key in used or item.in_reply_to != answered:
                 continue
-            if wanted in (comparable(item.text), comparable(_without_addressees(item.text))):
+            if quoted and item.quotes != quoted:
+                continue
+            # X adds the address of a quoted post to the text.
+            said = re.sub(link, "", item.text) if quoted else item.text
+            if wanted in (comparable(said), comparable(_without_addressees(said))):
                 return post
         return None
 
@@ -65,15 +78,16 @@ def comparable(text: str) -> str:
     return " ".join(bare.split())
 
 
-def chain(sent: Sent, parts: tuple[str, ...], answered: str) -> list[Post]:
+def chain(sent: Sent, parts: tuple[str, ...], outgoing: Outgoing) -> list[Post]:
     """Return the posts of a thread that exist, from its first part to the last without a gap."""
     found: list[Post] = []
+    answered, quoted = outgoing.in_reply_to, outgoing.quote
     for text in parts:
-        post = sent.post(text, answered, frozenset(post.item.key for post in found))
+        post = sent.post(text, answered, quoted, frozenset(post.item.key for post in found))
         if post is None:
             break
         found.append(post)
-        answered = post.item.key
+        answered, quoted = post.item.key, ""
     return found
 
 

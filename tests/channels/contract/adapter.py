@@ -34,6 +34,7 @@ CAPABILITIES = {
     "threads": "can send a long text as several posts",
     "limit": "limits the length of a text",
     "withdraw": "removes our posts",
+    "quotes": "quotes the posts of others",
     "messages": "sends private messages",
     "prices": "charges for each use",
     "http": "is reached over HTTP",
@@ -224,6 +225,11 @@ def reply_to(item: Item, text: str = "We are looking into it.") -> Outgoing:
         handle=item.author.handle, in_reply_to=item.key, thread_key=item.thread_key,
         visibility=item.visibility, about=item.title,
     )  # fmt: skip
+
+
+def quote_of(item: Item, text: str = "Thank you for this.") -> Outgoing:
+    """Return our quote of an item, as scrm fills it in."""
+    return public(text, handle=item.author.handle, about=item.title, quote=item.key)
 
 
 def deliver(network: Adapter, outgoing: Outgoing, attempts: int = 12) -> Receipt | Lookup:

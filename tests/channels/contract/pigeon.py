@@ -17,7 +17,9 @@ _SIMPLE = "Letters are only sent and read."
 class Pigeon(Adapter):
     kind = "pigeon"
     address = own_address = "roof"
-    lacks = dict.fromkeys(("threads", "withdraw", "messages", "edits", "deletions"), _SIMPLE) | {
+    lacks = dict.fromkeys(
+        ("threads", "quotes", "withdraw", "messages", "edits", "deletions"), _SIMPLE
+    ) | {
         "limit": "A letter may have any length.",
         "prices": "Pigeons work free of charge.",
     }

@@ -18,6 +18,7 @@ class Sandbox(Adapter):
     address = own_address = message_address = "mentions"
     page = 500
     lacks = {
+        "quotes": "The sandbox has no quotes.",
         "http": _NO_HTTP,
         "login": "The sandbox has no login.",
         "threads": "A long text cannot be split on the sandbox.",

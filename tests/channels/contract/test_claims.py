@@ -57,6 +57,7 @@ def _offered(channel: Channel) -> dict[str, bool]:
         "threads": channel.text.threads,
         "limit": channel.text.max_length is not None,
         "withdraw": channel.editor is not None,
+        "quotes": channel.quotes,
         "messages": channel.speaker is not None and "private" in channel.visibilities,
         "prices": channel.prices is not None,
     }

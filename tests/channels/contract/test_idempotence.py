@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scrm.channels.base import ChannelError, Lookup, Outgoing, Receipt
-from tests.channels.contract.adapter import Adapter, deliver, public, reply_to, result_of
+from tests.channels.contract.adapter import Adapter, deliver, public, quote_of, reply_to, result_of
 from tests.channels.contract.wire import REFUSAL
 
 pytestmark = pytest.mark.needs("speak")
@@ -24,6 +24,8 @@ def kinds_of_text(network: Adapter) -> list[Outgoing]:
         received = network.heard(network.message_address)
         private = [item for item in received if item.visibility == "private"]
         texts.append(reply_to(private[0], "A message."))
+    if "quotes" not in network.lacks:
+        texts.append(quote_of(network.heard()[0], "A quote."))
     return texts
 
 
@@ -58,6 +60,26 @@ def test_the_receipt_is_the_same_after_a_lost_answer(network: Adapter) -> None:
     assert isinstance(found, Receipt)
     keys = {item.key: item for item in network.heard(network.own_address)}
     assert (found.scope, found.key) in {(item.scope, item.key) for item in keys.values()}
+
+
+@pytest.mark.needs("quotes")
+@pytest.mark.parametrize("parts", [(), ("A letter. 1/2", "The rest of the letter. 2/2")])
+def test_a_quote_quotes_the_item_and_answers_nothing(
+    network: Adapter, parts: tuple[str, ...]
+) -> None:
+    """Fails if a quote is sent as a reply, or if each part of a thread quotes the item."""
+    network.post_as_other("a question")
+    item = network.heard()[0]
+    outgoing = replace(quote_of(item, "Such a letter! https://a.example/b"), parts=parts)
+    network.lose_next_answer()
+    found = deliver(network, outgoing)
+    assert isinstance(found, Receipt)
+    assert len(network.our_posts()) == max(len(parts), 1)
+    ours = {each.key: each for each in network.heard(network.own_address)}
+    first = ours.pop(found.key)
+    assert (first.quotes, first.in_reply_to) == (item.key, "")
+    rest = [(each.quotes, each.in_reply_to) for each in ours.values() if "rest" in each.text]
+    assert rest == [("", found.key)] * len(parts[1:])
 
 
 @pytest.mark.needs("threads")

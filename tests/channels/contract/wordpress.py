@@ -16,6 +16,7 @@ class WordPress(Adapter):
     kind = "wordpress"
     timeout = "scrm.channels.wordpress.site.SECONDS"
     lacks = {
+        "quotes": "A blog has no quotes.",
         "threads": "A post of a blog is as long as it needs to be.",
         "limit": "A post of a blog is as long as it needs to be.",
         "messages": "Everything on a blog is public.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from typing import Any
 
 from scrm.channels.base import Credentials
 from tests.channels.contract.adapter import Adapter
@@ -53,9 +54,15 @@ class X(Adapter):
 
     def our_posts(self) -> list[str]:
         posts = sorted(self.server.posts.values(), key=lambda post: int(post["id"]))
-        texts = [unescape(post["text"]) for post in posts if post["author_id"] == "100"]
+        texts = [self._typed(post) for post in posts if post["author_id"] == "100"]
         sent = [row["text"] for row in self.server.messages if row["sender_id"] == "100"]
         return texts + [unescape(text) for text in sent]
+
+    def _typed(self, post: dict[str, Any]) -> str:
+        """Return the text without the address of a quoted post, which X adds."""
+        kinds = [reference["type"] for reference in post.get("referenced_tweets", [])]
+        text = unescape(post["text"])
+        return text.rpartition(" ")[0] if "quoted" in kinds else text
 
     def skew(self, by: timedelta) -> None:
         self.server.skew = by
