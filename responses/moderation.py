@@ -14,8 +14,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm import spending
 from crm.models import Account, Interaction, Pause, User
 from crm.models.membership import PERMISSIONS, Permissions, Role
+from crm.money import Priority, Refusal
 from crm.renewal import fresh_credentials
 from responses import restored_database
 from responses.models import Moderation
@@ -134,13 +136,34 @@ def _act(row: Moderation, action: Action) -> None:
     moderator, profile = row.account.channel.moderator, row.interaction.profile
     if moderator is None or profile is None:
         raise ChannelError(_("This network has no moderation."), permanent=True)
-    moderator.act(
-        fresh_credentials(row.account),
-        action.name,
-        item_key=row.interaction.key,
-        author_key=profile.key,
-        reason=row.reason,
-    )
+    credentials = fresh_credentials(row.account)
+    # After the login was renewed: if that fails, nothing is booked.
+    booked = _reserve(row.account, action)
+    try:
+        moderator.act(
+            credentials,
+            action.name,
+            item_key=row.interaction.key,
+            author_key=profile.key,
+            reason=row.reason,
+        )
+    except ChannelError as error:
+        if booked:
+            spending.settle(booked, error.usage)
+        raise
+
+
+def _reserve(account: Account, action: Action) -> spending.Reservation | None:
+    """Book what the action costs; None if it is free. Raises ChannelError beyond the budget."""
+    usage_of = account.channel.moderation_usage
+    if usage_of is None:
+        return None
+    wanted = spending.Wanted(spending.SEND, usage_of(action.name), Priority.URGENT)
+    booked = spending.reserve(account, wanted, now=timezone.now())
+    if isinstance(booked, Refusal):
+        again = booked.continuation(_("Try again on %(when)s."))
+        raise ChannelError(f"{booked.reason(account)} {again}", permanent=True)
+    return booked
 
 
 def _fail(row: Moderation, error: str) -> None:

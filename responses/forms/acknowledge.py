@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from responses.acknowledgement import public_place
 from responses.compose import Place
-from responses.forms.places import PUBLIC, is_public
+from responses.forms.places import is_public
 from responses.text_limits import measure
 from routing.models import Case
 

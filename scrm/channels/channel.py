@@ -21,7 +21,7 @@ from scrm.channels.base import (
     Visibility,
 )
 from scrm.channels.connector import Connector
-from scrm.channels.moderation import Moderator
+from scrm.channels.moderation import ModerationAction, Moderator
 from scrm.channels.prices import PriceList
 from scrm.channels.reply_rule import ReplyRule
 from scrm.channels.search_query import Translate
@@ -68,6 +68,7 @@ class Channel:
     lookup_usage: returns the most that one search for this text (`Speaker.find`) can use; None if
     it is free.
     removal_usage: returns the most that removing one published post can use; None if it is free.
+    moderation_usage: returns what a moderation action uses; None if moderation is free.
     visibilities: the visibilities with which the channel can send.
     quotes: whether a public text can quote an item instead of answering it.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
@@ -102,6 +103,7 @@ class Channel:
     send_usage: Callable[[Outgoing], Usage] | None = None
     lookup_usage: Callable[[Outgoing], Usage] | None = None
     removal_usage: Callable[[Outgoing], Usage] | None = None
+    moderation_usage: Callable[[ModerationAction], Usage] | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     quotes: bool = False
     titles: bool = True

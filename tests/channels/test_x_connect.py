@@ -257,3 +257,17 @@ def test_no_secret_is_logged_or_shown(x: XServer, caplog: pytest.LogCaptureFixtu
     shown = caplog.text + repr(found) + repr(renewed) + repr(signed)
     for secret in (*found.secrets.values(), *renewed.secrets.values(), *KEYS.values()):
         assert secret not in shown
+
+
+def test_each_secret_belongs_to_one_kind_of_login() -> None:
+    """Fails if a field of a login is missing in the list: the page would always show it."""
+    form = XForm()
+    logins = {value for value, _label in form.fields["login"].choices}  # type: ignore[attr-defined]
+    marked = {
+        name: field.widget.attrs["data-only"]
+        for name, field in form.fields.items()
+        if "data-only" in field.widget.attrs
+    }
+    assert set(marked.values()) == logins
+    assert set(form.fields) - set(marked) == {"login", "access", "long_posts", "api"}
+    assert "data-chooses" in form.fields["login"].widget.attrs

@@ -511,3 +511,23 @@ def test_the_most_that_reading_an_item_can_cost_is_in_the_price_list(address: st
     cost = CHANNEL.cost_of_item(address)
     assert CHANNEL.prices.cost(cost.usage) > 0
     assert "user read" in cost.usage
+
+
+@pytest.mark.parametrize("action", ["like", "unlike", "hide", "unhide"])
+def test_moderation_has_a_price_and_a_lost_answer_is_charged(
+    x: XServer, us: Credentials, action: ModerationAction
+) -> None:
+    """Fails if an action is not booked, or if a lost answer counts as free of charge."""
+    assert CHANNEL.moderation_usage
+    assert CHANNEL.prices
+    usage = CHANNEL.moderation_usage(action)
+    assert CHANNEL.prices.cost(usage) > 0
+    post = x.post("200", "@acme hello")
+    x.fault(lost=True)
+    with pytest.raises(ChannelError) as lost:
+        XModerator().act(us, action, item_key=post, author_key="200")
+    assert (lost.value.usage, lost.value.uncertain) == (usage, False)
+    x.fault(status=429)
+    with pytest.raises(ChannelError) as refused:
+        XModerator().act(us, action, item_key=post, author_key="200")
+    assert refused.value.usage == {}

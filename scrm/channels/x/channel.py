@@ -6,7 +6,13 @@ from scrm.channels.channel import Channel
 from scrm.channels.prices import PriceList
 from scrm.channels.text_rules import TextRules
 from scrm.channels.x.connect import CONNECTOR
-from scrm.channels.x.costs import item_cost, lookup_usage, removal_usage, send_usage
+from scrm.channels.x.costs import (
+    item_cost,
+    lookup_usage,
+    moderation_usage,
+    removal_usage,
+    send_usage,
+)
 from scrm.channels.x.link import key_of
 from scrm.channels.x.listen import XListener
 from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
@@ -37,6 +43,7 @@ CHANNEL = Channel(
     send_usage=send_usage,
     lookup_usage=lookup_usage,
     removal_usage=removal_usage,
+    moderation_usage=moderation_usage,
     quotes=True,
     titles=False,
     carries=MOST_PICTURES * MOST_BYTES,

@@ -26,6 +26,7 @@ from scrm.channels.x.read import NETWORK, id_of
 LONG_POST = 25_000
 _KEYS = ("api_key", "api_key_secret", "access_token", "access_token_secret")
 _NEEDED = {"oauth1": _KEYS, "oauth2": ("client_id",), "app": ("bearer_token",)}
+_USED = {**_NEEDED, "oauth2": ("client_id", "client_secret")}
 _SECRET = (*_KEYS, "client_secret", "bearer_token")
 _SETTINGS = ("login", "access", "api", "client_id")
 
@@ -76,6 +77,14 @@ class XForm(ConnectForm):
         help_text=_("For accounts with X Premium: up to 25,000 characters instead of 280."),
     )
     api = forms.CharField(label=_("API address"), max_length=300, initial=API)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # static/js/connect_fields.js shows only the fields of the chosen login.
+        self.fields["login"].widget.attrs["data-chooses"] = ""
+        for login, names in _USED.items():
+            for name in names:
+                self.fields[name].widget.attrs["data-only"] = login
 
     def show(self, known: Credentials) -> None:
         self.initial.update({name: known.config.get(name) for name in _SETTINGS})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from scrm.channels.base import Outgoing, Usage
 from scrm.channels.channel import ItemCost
+from scrm.channels.moderation import ModerationAction
 from scrm.channels.text_rules import LINK_OR_DOMAIN
 from scrm.channels.x.listen import MENTIONS, MESSAGES, SMALLEST_MENTIONS, SMALLEST_SEARCH
 from scrm.channels.x.timeline import PAGE, PAGES
 
+_MODERATION: dict[ModerationAction, str] = {
+    "like": "like", "unlike": "unlike", "hide": "hide or unhide", "unhide": "hide or unhide",
+}  # fmt: skip
 LOOKED_UP = PAGES * PAGE
 """The most posts of ours that are read to find a text whose answer was lost."""
 
@@ -41,6 +45,10 @@ def send_usage(outgoing: Outgoing) -> Usage:
 def lookup_usage(outgoing: Outgoing) -> Usage:
     """Return the most that one search for this text among our posts or messages can use."""
     return {"DM received": PAGE} if outgoing.visibility == "private" else {"own read": LOOKED_UP}
+
+
+def moderation_usage(action: ModerationAction) -> Usage:
+    return {_MODERATION[action]: 1}
 
 
 def removal_usage(outgoing: Outgoing) -> Usage:  # noqa: ARG001

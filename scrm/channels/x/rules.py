@@ -9,6 +9,7 @@ from scrm.channels.base import ChannelError, Credentials, Item, Visibility
 from scrm.channels.moderation import ModerationAction
 from scrm.channels.reply_rule import Permission, Received
 from scrm.channels.x.client import APP_ONLY, POST_FACTS, Answer, XClient, client_of
+from scrm.channels.x.costs import moderation_usage
 from scrm.channels.x.errors import UNADDRESSED
 from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post, two_people
 
@@ -82,9 +83,12 @@ class XModerator:
         try:
             calls[action](item_key)
         except ChannelError as error:
-            # A like or a hidden reply can be set again without harm.
+            # A like or a hidden reply can be set again without harm, so the error is not uncertain.
             raise ChannelError(
-                error.message, permanent=error.permanent, retry_after=error.retry_after
+                error.message,
+                permanent=error.permanent,
+                retry_after=error.retry_after,
+                usage=moderation_usage(action) if error.uncertain else None,
             ) from error
 
 
