@@ -48,6 +48,8 @@ class ItemCost:
 class Channel:
     """A kind of network, with the code for it and its limits.
 
+    icon: the name of a symbol in static/icons.svg that stands for the network; "" if the kinds of
+    its items say more than the network, as for phone calls and letters.
     hears, says: short lists of what scrm reads and sends there, for the page on which an admin
     chooses a network; "" for a channel that is not offered there.
     speaker: None if scrm cannot send there. Then staff send texts outside scrm and record them.
@@ -83,6 +85,7 @@ class Channel:
 
     kind: str
     label: str
+    icon: str = ""
     hears: str | Promise = ""
     says: str | Promise = ""
     listener: Listener | None = None

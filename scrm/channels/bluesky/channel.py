@@ -8,7 +8,6 @@ from scrm.channels.bluesky.connect import CONNECTOR
 from scrm.channels.bluesky.link import key_of
 from scrm.channels.bluesky.listen import BlueskyListener
 from scrm.channels.bluesky.moderate import BlueskyModerator
-from scrm.channels.bluesky.richtext import MAX_BYTES, MAX_GRAPHEMES
 from scrm.channels.bluesky.search import translate
 from scrm.channels.bluesky.speak import (
     MAX_PICTURE_BYTES,
@@ -18,28 +17,24 @@ from scrm.channels.bluesky.speak import (
 )
 from scrm.channels.bluesky.threads import BlueskyThreads
 from scrm.channels.channel import Channel
-from scrm.channels.text_rules import TextRules
+from scrm.channels.network_facts import BLUESKY
 
 CHANNEL = Channel(
     kind="bluesky",
     hears=_("mentions, replies, quotes, messages, search for topics"),
     says=_("replies, quotes, posts, threads, messages, images"),
-    label="Bluesky",
+    label=BLUESKY.label,
+    icon=BLUESKY.icon,
     listener=BlueskyListener(),
     speaker=BlueskySpeaker(),
     editor=BlueskyEditor(),
     connector=CONNECTOR,
-    text=TextRules(
-        max_length=MAX_GRAPHEMES,
-        unit="graphemes",
-        unit_bytes=MAX_BYTES // MAX_GRAPHEMES,
-        threads=True,
-    ),
+    text=BLUESKY.text,
     moderator=BlueskyModerator(),
     threads=BlueskyThreads(),
     translate=translate,
     key_of=key_of,
     quotes=True,
-    titles=False,
+    titles=BLUESKY.titles,
     carries=MAX_PICTURES * MAX_PICTURE_BYTES,
 )

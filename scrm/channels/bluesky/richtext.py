@@ -12,9 +12,9 @@ from typing import Any
 import regex
 
 from scrm.channels.base import ChannelError
+from scrm.channels.network_facts import BLUESKY_MAX_BYTES, BLUESKY_MAX_GRAPHEMES
 from scrm.text.clean import safe_url, storable
 
-MAX_GRAPHEMES, MAX_BYTES = 300, 3_000
 _FACET = "app.bsky.richtext.facet"
 _LINK = re.compile(r"https?://[^\s<>\"'\\\[\]]{1,2000}")
 _MENTION = re.compile(r"(?<![\w@/.])@([A-Za-z0-9][A-Za-z0-9.-]{2,252})")
@@ -23,7 +23,9 @@ _TRAILING = ".,;:!?)]}…"
 _MAX_FACETS, _MAX_URI = 200, 2_000
 
 
-def check(text: str, *, graphemes: int = MAX_GRAPHEMES, size: int = MAX_BYTES) -> str:
+def check(
+    text: str, *, graphemes: int = BLUESKY_MAX_GRAPHEMES, size: int = BLUESKY_MAX_BYTES
+) -> str:
     """Return the text as it can be sent. Raises ChannelError if it is too long or empty."""
     text = storable(text).strip()
     if not text:

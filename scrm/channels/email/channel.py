@@ -6,16 +6,18 @@ from scrm.channels.channel import Channel
 from scrm.channels.email.connect import CONNECTOR
 from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker
+from scrm.channels.network_facts import EMAIL
 from scrm.web.upload_limits import MAX_FILE_BYTES
 
 CHANNEL = Channel(
     kind="email",
     hears=_("every mail to the address"),
     says=_("mail to one person"),
-    label="Email",
+    label=EMAIL.label,
+    icon=EMAIL.icon,
     listener=MailListener(),
     speaker=MailSpeaker(),
     connector=CONNECTOR,
-    visibilities=("private",),
+    visibilities=EMAIL.visibilities,
     carries=MAX_FILE_BYTES,
 )

@@ -28,6 +28,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.channel import Channel
 from scrm.channels.feed import child
+from scrm.channels.network_facts import FEED
 from scrm.net import http
 from scrm.net.addresses import ascii_host
 from scrm.net.secret_addresses import join, purge, separate, without_secrets
@@ -338,7 +339,8 @@ def _left(until: float) -> float:
 
 CHANNEL = Channel(
     kind="feed",
-    label="Feed",
+    label=FEED.label,
+    icon=FEED.icon,
     hears=_("blogs, forums, podcasts, every site with a feed"),
     listener=FeedListener(),
 )

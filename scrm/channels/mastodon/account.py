@@ -18,12 +18,8 @@ from scrm.channels.mastodon.client import (
     is_local,
     network_of,
 )
-from scrm.channels.text_rules import TextRules
+from scrm.channels.network_facts import MASTODON_MAX_LENGTH
 from scrm.net import http
-
-MAX_LENGTH = 500
-TEXT = TextRules(MAX_LENGTH, "graphemes", link_length=23, short_mentions=True, threads=True)
-"""The limits of a text on a server that states no others."""
 
 
 def find_server(typed: str) -> str:
@@ -110,7 +106,7 @@ def limits(instance: Row) -> dict[str, Any]:
     files = _part(instance, "configuration", "media_attachments")
     types = files.get("supported_mime_types")
     return {
-        "max_length": _number(statuses.get("max_characters"), MAX_LENGTH),
+        "max_length": _number(statuses.get("max_characters"), MASTODON_MAX_LENGTH),
         "media": {
             "count": _number(statuses.get("max_media_attachments"), 4),
             "image_bytes": _number(files.get("image_size_limit"), 8 * http.MEGABYTE),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from scrm.channels.base import Credentials, Outgoing
-from scrm.channels.mastodon.account import TEXT
 from scrm.channels.mastodon.words import addressed, without_servers
+from scrm.channels.network_facts import MASTODON
 from scrm.channels.text_rules import TextRules
 
 
 def counted(text: str, warning: str = "") -> int:
     """Return the length of a post as the server counts it: the warning counts, servers do not."""
-    return TextRules(unit=TEXT.unit).count(warning) + TEXT.count(without_servers(text))
+    return TextRules(unit=MASTODON.text.unit).count(warning) + MASTODON.text.count(
+        without_servers(text)
+    )
 
 
 def added_length(credentials: Credentials, outgoing: Outgoing) -> int:

@@ -1,7 +1,6 @@
 from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.channel import Channel
-from scrm.channels.mastodon.account import TEXT
 from scrm.channels.mastodon.added import added_length
 from scrm.channels.mastodon.connect import CONNECTOR
 from scrm.channels.mastodon.edit import MastodonEditor
@@ -10,17 +9,19 @@ from scrm.channels.mastodon.listen import MastodonListener
 from scrm.channels.mastodon.moderate import MastodonModerator, MastodonThreads, reply_rule
 from scrm.channels.mastodon.search import translate
 from scrm.channels.mastodon.speak import MastodonSpeaker
+from scrm.channels.network_facts import MASTODON
 
 CHANNEL = Channel(
     kind="mastodon",
-    label="Mastodon",
+    label=MASTODON.label,
+    icon=MASTODON.icon,
     hears=_("mentions, hashtags, lists, timelines, search for topics"),
     says=_("replies, quotes, posts, threads, direct messages, images"),
     listener=MastodonListener(),
     speaker=MastodonSpeaker(),
     editor=MastodonEditor(),
     connector=CONNECTOR,
-    text=TEXT,
+    text=MASTODON.text,
     added_length=added_length,
     reply_rule=reply_rule,
     moderator=MastodonModerator(),
@@ -28,6 +29,6 @@ CHANNEL = Channel(
     translate=translate,
     key_of=key_of,
     quotes=True,
-    titles=False,
+    titles=MASTODON.titles,
     carries=16 * 1024 * 1024,
 )

@@ -20,12 +20,12 @@ from scrm.channels.base import (
     Receipt,
 )
 from scrm.channels.mastodon import read
-from scrm.channels.mastodon.account import MAX_LENGTH
 from scrm.channels.mastodon.added import counted
 from scrm.channels.mastodon.client import Gone, Row, Server, checked_id, requested_id
 from scrm.channels.mastodon.media import upload
 from scrm.channels.mastodon.quote import check_quote, quoted_id, without_quoted_link
 from scrm.channels.mastodon.words import addressed, is_same
+from scrm.channels.network_facts import MASTODON_MAX_LENGTH
 from scrm.text.clean import safe_url
 
 PAGE, PAGES = 40, 3
@@ -132,7 +132,7 @@ def _check_length(
     server: Server, credentials: Credentials, outgoing: Outgoing, draft: Draft
 ) -> None:
     """Refuse a post that is too long with everything that `_draft` has added to its text."""
-    limit = int(credentials.config.get("max_length") or MAX_LENGTH)
+    limit = int(credentials.config.get("max_length") or MASTODON_MAX_LENGTH)
     for index, (typed, text) in enumerate(zip(_texts(outgoing), draft.texts, strict=True), 1):
         length = counted(text, draft.warning)
         if length <= limit:

@@ -1,10 +1,7 @@
-from pathlib import Path
-
 from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.channel import Channel
-from scrm.channels.prices import PriceList
-from scrm.channels.text_rules import TextRules
+from scrm.channels.network_facts import X_PRICES, X
 from scrm.channels.x.connect import CONNECTOR
 from scrm.channels.x.costs import (
     item_cost,
@@ -23,20 +20,19 @@ CHANNEL = Channel(
     kind="x",
     hears=_("mentions, replies, quotes, messages, search for topics"),
     says=_("replies, quotes, posts, threads, messages, images"),
-    label="X",
+    label=X.label,
+    icon=X.icon,
     listener=XListener(),
     speaker=XSpeaker(),
     editor=XEditor(),
     connector=CONNECTOR,
-    text=TextRules(
-        max_length=280, unit="weighted", link_length=23, bare_domains=True, threads=True
-    ),
+    text=X.text,
     reply_rule=may_reply,
     moderator=XModerator(),
     threads=XThreadReader(),
     translate=translate,
     key_of=key_of,
-    prices=PriceList.read(Path(__file__).with_name("prices.toml")),
+    prices=X_PRICES,
     item_price="post read",
     author_price="user read",
     item_cost=item_cost,
@@ -45,6 +41,6 @@ CHANNEL = Channel(
     removal_usage=removal_usage,
     moderation_usage=moderation_usage,
     quotes=True,
-    titles=False,
+    titles=X.titles,
     carries=MOST_PICTURES * MOST_BYTES,
 )

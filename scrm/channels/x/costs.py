@@ -5,7 +5,7 @@ from __future__ import annotations
 from scrm.channels.base import Outgoing, Usage
 from scrm.channels.channel import ItemCost
 from scrm.channels.moderation import ModerationAction
-from scrm.channels.text_rules import LINK_OR_DOMAIN
+from scrm.channels.network_facts import posting_on_x
 from scrm.channels.x.listen import MENTIONS, MESSAGES, SMALLEST_MENTIONS, SMALLEST_SEARCH
 from scrm.channels.x.timeline import PAGE, PAGES
 
@@ -34,12 +34,8 @@ def send_usage(outgoing: Outgoing) -> Usage:
     Our posts are read once: before a thread is sent, or if X refuses a post as a duplicate.
     """
     if outgoing.visibility == "private":
-        return {"DM sent": 1}
-    usage: dict[str, int] = {"own read": LOOKED_UP}
-    for part in outgoing.parts or (outgoing.text,):
-        operation = "post with a link" if LINK_OR_DOMAIN.search(part) else "post"
-        usage[operation] = usage.get(operation, 0) + 1
-    return usage
+        return posting_on_x(outgoing)
+    return {"own read": LOOKED_UP, **posting_on_x(outgoing)}
 
 
 def lookup_usage(outgoing: Outgoing) -> Usage:

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scrm.channels.base import ChannelError
+from scrm.channels.network_facts import X_UNADDRESSED
 from scrm.text.clean import storable
 
 QUARTER = 900.0
@@ -18,10 +19,6 @@ _UNTIL_CREDIT = timedelta(hours=6)
 _LONGEST_DETAIL = 300
 _RECONNECT = "Connect the account again."
 _LIMITS = ("x-user-limit-24hour", "x-app-limit-24hour", "x-rate-limit")
-UNADDRESSED = (
-    "X lets this app reply to and quote only people who mentioned or quoted us. Copy the text, "
-    "post it on X yourself, and log it here."
-)
 _CLOSED = "The author of the post limits who may reply, and we may not. Reply in another way."
 _NO_PERMISSION = (
     "X does not permit this app to do this. Check the app's permissions in X's developer console, "
@@ -29,7 +26,7 @@ _NO_PERMISSION = (
 )
 _FORBIDDEN = (
     ("duplicate", "X refuses a text that equals one of your recent posts. Change the text."),
-    ("mentioned or quoted", UNADDRESSED),
+    ("mentioned or quoted", X_UNADDRESSED),
     ("reply to this conversation", _CLOSED),
     ("restricted who can reply", _CLOSED),
     (

@@ -7,10 +7,10 @@ from typing import Any
 
 from scrm.channels.base import ChannelError, Credentials, Item, Visibility
 from scrm.channels.moderation import ModerationAction
+from scrm.channels.network_facts import may_reply_on_x
 from scrm.channels.reply_rule import Permission, Received
 from scrm.channels.x.client import APP_ONLY, POST_FACTS, Answer, XClient, client_of
 from scrm.channels.x.costs import moderation_usage
-from scrm.channels.x.errors import UNADDRESSED
 from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post, two_people
 
 SMALLEST_SEARCH = 10
@@ -26,7 +26,7 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def may_reply(credentials: Credentials, received: Received, visibility: Visibility) -> Permission:
-    """Return whether we may reply. Apps of the access "self-serve" may reply only if addressed.
+    """Return whether we may reply.
 
     A private item is a direct message, or a post of a protected account, which cannot be answered
     from here. A message to a group cannot be answered either.
@@ -38,20 +38,7 @@ def may_reply(credentials: Credentials, received: Received, visibility: Visibili
         return Permission(False, _PROTECTED)
     if received.thread_key.startswith(MESSAGE) and not two_people(received.thread_key):
         return Permission(False, _GROUP)
-    if visibility == "private":
-        if received.visibility == "private":
-            return Permission()
-        return Permission(
-            False, "Direct messages are sent only to people who wrote us one first. Reply publicly."
-        )
-    if received.visibility == "private":
-        return Permission(False, "A direct message can only be answered privately.")
-    addressed = (
-        credentials.self_key in received.mentions or received.quotes_us or received.replies_to_us
-    )
-    if addressed or credentials.config.get("access") == "enterprise":
-        return Permission()
-    return Permission(False, UNADDRESSED)
+    return may_reply_on_x(credentials, received, visibility)
 
 
 class XModerator:
