@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from crm.offline_kinds import OFFLINE_KINDS, InteractionKind
+from scrm.channels import registry
 from scrm.channels.base import AUTOMATIC
 
 WORK_KINDS = {
@@ -28,6 +29,11 @@ KINDS = WORK_KINDS | _OTHER_KINDS
 def kind_label(kind: str) -> str:
     """Return the label of a kind. If KINDS does not contain the kind, return the kind itself."""
     return str(KINDS[kind].label) if kind in KINDS else kind
+
+
+def channel_icon(channel: str, kind: str) -> str:
+    """Return the icon of the network; for calls and letters, the icon of the kind."""
+    return registry.icon(channel) or kind_icon(kind)
 
 
 def kind_icon(kind: str) -> str:

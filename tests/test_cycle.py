@@ -24,7 +24,7 @@ from responses.record_check.run import check_record
 from responses.trace import trace
 from routing.models import Case, CaseEvent, Issue
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.remote import MAIL, MICROBLOG
+from scrm.channels.sandbox.networks import MAIL, X
 from scrm.sample import words
 from scrm.sample.people import MARKETING, SALES, SERVICE, TECHNICAL
 from scrm.sample.setup import DIRECTOR, DIRECTOR_PHONE, Workspace, furnish
@@ -72,14 +72,14 @@ class Story:
         return Case.objects.get(profile__links__contact=link.contact_id)
 
     def he_tweets(self) -> Case:
-        community.post(MICROBLOG, DIRECTOR, words.TWEET, key="sk590")
+        community.post(X, DIRECTOR, words.TWEET, key="sk590")
         eventually(lambda: Case.objects.filter(profile__key=DIRECTOR))
         return self.his_case()
 
     def hundreds_repeat_it(self) -> None:
         for department, (number, text) in CROWD.items():
             for n in range(number):
-                community.post(MICROBLOG, f"{department[:2].lower()}{n}", text, reach=n)
+                community.post(X, f"{department[:2].lower()}{n}", text, reach=n)
         everybody = sum(number for number, _ in CROWD.values())
         eventually(lambda: Case.objects.count() == everybody + 1, within=30)
 
@@ -199,7 +199,7 @@ def his_tweet_mail_and_call_are_one_case(story: Story) -> None:
 
 
 def three_micro_responses_answer_it(story: Story) -> Response:
-    publicly = story.way("microblog", DIRECTOR, "public")
+    publicly = story.way("x", DIRECTOR, "public")
     # The director also wrote a mail and called, so a public reply to him must be confirmed.
     tweeted = story.reply("carla", publicly, words.REPLY_BY_TWEET, publicly="on")
     story.take_over("ben")
@@ -210,8 +210,8 @@ def three_micro_responses_answer_it(story: Story) -> Response:
     assert case.status == "waiting"
     ledger = Interaction.objects.filter(conversation__in=case.conversations, direction="out")
     assert set(ledger.values_list("channel", "visibility")) == {
-        ("sandbox", "public"),
-        ("sandbox", "private"),
+        ("sandbox.x", "public"),
+        ("sandbox.mail", "private"),
         ("manual", "private"),
     }
     return tweeted

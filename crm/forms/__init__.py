@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.adapter import forget_old_addresses
 from crm.models import Account, Contact, Profile, User, Workspace
+from scrm.channels import registry
 from scrm.channels.email.validators import takes_mail
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.channels.sandbox.networks import BLOG, BLUESKY, MAIL, MASTODON, X
 from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 
 
@@ -295,9 +296,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     OFFLINE = "offline"
     NETWORKS = (
-        (MICROBLOG, _("Sandbox: microblog")),
-        (MAIL, _("Sandbox: email")),
-        (BLOG, _("Sandbox: blog")),
+        *((kind, registry.label(kind)) for kind in (X, MASTODON, BLUESKY, MAIL, BLOG)),
         (OFFLINE, _("Logged manually: telephone, letter, in person")),
     )
     network = forms.ChoiceField(label=_("Network"), choices=NETWORKS)
@@ -338,6 +337,6 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         row: Account = self.instance
         typed = self.cleaned_data
         if not row.pk:
-            row.kind = "manual" if typed["network"] == self.OFFLINE else "sandbox"
+            row.kind = "manual" if typed["network"] == self.OFFLINE else typed["network"]
             row.address = typed["self_key"]
         return row.keep_with({}, name=typed["name"], owner=typed["owner"])

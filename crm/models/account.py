@@ -16,7 +16,7 @@ from crm.models.user import User
 from scrm.channels.base import Credentials, Json
 from scrm.channels.channel import Channel
 from scrm.channels.connector import Renew
-from scrm.channels.registry import channel, kinds
+from scrm.channels.registry import SANDBOX, channel, kinds
 from scrm.db.encrypted import EncryptedJSONField
 from scrm.db.locks import locked
 
@@ -28,6 +28,10 @@ MAX_WARNINGS = 100
 class AccountQuerySet(models.QuerySet["Account"]):
     def active(self) -> AccountQuerySet:
         return self.filter(is_active=True)
+
+    def real(self) -> AccountQuerySet:
+        """Return the accounts on real networks: not of the sandbox, not for manual logging."""
+        return self.exclude(kind="manual").exclude(kind__startswith=SANDBOX)
 
     def waiting_for_login(self, now: datetime) -> AccountQuerySet:
         """Return the accounts whose login has expired and is being renewed.
@@ -99,6 +103,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.address or self.network
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.kind.startswith(SANDBOX)
 
     @property
     def channel(self) -> Channel:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm import above
 from crm.access import readable
-from crm.interaction_kinds import kind_icon, kind_label
+from crm.interaction_kinds import channel_icon, kind_label
 from crm.models.account import Account
 from crm.models.conversation import Conversation
 from crm.models.profile import Profile
@@ -169,4 +169,4 @@ class Interaction(models.Model):
 
     @property
     def icon(self) -> str:
-        return kind_icon(self.kind)
+        return channel_icon(self.channel, self.kind)

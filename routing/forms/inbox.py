@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.interaction_kinds import WORK_KINDS
 from crm.models import Department, Membership, User
 from crm.models.contact import MAX_TAG_LENGTH
-from listening.models import Topic
+from listening.models import Source, Topic
 from routing.forms.base import PlainForm
 from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
 from routing.models import Issue, SavedView
@@ -108,9 +108,7 @@ class InboxForm(PlainForm):
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
         )
-        self._choose(
-            "channel", [_ANY, *((kind, registry.label(kind)) for kind in registry.kinds())]
-        )
+        self._choose("channel", _channels)
         self._choose("kind", [_ANY, *((kind, look.label) for kind, look in WORK_KINDS.items())])
 
     def _choose(self, name: str, choices: Any) -> None:
@@ -175,6 +173,14 @@ class InboxForm(PlainForm):
     def _value_label(self, name: str, value: Any) -> str:
         choices = dict(getattr(self.fields[name], "choices", ())) if isinstance(value, str) else {}
         return str(choices.get(value, value))
+
+
+def _channels() -> list[tuple[str, Any]]:
+    """Return the channels that can be chosen; those of the sandbox only if a source uses them."""
+    simulated = Source.objects.filter(kind__startswith=registry.SANDBOX).order_by("kind")
+    real = [kind for kind in registry.kinds() if not kind.startswith(registry.SANDBOX)]
+    kinds = [*real, *simulated.values_list("kind", flat=True).distinct()]
+    return [_ANY, *((kind, registry.label(kind)) for kind in kinds)]
 
 
 def _choices(what: str, rows: Any, place: Any) -> Any:

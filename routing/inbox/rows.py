@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Left, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.interaction_kinds import kind_icon
+from crm.interaction_kinds import channel_icon
 from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
@@ -44,7 +44,7 @@ class Row:
 
     who: name of the party.
     sub: the second line, with the handle and the number of followers.
-    via: icon for the kind of the last message.
+    via: icon of the network of the last message.
     snippet: start of the last message as safe HTML; words that matched a topic are highlighted.
     due: the text that says when the reply is due, and the urgency "late", "soon", "far" or "".
     held: whether a response to the case is held.
@@ -87,7 +87,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
             sub=_sub(case),
             initials=case.profile.initials,
             colour=case.profile_id % 8,
-            via=kind_icon(case.last_inbound.kind if case.last_inbound else ""),
+            via=_via(case.last_inbound),
             snippet=_snippet(case, hits[case.last_inbound_id or 0], closed),
             contact_kind=contacts.get(case.profile_id, _NOBODY)[1],
             topics=tuple(sorted({topic for _spans, topic in hits[case.last_inbound_id or 0]})),
@@ -113,6 +113,10 @@ def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
     if seconds < 0:
         return _("%s overdue") % span, "late"
     return _("due in %s") % span, "soon" if seconds < 4 * 3600 else "far"
+
+
+def _via(message: Interaction | None) -> str:
+    return channel_icon(message.channel, message.kind) if message else channel_icon("", "")
 
 
 def _span(seconds: float) -> str:

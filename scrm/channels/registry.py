@@ -24,14 +24,25 @@ _KINDS = {
     "x": "scrm.channels.x.channel",
 }
 
+SANDBOX = "sandbox"
+"""The kinds of all channels of the sandbox begin with this word."""
+SIMULATED_KINDS = (
+    "sandbox.x", "sandbox.mastodon", "sandbox.bluesky", "sandbox.mail", "sandbox.blog",
+    "sandbox.form", "sandbox.feed",
+)  # fmt: skip
+"""Kinds that look like real networks and reach only the sandbox; see `sandbox/simulated.py`."""
+
 
 def kinds() -> tuple[str, ...]:
-    return tuple(_KINDS)
+    return *_KINDS, *SIMULATED_KINDS
 
 
 @cache
 def channel(kind: str) -> Channel:
     """Return the channel of a kind. Raises KeyError if the kind does not exist."""
+    if kind in SIMULATED_KINDS:
+        simulated: Channel = import_module("scrm.channels.sandbox.simulated").CHANNELS[kind]
+        return simulated
     found: Channel = import_module(_KINDS[kind]).CHANNEL
     return found
 
@@ -51,4 +62,9 @@ They are named here, because finding out from the channels would load the SDKs o
 
 def label(kind: str) -> str:
     """Return the name of a channel on screen. If the kind does not exist, return the kind."""
-    return channel(kind).label if kind in _KINDS else kind
+    return channel(kind).label if kind in kinds() else kind
+
+
+def icon(kind: str) -> str:
+    """Return the icon of a channel; "" if it has none or does not exist."""
+    return channel(kind).icon if kind in kinds() else ""

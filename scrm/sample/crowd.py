@@ -14,17 +14,19 @@ from responses.decisions import answer_nothing
 from responses.models import Delivery, Feedback
 from routing.models import Case
 from scrm.channels.sandbox import phrases
+from scrm.channels.sandbox.community import US
+from scrm.channels.sandbox.networks import BLUESKY, FEED, FORM, MAIL, MASTODON, SOCIAL, X
 from scrm.channels.sandbox.people import CROWD
-from scrm.channels.sandbox.remote import MAIL, MICROBLOG
 from scrm.sample import words
 from scrm.sample.clock import at
 from scrm.sample.people import SALES, SERVICE, TECHNICAL
 from scrm.sample.setup import DIRECTOR
 from scrm.sample.stage import Stage
 
-US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example"}
 _FIRST = ("Lena", "Omar", "Hugo", "Ayşe", "Kofi", "Greta", "Ravi", "Inés", "Pavel", "Zoë")
 _LAST = ("Berg", "Mwangi", "Costa", "Yildiz", "Larsen", "Iyer", "Nowak", "Ortega")
+
+_USED = (X, X, X, MASTODON, X, X, BLUESKY, X)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,14 @@ class Voice:
     key: str
     name: str
     reach: int
+    on: str
 
 
 PASSERS_BY = tuple(
-    Voice(f"passer{n:02}", f"{_FIRST[n % 10]} {_LAST[n // 10]}", 17 * (n % 29) + 3)
+    Voice(f"passer{n:02}", f"{_FIRST[n % 10]} {_LAST[n // 10]}", 17 * (n % 29) + 3, _USED[n % 8])
     for n in range(80)
 )
-"""Eighty people who are not contacts."""
+"""Eighty people who are not contacts, most of them on X."""
 
 
 def talk(stage: Stage, start: datetime, end: datetime, *, number: int) -> None:
@@ -53,7 +56,7 @@ def _public_post(stage: Stage) -> None:
     mood = stage.rng.choices(moods, (11, 3, 3, 2))[0]
     who = stage.rng.choice(PASSERS_BY)
     text = phrases.say(mood, stage.rng)
-    stage.say(MICROBLOG, who.key, text, name=who.name, reach=who.reach)
+    stage.say(who.on, who.key, text, name=who.name, reach=who.reach)
 
 
 def _mail(stage: Stage) -> None:
@@ -65,18 +68,36 @@ def _mail(stage: Stage) -> None:
 
 def _message(stage: Stage) -> None:
     who = stage.rng.choice(CROWD)
-    stage.say(MICROBLOG, who.key, phrases.say(phrases.MESSAGES, stage.rng), to=US[MICROBLOG])
+    network = stage.rng.choice(who.on)
+    stage.say(network, who.key, phrases.say(phrases.MESSAGES, stage.rng), to=US[network])
 
 
-_ACTIONS: dict[Callable[[Stage], None], int] = {_public_post: 19, _mail: 3, _message: 2}
+def _form(stage: Stage) -> None:
+    who = stage.rng.choice([person for person in CROWD if person.mail])
+    title, text = phrases.fill("\n".join(stage.rng.choice(phrases.FORMS)), stage.rng).split("\n")
+    stage.say(FORM, who.key, text, to=US[FORM], title=title)
+
+
+def _entry(stage: Stage) -> None:
+    who = stage.rng.choice(CROWD)
+    filled = phrases.fill("\n".join(stage.rng.choice(phrases.ENTRIES)), stage.rng)
+    title, text = filled.split("\n")
+    stage.say(FEED, who.key, text, title=title)
+
+
+_ACTIONS: dict[Callable[[Stage], None], int] = {
+    _public_post: 38, _mail: 6, _message: 4, _form: 2, _entry: 2,
+}  # fmt: skip
 
 
 def work(stage: Stage, *, share: float) -> None:
     """Let the staff handle some of the waiting cases, the oldest first.
 
+    A case whose last message was deleted by its author is left to the user.
     share: the part of the cases to handle, from 0 to 1.
     """
     waiting = Case.objects.active().exclude(profile__links__contact__name="Ron Calder")
+    waiting = waiting.exclude(last_inbound__mention__changes__kind="deleted")
     for case in waiting.order_by("last_inbound_at").select_related("department", "profile"):
         if stage.rng.random() < share:
             _handle(stage, case)
@@ -108,7 +129,10 @@ def _answer(stage: Stage, case: Case, person: User) -> None:
     if place is None:
         stage.log_reply(case, text, by=by)
         return
-    stage.reply(case, place, text, by=by)
+    if place.permission.allowed:
+        stage.reply(case, place, text, by=by)
+    else:
+        stage.post_by_hand(case, place, text, by=by)
 
 
 def _last_place(case: Case) -> Place | None:
@@ -157,7 +181,7 @@ def _answer_back(stage: Stage) -> None:
     unanswered = Delivery.objects.filter(
         state="sent", sent_at__gt=now - timedelta(hours=1), feedback=None, response__audience="one"
     ).exclude(destination=DIRECTOR)
-    for delivery in unanswered.filter(scope__in=[MICROBLOG, MAIL]).select_related("profile"):
+    for delivery in unanswered.filter(scope__in=[*SOCIAL, MAIL]).select_related("profile"):
         if delivery.profile and stage.rng.random() < 0.5:
             mood = stage.rng.choices((phrases.THANKS, phrases.ANGER, phrases.FOLLOW_UPS), (6, 3, 1))
             private = delivery.response.visibility == "private"

@@ -131,7 +131,7 @@ def _candidates(model: Model, admin: User) -> models.QuerySet[Any]:
     for name in names & {"network", "scope"}:
         rows = rows.exclude(**{f"{name}__startswith": "sandbox."})
     if model._meta.label in {"crm.Account", "listening.Source"}:
-        rows = rows.exclude(kind="sandbox")
+        rows = rows.exclude(kind__startswith="sandbox")
     if model is Contact:  # without contacts whose profiles existed only in the sample
         rows = rows.exclude(Exists(_links()), ~Exists(_links(real=True)))
     return rows

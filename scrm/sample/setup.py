@@ -11,8 +11,10 @@ from listening.models import Source, Topic
 from responses import default_rules
 from responses.models import ResponseRule, SavedReply
 from routing.models import RoutingRule
-from scrm.channels.sandbox.people import persona
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.channels.prices import MICRO
+from scrm.channels.sandbox.community import US
+from scrm.channels.sandbox.networks import BLOG, BLUESKY, FEED, FORM, MAIL, MASTODON, X
+from scrm.channels.sandbox.people import handle_on, persona
 from scrm.sample import words
 from scrm.sample.logins import Login
 from scrm.sample.people import (
@@ -62,52 +64,42 @@ def furnish(*, since: datetime) -> Workspace:
 
 def _accounts(people: dict[str, User], departments: dict[str, Department]) -> dict[str, Account]:
     ada, nora = people["ada"], people["nora"]
-    sandbox = {"kind": "sandbox", "owner": ada}
     accounts = {
-        "microblog": Account.objects.create(
-            **sandbox,
-            network=MICROBLOG,
-            self_key="skywardair",
-            address="@SkywardAir",
-            name="@SkywardAir",
-            config={"name": "Skyward Air", "max_length": 500, "titles": False},
-        ),
-        "mail": Account.objects.create(
-            **sandbox,
-            network=MAIL,
-            self_key="care@skyward.example",
-            address="care@skyward.example",
-            name="care@skyward.example",
-            config={"name": "Skyward Air Customer Care", "visibilities": ["private"]},
-        ),
-        "blog": Account.objects.create(
-            **sandbox | {"owner": nora},
-            network=BLOG,
-            self_key="skyward-blog",
-            name="Skyward Blog",
-            config={"name": "Skyward Air", "visibilities": ["public"]},
-        ),
+        "x": _account(ada, X, "@SkywardAir", usd_per_day=40 * MICRO, usd_per_month=900 * MICRO),
+        "mastodon": _account(ada, MASTODON, "@SkywardAir@social.example"),
+        "bluesky": _account(ada, BLUESKY, "@skywardair.sky.example"),
+        "mail": _account(ada, MAIL, US[MAIL], name="Skyward Air Customer Care"),
+        "blog": _account(nora, BLOG, "", title="Skyward Blog"),
         # As on many networks, if the answer is lost, nobody can look up whether the post was sent.
-        "deals": Account.objects.create(
-            **sandbox | {"owner": nora},
-            network=MICROBLOG,
-            self_key="skywarddeals",
-            address="@SkywardDeals",
-            name="@SkywardDeals",
-            config={
-                "name": "Skyward Deals",
-                "max_length": 500,
-                "titles": False,
-                "idempotence": "none",
-            },
+        "deals": _account(
+            nora, X, "@SkywardDeals", key="skywarddeals", name="Skyward Deals", idempotence="none"
         ),
         "phone": by_hand(ada, departments),
     }
     for department in departments.values():
-        department.accounts.add(accounts["microblog"], accounts["mail"])
+        department.accounts.add(*(accounts[name] for name in ("x", "mastodon", "bluesky", "mail")))
     departments[MARKETING].accounts.add(accounts["blog"], accounts["deals"])
     departments[SERVICE].accounts.add(accounts["blog"])
     return accounts
+
+
+def _account(
+    owner: User, network: str, address: str, *, key: str = "", title: str = "", **config: Any
+) -> Account:
+    """Create an account on a network of the sandbox.
+
+    key: the key of our profile there, if it is not the usual one. title: the name on screen, if it
+    is not the address.
+    """
+    return Account.objects.create(
+        kind=network,
+        network=network,
+        self_key=key or US[network],
+        address=address,
+        name=title or address,
+        owner=owner,
+        config={"name": "Skyward Air", **config},
+    )
 
 
 _TOPICS: dict[str, tuple[str, str, list[str], list[str]]] = {
@@ -287,18 +279,25 @@ def _saved_replies(
 
 def _sources(people: dict[str, User], accounts: dict[str, Account], since: datetime) -> None:
     sources = [
-        ("search:skyward", "Talk about us", "about us", accounts["microblog"], "nora", 20),
-        ("mentions", "Mentions of @SkywardAir", "for us", accounts["microblog"], "carla", 10),
-        ("inbox", "care@skyward.example", "for us", accounts["mail"], "carla", 15),
-        ("comments", "Comments on our blog", "for us", accounts["blog"], "nora", 15),
+        ("search:skyward", "Talk about us on X", "about us", X, "nora", 20),
+        ("mentions", "Mentions of @SkywardAir on X", "for us", X, "carla", 10),
+        ("search:skyward", "Talk about us on Mastodon", "about us", MASTODON, "nora", 20),
+        ("mentions", "Mentions of us on Mastodon", "for us", MASTODON, "carla", 15),
+        ("search:skyward", "Talk about us on Bluesky", "about us", BLUESKY, "nora", 20),
+        ("mentions", "Mentions of us on Bluesky", "for us", BLUESKY, "carla", 15),
+        ("inbox", "care@skyward.example", "for us", MAIL, "carla", 15),
+        ("comments", "Comments on our blog", "for us", BLOG, "nora", 15),
+        ("forms", "Contact form of our site", "for us", FORM, "carla", 20),
+        ("entries", "Frequent flyers' forum", "about us", FEED, "nora", 30),
     ]
-    for address, name, stance, account, owner, rhythm in sources:
+    ours = {account.network: account for name, account in accounts.items() if name != "deals"}
+    for address, name, stance, network, owner, rhythm in sources:
         Source.objects.create(
-            kind="sandbox",
+            kind=network,
             address=address,
             name=name,
             stance=stance,
-            account=account,
+            account=ours.get(network),
             owner=people[owner],
             rhythm=rhythm,
             created_at=since,
@@ -327,7 +326,10 @@ def _contacts(people: dict[str, User], since: datetime) -> None:
         contact = Contact.objects.create(
             name=person.name, kind=kind, about=about, owner=carla, created_at=since
         )
-        _link(MICROBLOG, key, person.name, contact, "Confirmed by message.", since, by=carla)
+        first, *others = person.on
+        _link(first, key, person.name, contact, "Confirmed by message.", since, by=carla)
+        for network in others:
+            _link(network, key, person.name, contact, "Same name.", since, confidence=0.8)
         if person.mail:
             _link(MAIL, person.mail, person.name, contact, "Same name.", since, confidence=0.7)
         if key == DIRECTOR:
@@ -367,6 +369,6 @@ def _link(
     confidence: float = 1.0,
 ) -> None:
     profile = Profile.objects.create(
-        network=network, key=key, handle=key, name=name, first_seen_at=since
+        network=network, key=key, handle=handle_on(network, key), name=name, first_seen_at=since
     )
     profile.link_to(contact, by=by, evidence=evidence, confidence=confidence, now=since)

@@ -20,8 +20,10 @@ from responses.models import Delivery, Response
 from routing.models import Case, Issue
 from routing.offline import record
 from routing.offline.record import OfflineContact
+from scrm.channels.base import Receipt
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.models import Post
+from scrm.channels.sandbox.models import Post, PostChange
+from scrm.channels.sandbox.remote import url_of
 from scrm.pipeline import MAX_PER_TASK, process
 from scrm.sample.clock import at
 from scrm.sample.setup import Workspace
@@ -41,9 +43,11 @@ class Stage:
     def listen(self) -> None:
         """Fetch every source that has new items, and process the mentions."""
         latest = dict(Post.objects.order_by("seq").values_list("network", "seq"))
-        for source in Source.objects.select_related("account").order_by("pk"):
-            network = source.account.network if source.account else ""
-            if latest.get(network, 0) > source.cursor.get("seq", 0):
+        changed = dict(PostChange.objects.order_by("seq").values_list("network", "seq"))
+        for source in Source.objects.order_by("pk"):
+            reported = source.cursor.get("changes") or ()
+            is_changed = changed.get(source.kind) not in (None, *reported)
+            if latest.get(source.kind, 0) > source.cursor.get("seq", 0) or is_changed:
                 source.fetch_now()
                 fetch_source(source)
         while process() == MAX_PER_TASK:
@@ -71,6 +75,21 @@ class Stage:
         account = self.workspace.accounts["phone"]
         return compose.log_by_hand(case, words, account=account, by=self.workspace.people[by])
 
+    def post_by_hand(self, case: Case, place: Place, text: str, *, by: str) -> Response:
+        """Publish a reply on the network itself, and record it with its link.
+
+        This is what staff do if the network does not let scrm reply.
+        """
+        ours, asked = place.account, case.last_inbound
+        key = self.say(
+            ours.network, ours.self_key, text, in_reply_to=asked.key if asked else "",
+            handle=ours.address.lstrip("@"), name=ours.config["name"],
+        )  # fmt: skip
+        receipt = Receipt(ours.network, key, url=url_of(ours.network, key))
+        words = Words(uuid.uuid4(), text, "public")
+        by_whom = self.workspace.people[by]
+        return compose.log_by_hand(case, words, account=ours, by=by_whom, receipt=receipt)
+
     def state(
         self,
         issue: Issue,
@@ -81,13 +100,14 @@ class Stage:
         by: str,
         department: str,
         corrects: Response | None = None,
+        as_thread: bool = False,
     ) -> Response:
         """Write a public post about an issue.
 
         The next call of `deliver` sends the post if the business rules allow it.
         """
         return compose.state_publicly(
-            Words(uuid.uuid4(), text, "public", subject),
+            Words(uuid.uuid4(), text, "public", subject, as_thread=as_thread),
             accounts=[self.workspace.accounts[name] for name in accounts],
             by=self.workspace.people[by],
             department=self.workspace.departments[department],

@@ -17,10 +17,11 @@ from responses.results.feedback import fall_silent
 from routing.models import Case, CaseEvent, Issue
 from routing.wake import wake_snoozed
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.channels.sandbox.community import US
+from scrm.channels.sandbox.networks import BLOG, FORM, MAIL, MASTODON, X
 from scrm.sample import marker, words
 from scrm.sample.clock import at
-from scrm.sample.crowd import PASSERS_BY, US, talk, work
+from scrm.sample.crowd import PASSERS_BY, talk, work
 from scrm.sample.logins import Login
 from scrm.sample.people import MARKETING, SERVICE
 from scrm.sample.setup import (
@@ -87,7 +88,7 @@ def _everyday(*, hours: float, number: int, share: float) -> Act:
 
 
 def _his_case(stage: Stage) -> Case:
-    return stage.case_of(MICROBLOG, DIRECTOR)
+    return stage.case_of(X, DIRECTOR)
 
 
 def _issue() -> Issue:
@@ -95,7 +96,7 @@ def _issue() -> Issue:
 
 
 def _he_tweets(stage: Stage) -> None:
-    stage.say(MICROBLOG, DIRECTOR, words.TWEET, key="sk590")
+    stage.say(X, DIRECTOR, words.TWEET, key="sk590")
     stage.listen()
 
 
@@ -108,7 +109,7 @@ def _hundreds_repeat_it(stage: Stage) -> None:
     for who in PASSERS_BY[:30]:
         with at(now - timedelta(minutes=stage.rng.randrange(100))):
             text = stage.rng.choice(words.ECHOES)
-            stage.say(MICROBLOG, who.key, text, name=who.name, reach=who.reach)
+            stage.say(who.on, who.key, text, name=who.name, reach=who.reach)
     stage.listen()
 
 
@@ -120,12 +121,12 @@ def _he_writes(stage: Stage) -> None:
 def _carla_answers_by_tweet(stage: Stage) -> None:
     case = _his_case(stage)
     case.claim(by=stage.workspace.people["carla"])
-    stage.reply(case, stage.place(case, "microblog"), words.REPLY_BY_TWEET, by="carla")
+    stage.reply(case, stage.place(case, "x"), words.REPLY_BY_TWEET, by="carla")
     stage.deliver()
 
 
 def _he_answers_the_tweet(stage: Stage) -> None:
-    stage.say(MICROBLOG, DIRECTOR, words.HIS_ANSWER, in_reply_to=_our_last_post(MICROBLOG))
+    stage.say(X, DIRECTOR, words.HIS_ANSWER, in_reply_to=_our_last_post(X))
     stage.listen()
 
 
@@ -170,7 +171,7 @@ _A_DAY = timedelta(days=1)
 
 def _tim_writes_a_statement(stage: Stage) -> None:
     stage.state(
-        _issue(), ["blog", "microblog"], words.STATEMENT_SUBJECT, words.STATEMENT,
+        _issue(), ["blog", "x", "mastodon", "bluesky"], words.STATEMENT_SUBJECT, words.STATEMENT,
         by="tim", department=MARKETING,
     )  # fmt: skip
 
@@ -193,8 +194,8 @@ def _mia_closes_what_it_answers(stage: Stage) -> None:
 
 
 def _he_complains_about_it(stage: Stage) -> None:
-    ours = _our_last_post(MICROBLOG)
-    stage.say(MICROBLOG, DIRECTOR, words.COMPLAINT_ABOUT_STATEMENT, in_reply_to=ours)
+    ours = _our_last_post(X)
+    stage.say(X, DIRECTOR, words.COMPLAINT_ABOUT_STATEMENT, in_reply_to=ours)
     stage.listen()
 
 
@@ -203,7 +204,7 @@ def _nora_corrects_it(stage: Stage) -> None:
     his = Feedback.objects.filter(response=first, interaction__profile__key=DIRECTOR)
     his.update(outcome=Feedback.Outcome.ANGRY, judged_by=stage.workspace.people["nora"])
     stage.state(
-        _issue(), ["blog", "microblog"], words.CORRECTION_SUBJECT, words.CORRECTION,
+        _issue(), ["blog", "x", "mastodon", "bluesky"], words.CORRECTION_SUBJECT, words.CORRECTION,
         by="nora", department=MARKETING, corrects=first,
     )  # fmt: skip
     stage.deliver()
@@ -231,7 +232,7 @@ def _nora_begins_a_campaign(stage: Stage) -> None:
 
 def _they_use_its_hashtag(stage: Stage) -> None:
     for who, text in zip(PASSERS_BY[30:33], words.HASHTAG, strict=True):
-        stage.say(MICROBLOG, who.key, text, name=who.name, reach=who.reach)
+        stage.say(who.on, who.key, text, name=who.name, reach=who.reach)
     stage.listen()
 
 
@@ -269,18 +270,54 @@ def _post_arrives(number: int) -> Act:
 
 
 def _a_delivery_fails(stage: Stage) -> None:
-    community.fail(MICROBLOG, "refused")
-    _statement_of_deals(stage, "microblog", words.FAILED)
+    community.fail(X, "refused")
+    _statement_of_deals(stage, "x", words.FAILED)
 
 
 def _a_delivery_stays_unknown(stage: Stage) -> None:
-    community.fail(MICROBLOG, "answer lost")
+    community.fail(X, "answer lost")
     _statement_of_deals(stage, "deals", words.UNKNOWN)
 
 
 def _statement_of_deals(stage: Stage, account: str, text: str) -> None:
     stage.state(_issue(), [account], "", text, by="nora", department=MARKETING)
     stage.deliver()
+
+
+def _others_write(stage: Stage) -> None:
+    """Let people write in other languages, at least once on each network."""
+    for network, key, title, text in words.OTHER_LANGUAGES:
+        to = US[network] if network in (MAIL, FORM) else ""
+        stage.say(network, key, text, title=title, to=to)
+    stage.listen()
+
+
+def _nora_explains_in_a_thread(stage: Stage) -> None:
+    accounts = ["x", "bluesky"]
+    stage.state(
+        _issue(), accounts, "", words.THREAD, by="nora", department=MARKETING, as_thread=True
+    )
+    stage.deliver()
+
+
+def _she_asks(stage: Stage) -> None:
+    stage.say(MASTODON, "ingrid_ak", words.QUESTION, key="belt-extender")
+    stage.listen()
+
+
+def _she_edits_it(stage: Stage) -> None:
+    community.edit(MASTODON, "belt-extender", words.QUESTION_EDITED)
+    stage.listen()
+
+
+def _he_insults_the_crew(stage: Stage) -> None:
+    stage.say(X, "somchai_j", words.INSULT, key="insult")
+    stage.listen()
+
+
+def _he_deletes_it(stage: Stage) -> None:
+    community.delete(X, "insult")
+    stage.listen()
 
 
 def _mia_waits_for_the_workshop(stage: Stage) -> None:
@@ -318,12 +355,18 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (10, "08:45", _he_thanks),
     (10, "09:30", _carla_is_done),
     (9, "11:00", _post_arrives(2)),
+    (9, "15:00", _nora_explains_in_a_thread),
+    (8, "12:00", _others_write),
     (7, "14:00", _post_arrives(3)),
     (5, "10:30", _post_arrives(4)),
     (3, "09:45", _post_arrives(5)),
     (2, "12:00", _a_delivery_fails),
     (2, "16:00", _a_delivery_stays_unknown),
+    (1, "08:10", _she_asks),
+    (1, "08:40", _she_edits_it),
     (1, "09:00", _post_arrives(6)),
+    (1, "10:15", _he_insults_the_crew),
+    (1, "11:30", _he_deletes_it),
     (1, "13:30", _post_arrives(7)),
     (1, "16:00", _mia_waits_for_the_workshop),
     (1, "17:00", _a_statement_waits),

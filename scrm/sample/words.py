@@ -5,6 +5,7 @@ The phrases of the everyday posts are in `scrm/channels/sandbox/phrases.py`.
 
 from __future__ import annotations
 
+from scrm.channels.sandbox import networks
 from scrm.sample.people import MARKETING, SALES, SERVICE, TECHNICAL
 
 REPLIES: dict[str, tuple[str, ...]] = {
@@ -144,6 +145,34 @@ LETTERS = (
     ("comment card", "", "“Please print the rule about large passengers on the card.”"),
     ("call", "Ms Adeyemi", "Her pram came back with a bent wheel. She has photographs."),
     ("letter", "Town band of Lower Marsh", _BAND),
+)
+
+OTHER_LANGUAGES = (
+    (networks.X, "jaruiz", "", "@SkywardAir ¿dónde está mi maleta? Espero desde el lunes."),
+    (networks.MASTODON, "ingrid_ak", "", "Min väska är kvar i Oslo, @SkywardAir. När kommer den?"),
+    (networks.BLUESKY, "chloedbs", "", "Ma valise est restée à Lyon, @SkywardAir. Que faire ?"),
+    (networks.MAIL, "tombecker71", "Koffer SK 377", "Mein Koffer kam beschädigt an. Was nun?"),
+    (
+        networks.FORM,
+        "misaki_s",
+        "お問い合わせ",
+        "搭乗券の名前が間違っています。直していただけますか。",
+    ),
+    (networks.FEED, "fatima_zahra", "Bagages", "Skyward a perdu ma valise. Qui est remboursé ?"),
+)
+"""Network, author, title and text of a message."""
+QUESTION = "@SkywardAir do your crews carry belt extenders, or do I have to bring one?"
+QUESTION_EDITED = (
+    "@SkywardAir do your crews carry belt extenders, or do I have to bring one? "
+    "Edit: it is for SK 421 on Friday, row 12."
+)
+INSULT = "@SkywardAir your crew on SK 733 is the worst in the sky, and I mean every one of them."
+THREAD = (
+    "Many of you asked what our seat rule means in practice. Here it is, in full. Whoever can "
+    "close the belt with both armrests down flies in one seat, and nobody asks further.\n\n"
+    "Whoever needs more room can book the seat beside it and gets the money back if "
+    "the flight is not full. Nobody is asked at the gate, and never in front of others.\n\n"
+    "Belt extenders are on board every aircraft. Ask the crew, or tell us before you fly."
 )
 
 FAILED = "Where do I read the seat policy? Here, in one sentence: belt closed, armrests down."

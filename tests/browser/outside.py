@@ -14,7 +14,7 @@ from responses.models import Delivery
 from scrm.bus.nudge import nudge
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
-from scrm.channels.sandbox.remote import MICROBLOG
+from scrm.channels.sandbox.networks import MICROBLOG
 from tests.browser.conftest import Site
 from tests.browser.world import US
 from tests.machinery import eventually

@@ -12,7 +12,7 @@ from crm.models import Account, User
 from responses.models import Delivery, Response
 from scrm.bus.nudge import nudge
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.remote import MICROBLOG
+from scrm.channels.sandbox.networks import MICROBLOG
 from tests.browser.conftest import TWO_WAYS, Site, Windows
 from tests.browser.hands import Hand, Mouse
 from tests.browser.outside import nudged_again, ours

@@ -18,7 +18,7 @@ from routing.models import Case
 from scrm.bus.nudge import nudge
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
-from scrm.channels.sandbox.remote import MAIL
+from scrm.channels.sandbox.networks import MAIL
 from tests.browser.conftest import SHOTS, Windows, leaves
 from tests.machinery import eventually
 from tests.standins.mastodon import MastodonServer

@@ -15,7 +15,7 @@ from responses.compose import Words, state_publicly
 from responses.default_rules import ship
 from responses.models import Campaign, Delivery, Response
 from routing.models import Issue
-from scrm.channels.sandbox.remote import BLOG
+from scrm.channels.sandbox.networks import BLOG
 from tests.browser.conftest import TWO_WAYS, Site, leaves
 from tests.browser.hands import Hand, Keyboard
 from tests.browser.outside import heard, nudged_again, ours, source_of

@@ -15,7 +15,7 @@ from routing.models import Case
 from routing.rules import Facts
 from scrm.channels.base import Author, Visibility
 from scrm.channels.sandbox import community
-from scrm.channels.sandbox.remote import MICROBLOG
+from scrm.channels.sandbox.networks import MICROBLOG
 
 US = "skywardair"
 PEOPLE = {

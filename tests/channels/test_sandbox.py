@@ -24,7 +24,8 @@ from scrm.channels.registry import channel
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Fault, Post
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG, Mode
+from scrm.channels.sandbox.networks import BLOG, MAIL, MICROBLOG
+from scrm.channels.sandbox.remote import Mode
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

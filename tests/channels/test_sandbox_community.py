@@ -16,8 +16,8 @@ from scrm.channels.base import Batch, Credentials, FetchRequest, Outgoing
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Post
+from scrm.channels.sandbox.networks import BLOG, FACTS, MAIL, MICROBLOG, X
 from scrm.channels.sandbox.people import PEOPLE
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,7 +58,8 @@ def test_an_hour_does_not_look_like_a_loop_and_does_not_explode() -> None:
     assert max(Counter(text for *_, text in said).values()) <= 4
     assert len({author for _, author, *_ in said}) >= 15
     networks = set(Post.objects.values_list("network", "visibility"))
-    assert {(MICROBLOG, "public"), (MICROBLOG, "private"), (MAIL, "private")} <= networks
+    assert {network for network, _ in networks} == set(FACTS) - {MICROBLOG, BLOG}
+    assert {(X, "public"), (X, "private"), (MAIL, "private")} <= networks
     assert set(Post.objects.filter(network=MAIL).values_list("to_key", flat=True)) == {
         community.US[MAIL]
     }

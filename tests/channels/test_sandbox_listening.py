@@ -20,7 +20,7 @@ from scrm.channels.base import (
 from scrm.channels.sandbox import community, remote
 from scrm.channels.sandbox.channel import SandboxEditor, SandboxListener, SandboxSpeaker
 from scrm.channels.sandbox.models import Post
-from scrm.channels.sandbox.remote import BLOG, MAIL, MICROBLOG
+from scrm.channels.sandbox.networks import BLOG, MAIL, MICROBLOG
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

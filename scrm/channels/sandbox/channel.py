@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 from uuid import uuid4
 
@@ -28,10 +29,16 @@ from scrm.channels.base import (
 from scrm.channels.channel import Channel
 from scrm.channels.sandbox.models import Post, PostChange
 from scrm.channels.sandbox.moderate import SandboxModerator
-from scrm.channels.sandbox.remote import (
+from scrm.channels.sandbox.networks import (
     BLOG,
+    FACTS,
+    FEED,
+    FORM,
     MAIL,
     MICROBLOG,
+    SOCIAL,
+)
+from scrm.channels.sandbox.remote import (
     SITE,
     apply_fault,
     by_key,
@@ -45,51 +52,54 @@ from scrm.channels.sandbox.remote import (
     wire,
 )
 
-MAX_LENGTH = 500
 MAX_ITEMS = 500
 OVERLAP = 50
 """Rows commit out of order, so each fetch reads the last few numbers again."""
 
-_IDEMPOTENCE: dict[str, Idempotence] = {MAIL: "key", MICROBLOG: "lookup", BLOG: "lookup"}
-_NETWORK = {"search": MICROBLOG, "mentions": MICROBLOG, "inbox": MAIL, "comments": BLOG}
-_TITLE = {
-    "search": "Public posts on the sandbox microblog",
-    "mentions": "Mentions, replies and messages to us on the sandbox microblog",
-    "inbox": "Our sandbox mailbox",
-    "comments": "Comments on our sandbox blog",
+_ON_SOCIAL = {"search": "Public posts", "mentions": "Mentions, replies and messages to us"}
+_OFFERS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(SOCIAL, _ON_SOCIAL),
+    MAIL: {"inbox": "Our mailbox"},
+    BLOG: {"comments": "Comments on our blog"},
+    FORM: {"forms": "Submitted web forms"},
+    FEED: {"entries": "Entries of the feed"},
 }
+"""Network → address → title of each source that the network offers."""
+_WITHOUT_ACCOUNT = ("search", "entries", "forms")
 
 
 class SandboxSpeaker:
     def idempotence(self, credentials: Credentials) -> Idempotence:
-        default = _IDEMPOTENCE.get(credentials.network, "none")
+        default = "key" if credentials.network == MAIL else "lookup"
         return cast(Idempotence, credentials.config.get("idempotence", default))
 
     def send(self, credentials: Credentials, outgoing: Outgoing) -> Receipt:
-        if credentials.network == MICROBLOG and len(outgoing.text) > MAX_LENGTH:
-            raise ChannelError(
-                f"The text has {len(outgoing.text)} characters; {MAX_LENGTH} are the most.",
-                permanent=True,
-            )
+        parts = outgoing.parts or (outgoing.text,)
+        _refuse_long(credentials.network, parts)
         # In autocommit, because the post must stay stored even if the answer is lost afterwards.
         with wire() as cursor:
             fault = apply_fault(cursor, credentials.network, "send")
-            post = publish(cursor, self._post(credentials, outgoing))
+            posts = [publish(cursor, self._post(credentials, outgoing, parts[0]))]
+            for part in parts[1:]:
+                answer = replace(outgoing, in_reply_to=posts[-1].key)
+                posts.append(publish(cursor, self._post(credentials, answer, part)))
         if fault and fault.mode == "answer lost":
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
-        return _receipt(post)
+        return _receipt(posts)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         if self.idempotence(credentials) == "none":
             return Lookup.CANNOT_TELL
         with wire() as cursor:
             apply_fault(cursor, credentials.network, "find")
-            clause = "WHERE nonce = %s AND nonce <> '' AND network = %s ORDER BY seq LIMIT 1"
+            clause = "WHERE nonce = %s AND nonce <> '' AND network = %s ORDER BY seq"
             found = select(cursor, clause, [outgoing.nonce, credentials.network])
-        return _receipt(found[0]) if found else Lookup.ABSENT
+        if not found:
+            return Lookup.ABSENT
+        return _receipt([post for post in found if post.thread_key == found[0].thread_key])
 
-    def _post(self, credentials: Credentials, outgoing: Outgoing) -> Post:
-        """Build the post for a text that we send.
+    def _post(self, credentials: Credentials, outgoing: Outgoing, text: str) -> Post:
+        """Build the post for a text that we send, or for a part of it.
 
         If the idempotence of the network is "key", the nonce becomes the key of the post.
         """
@@ -106,17 +116,37 @@ class SandboxSpeaker:
             author_handle=handle,
             author_name=credentials.config.get("name", handle),
             author_url="" if mail else f"{SITE}/@{handle}",
-            title="" if credentials.network == MICROBLOG else outgoing.subject,
-            text=outgoing.text,
+            title=outgoing.subject if FACTS[credentials.network].titles else "",
+            text=text,
             visibility="private" if mail else outgoing.visibility,
             to_key=outgoing.destination if private or mail else "",
             nonce=outgoing.nonce,
         )
 
 
+def _refuse_long(network: str, parts: Sequence[str]) -> None:
+    rules = FACTS[network].text
+    for part in parts:
+        if rules.excess(part):
+            raise ChannelError(
+                f"The text has {rules.count(part)} characters; {rules.max_length} are the most.",
+                permanent=True,
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxEditor:
+    """can_amend: whether the network lets apps edit posts."""
+
+    can_amend: bool = True
+
     def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
-        title = "" if credentials.network == MICROBLOG else outgoing.subject
+        if not self.can_amend:
+            raise ChannelError(
+                "This network does not let apps edit posts. Delete the post and publish a new one.",
+                permanent=True,
+            )
+        title = outgoing.subject if FACTS[credentials.network].titles else ""
         with wire() as cursor:
             fault = apply_fault(cursor, credentials.network, "send")
             found = rewrite(cursor, receipt.scope, receipt.key, title, outgoing.text)
@@ -134,18 +164,27 @@ class SandboxEditor:
             raise ChannelError("The sandbox did not answer in time.", uncertain=True)
 
 
+@dataclass(frozen=True, slots=True)
 class SandboxListener:
+    """home: the network that is fetched without an account.
+
+    paid: the operation that the network charges for each item, or "".
+    """
+
+    home: str = MICROBLOG
+    paid: str = ""
+
     def listen(self, request: FetchRequest) -> Batch:
         """Return at most 500 items.
 
         The last few items are returned again at every fetch. The caller skips items that it knows.
         """
         what, _, words = request.address.partition(":")
-        network = _NETWORK.get(what)
-        if network is None:
+        network = request.credentials.network if request.credentials else self.home
+        if what not in _OFFERS[network]:
             raise ChannelError(f"The sandbox has nothing at “{request.address}”.", permanent=True)
         us = _self(request.credentials, network)
-        if not us.key and what != "search":
+        if not us.key and what not in _WITHOUT_ACCOUNT:
             raise ChannelError(f"“{what}” needs one of our accounts on {network}.", permanent=True)
         seen = int(request.cursor.get("seq", 0))
         with wire() as cursor:
@@ -159,12 +198,23 @@ class SandboxListener:
                 [network, seen - OVERLAP * times, MAX_ITEMS // times],
             )
         wanted = words.casefold().split()
-        items = tuple(_item(post, us) for post in posts if _is_wanted(post, what, wanted, us))
-        items *= times
-        cursor_now = {"seq": max([seen, *(post.seq for post in posts)]), "changes": reported}
-        size = sum(len(item.raw) for item in items)
-        unchanged = not (items or changes)
-        return Batch(items, cursor_now, unchanged=unchanged, size=size, changes=changes)
+        if request.max_items is not None:
+            new = [post.seq for post in posts if post.seq > seen][: request.max_items]
+            posts = [post for post in posts if post.seq <= max([seen, *new])]
+        found = [post for post in posts if _is_wanted(post, what, wanted, us)]
+        items = tuple(_item(post, us) for post in found) * times
+        paid = sum(post.seq > seen for post in found)
+        return Batch(
+            items=items,
+            cursor={
+                "seq": max([seen, *(post.seq for post in posts)]),
+                "changes": reported,
+            },
+            unchanged=not (items or changes),
+            size=sum(len(item.raw) for item in items),
+            changes=changes,
+            usage={self.paid: paid} if self.paid and paid else {},
+        )
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:
         """Return the addresses that an account can fetch.
@@ -172,14 +222,16 @@ class SandboxListener:
         Without an account, only the public search is returned. If `address` is a search for words
         (`search:…`), this search is added as the first address.
         """
-        network = credentials.network if credentials else MICROBLOG
-        offers = [offer for offer, at in _NETWORK.items() if at == network]
-        if credentials is None:
-            offers = ["search"]
-        found = [Found(offer, _TITLE[offer], network) for offer in offers]
+        network = credentials.network if credentials else self.home
+        offers = {
+            offer: f"{title} on the simulated {FACTS[network].label}"
+            for offer, title in _OFFERS[network].items()
+            if credentials or offer in _WITHOUT_ACCOUNT
+        }
+        found = [Found(offer, title, network) for offer, title in offers.items()]
         if address.startswith("search:") and "search" in offers:
             words = address.removeprefix("search:").strip()
-            found.insert(0, Found(address, f"{_TITLE['search']} with: {words}", network))
+            found.insert(0, Found(address, f"{offers['search']} with: {words}", network))
         return found
 
 
@@ -232,7 +284,7 @@ def _is_wanted(post: Post, what: str, words: list[str], us: _Self) -> bool:
         return public and (not words or any(word in text for word in words))
     if what == "mentions":
         return us.is_party(post) or (public and us.is_named(post.text))
-    return what == "comments" or us.is_party(post)
+    return what in ("comments", "entries", "forms") or us.is_party(post)
 
 
 def _changes(
@@ -278,11 +330,14 @@ def _item(post: Post, us: _Self) -> Item:
         occurred_at=post.created_at,
         thread_key=post.thread_key,
         in_reply_to=post.parent_key,
+        mentions=(us.key,) if us.is_named(post.text) else (),
         raw=_raw(post, ours=post.author_key == us.key),
     )
 
 
 def _kind(post: Post) -> str:
+    if post.network == FORM:
+        return "form"
     if post.visibility == "private":
         return "message"
     return "comment" if post.network == BLOG and post.parent_key else "post"
@@ -296,8 +351,15 @@ def _raw(post: Post, *, ours: bool) -> bytes:
     return json.dumps(facts, default=str, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _receipt(post: Post) -> Receipt:
-    return Receipt(post.network, post.key, post.thread_key, url_of(post.network, post.key))
+def _receipt(posts: Sequence[Post]) -> Receipt:
+    first = posts[0]
+    return Receipt(
+        first.network,
+        first.key,
+        first.thread_key,
+        url_of(first.network, first.key),
+        thread_posts=tuple(post.key for post in posts) if len(posts) > 1 else (),
+    )
 
 
 CHANNEL = Channel(

@@ -16,11 +16,15 @@ from django.utils import timezone
 
 from scrm.channels.sandbox import phrases
 from scrm.channels.sandbox.models import Post
-from scrm.channels.sandbox.people import CROWD, PEOPLE, Persona, persona
-from scrm.channels.sandbox.remote import (
+from scrm.channels.sandbox.networks import (
     BLOG,
+    FEED,
+    FORM,
     MAIL,
-    MICROBLOG,
+    SOCIAL,
+)  # fmt: skip
+from scrm.channels.sandbox.people import CROWD, PEOPLE, Persona, handle_on, persona
+from scrm.channels.sandbox.remote import (
     SITE,
     Call,
     Mode,
@@ -32,7 +36,12 @@ from scrm.channels.sandbox.remote import (
     wire,
 )
 
-US = {MICROBLOG: "skywardair", MAIL: "care@skyward.example", BLOG: "skyward-blog"}
+US = {
+    **dict.fromkeys(SOCIAL, "skywardair"),
+    MAIL: "care@skyward.example",
+    BLOG: "skyward-blog",
+    FORM: "skyward-forms",
+}
 """The keys under which the people address us."""
 
 MAX_PER_STEP = 5
@@ -165,15 +174,15 @@ def _author(
     person = persona(author_key)
     key = author_key
     if person:
-        key = person.mail if network == MAIL and person.mail else person.key
+        key = person.mail if network in (MAIL, FORM) and person.mail else person.key
         name = name or person.name
-        reach = person.reach if reach is None and network == MICROBLOG else reach
-    handle = handle or key
+        reach = person.reach if reach is None and network in SOCIAL else reach
+    handle = handle or handle_on(network, key)
     return {
         "author_key": key,
         "author_handle": handle,
         "author_name": name or handle,
-        "author_url": "" if network == MAIL else f"{SITE}/@{handle}",
+        "author_url": "" if network in (MAIL, FORM) else f"{SITE}/@{handle}",
         "author_reach": reach,
     }
 
@@ -207,28 +216,30 @@ def _say(
 def _public_post(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     moods = (phrases.COMPLAINTS, phrases.PRAISE, phrases.QUESTIONS)
     mood = rng.choices(moods, (6, 2, 2))[0]
-    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), phrases.say(mood, rng))
+    who = rng.choice(CROWD)
+    return _say(cursor, now, rng, rng.choice(who.on), who, phrases.say(mood, rng))
 
 
 def _small_talk(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
-    text = phrases.say(phrases.NOISE, rng)
-    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), text)
+    who = rng.choice(CROWD)
+    return _say(cursor, now, rng, rng.choice(who.on), who, phrases.say(phrases.NOISE, rng))
 
 
 def _echo(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
-    lively = select(cursor, _LIVELY, [MICROBLOG, now - _INTEREST, _MAX_ECHOES])
+    network = rng.choice(rng.choice(CROWD).on)
+    lively = select(cursor, _LIVELY, [network, now - _INTEREST, _MAX_ECHOES])
     if not lively:
         return _public_post(cursor, now, rng)
     original = rng.choice(lively)
-    who = rng.choice([person for person in CROWD if person.key != original.author_key])
-    return _say(
-        cursor, now, rng, MICROBLOG, who, phrases.say(phrases.ECHOES, rng), answers=original
-    )
+    others = [p for p in CROWD if network in p.on and p.key != original.author_key]
+    text = phrases.say(phrases.ECHOES, rng)
+    return _say(cursor, now, rng, network, rng.choice(others), text, answers=original)
 
 
 def _message(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
-    text = phrases.say(phrases.MESSAGES, rng)
-    return _say(cursor, now, rng, MICROBLOG, rng.choice(CROWD), text, to=US[MICROBLOG])
+    who, text = rng.choice(CROWD), phrases.say(phrases.MESSAGES, rng)
+    network = rng.choice(who.on)
+    return _say(cursor, now, rng, network, who, text, to=US[network])
 
 
 def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
@@ -237,6 +248,17 @@ def _mail(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
     title, body = phrases.fill("\n".join(rng.choice(phrases.MAILS)), rng).split("\n")
     text = f"Dear Skyward Air,\n\n{body}\n\n{who.name}"
     return _say(cursor, now, rng, MAIL, who, text, to=US[MAIL], title=title)
+
+
+def _form(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    who = rng.choice([person for person in CROWD if person.mail])
+    title, text = phrases.fill("\n".join(rng.choice(phrases.FORMS)), rng).split("\n")
+    return _say(cursor, now, rng, FORM, who, text, to=US[FORM], title=title)
+
+
+def _entry(cursor: CursorWrapper, now: datetime, rng: Random) -> Post:
+    title, text = phrases.fill("\n".join(rng.choice(phrases.ENTRIES)), rng).split("\n")
+    return _say(cursor, now, rng, FEED, rng.choice(CROWD), text, title=title)
 
 
 def _answer_back(cursor: CursorWrapper, now: datetime, rng: Random) -> list[Post]:
@@ -271,5 +293,7 @@ _ACTIONS: dict[Callable[[CursorWrapper, datetime, Random], Post], int] = {
     _small_talk: 15,
     _echo: 14,
     _message: 9,
-    _mail: 12,
+    _mail: 10,
+    _form: 2,
+    _entry: 2,
 }

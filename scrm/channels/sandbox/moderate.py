@@ -6,9 +6,8 @@ from django.db.backends.utils import CursorWrapper
 
 from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.moderation import ModerationAction
+from scrm.channels.sandbox.networks import BLOG, BLUESKY, MASTODON, MICROBLOG, X
 from scrm.channels.sandbox.remote import (
-    BLOG,
-    MICROBLOG,
     apply_fault,
     by_key,
     mark,
@@ -19,6 +18,9 @@ from scrm.channels.sandbox.remote import (
 
 _ACTIONS: dict[str, tuple[ModerationAction, ...]] = {
     MICROBLOG: ("like", "unlike", "hide", "unhide", "block", "report"),
+    X: ("like", "unlike", "hide", "unhide"),
+    MASTODON: ("like", "unlike", "block", "report"),
+    BLUESKY: ("like", "unlike", "block", "report"),
     BLOG: ("hide", "unhide", "delete"),
 }
 _ENDS: dict[ModerationAction, ModerationAction] = {"unlike": "like", "unhide": "hide"}

@@ -147,6 +147,16 @@ MAILS = (
         ),
     ),
 )
+FORMS = (
+    ("Lost property", "Left a {thing} in row {row} of {flight}. It is the only one I have."),
+    ("Claim for {sum}", "{flight} to {city} was {many} hours late. Please pay for the hotel."),
+    ("Feedback on the app", "This form works, the app does not: no boarding pass at {gate}."),
+)
+ENTRIES = (
+    ("Skyward Air to {city}", "Is {us} the only one that flies there? {flight} was full."),
+    ("Seat policy in practice", "Asked at gate {gate} what the seat policy of {us} is."),
+    ("Luggage from {city}", "My {thing} is with {us} since {flight}. What worked for you?"),
+)
 THANKS = (
     "Thank you, that was quick!",
     "That helped. My {thing} is here, thanks.",

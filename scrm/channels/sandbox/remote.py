@@ -10,14 +10,13 @@ from typing import Literal
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from scrm.channels.base import ChannelError
 from scrm.channels.sandbox.models import Fault, Post, PostChange
+from scrm.channels.sandbox.networks import BLOG, MAIL
 from scrm.text.clean import storable
 
-MICROBLOG = "sandbox.microblog"
-MAIL = "sandbox.mail"
-BLOG = "sandbox.blog"
 SITE = "https://sandbox.example"
 
 Call = Literal["send", "find", "listen", "moderate", "thread"]
@@ -45,13 +44,13 @@ _REWRITE = """
         WHERE network = %s AND key = %s AND visibility = 'public'
         RETURNING network, key, author_key, title, text)
     INSERT INTO sandbox_postchange (network, key, author_key, kind, title, text, created_at)
-    SELECT network, key, author_key, 'edited', title, text, now() FROM post
+    SELECT network, key, author_key, 'edited', title, text, %s FROM post
 """
 _REMOVE = """
     WITH post AS (
         DELETE FROM sandbox_post WHERE network = %s AND key = %s RETURNING network, key, author_key)
     INSERT INTO sandbox_postchange (network, key, author_key, kind, title, text, created_at)
-    SELECT network, key, author_key, 'deleted', '', '', now() FROM post
+    SELECT network, key, author_key, 'deleted', '', '', %s FROM post
 """
 # SKIP LOCKED, so that two calls at the same time take two different faults.
 _TAKE_FAULT = """
@@ -141,12 +140,12 @@ def publish(cursor: CursorWrapper, post: Post) -> Post:
 
 def rewrite(cursor: CursorWrapper, network: str, key: str, title: str, text: str) -> bool:
     """Replace the text of a public post; return whether the post exists."""
-    cursor.execute(_REWRITE, [storable(title), storable(text), network, key])
+    cursor.execute(_REWRITE, [storable(title), storable(text), network, key, timezone.now()])
     return bool(cursor.rowcount)
 
 
 def remove(cursor: CursorWrapper, network: str, key: str) -> None:
-    cursor.execute(_REMOVE, [network, key])
+    cursor.execute(_REMOVE, [network, key, timezone.now()])
 
 
 def last_change(cursor: CursorWrapper) -> int:
@@ -206,8 +205,8 @@ def _re(parent: Post | None) -> str:
 
 
 def _thread_key(post: Post, parent: Post | None) -> str:
-    """Return the thread key. All private microblog posts between two people form one thread."""
-    if post.network == MICROBLOG and post.visibility == "private":
+    """Return the thread key. All direct messages between two people form one thread."""
+    if post.network != MAIL and post.visibility == "private":
         return "dm:" + ":".join(sorted((post.author_key, post.to_key)))
     if parent:
         return parent.thread_key

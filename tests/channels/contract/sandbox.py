@@ -7,7 +7,7 @@ from datetime import timedelta
 from scrm.channels.base import Credentials
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
-from scrm.channels.sandbox.remote import MICROBLOG
+from scrm.channels.sandbox.networks import MICROBLOG
 from tests.channels.contract.adapter import Adapter
 
 _NO_HTTP = "The sandbox is reached over a database connection."
@@ -22,8 +22,8 @@ class Sandbox(Adapter):
         "http": _NO_HTTP,
         "login": "The sandbox has no login.",
         "threads": "A long text cannot be split on the sandbox.",
-        "limit": "Only one of the three sandbox networks has a limit.",
-        "prices": "The sandbox is free of charge.",
+        "limit": "The sandbox itself has no limit; the networks that it simulates have.",
+        "prices": "Only the simulated X charges.",
     }
 
     def start(self) -> None:
