@@ -24,7 +24,7 @@ from responses.results.answer_counts import (
 from routing.models import Issue
 from scrm.web.params import midnight, place
 
-MICRO, ANSWERED = "micro", "answered"
+MICRO, ANSWERED, NOT_CANCELLED = "micro", "answered", "not-cancelled"
 _LABELS = dict(Feedback.Outcome.choices)
 OUTCOMES = [
     ("", _("any")),
@@ -70,7 +70,7 @@ class HistoryForm(forms.Form):
         assert isinstance(state, forms.ChoiceField)
         assert isinstance(audience, forms.ChoiceField)
         assert isinstance(campaign, forms.ModelChoiceField)
-        state.choices = [("", _("any")), *State.choices]
+        state.choices = [("", _("any")), (NOT_CANCELLED, _("Any but cancelled")), *State.choices]
         micro = (MICRO, _("One or a few (micro)"))
         audience.choices = [("", _("any")), micro, *Response.Audience.choices]
         campaign.queryset = Campaign.objects.visible_to(user)
@@ -148,7 +148,9 @@ def _filtered(found: ResponseQuerySet, typed: dict[str, Any], user: User) -> Res
     if typed.get("campaign"):
         found = found.filter(campaign_link__campaign=typed["campaign"])
     for name in ("state", "audience", "department", "author"):
-        if typed.get(name) == MICRO:
+        if typed.get(name) == NOT_CANCELLED:
+            found = found.not_cancelled()
+        elif typed.get(name) == MICRO:
             found = found.exclude(audience="many")
         elif typed.get(name):
             found = found.filter(**{name: typed[name]})

@@ -63,6 +63,10 @@ class ResponseQuerySet(models.QuerySet["Response"]):
             open_ones | (Q(state=State.RELEASED, deliveries__settled_at=None) & waiting)
         ).distinct()
 
+    def not_cancelled(self) -> ResponseQuerySet:
+        """Leave out the responses that were undone or cancelled before they were sent."""
+        return self.exclude(state=State.CANCELLED)
+
     def alive(self) -> ResponseQuerySet:
         """Return the held or released responses that were sent or may still be sent.
 

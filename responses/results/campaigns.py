@@ -48,7 +48,7 @@ class Results:
 
     @property
     def statements(self) -> ResponseQuerySet:
-        visible = Response.objects.visible_to(self.user)
+        visible = Response.objects.visible_to(self.user).not_cancelled()
         return visible.filter(campaign_link__campaign=self.campaign)
 
     @property

@@ -38,8 +38,8 @@ def said(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the responses about an issue and their answers, as a part of the issue's page."""
     issue = get_object_or_404(Issue, pk=pk)
     user = request.user
-    all_responses = Response.objects.about(issue)
-    visible = Response.objects.visible_to(user).about(issue)
+    all_responses = Response.objects.about(issue).not_cancelled()
+    visible = all_responses.visible_to(user)
     statements = with_tallies(_with_facts(visible.filter(audience="many"), user), user)
     ours = {department.pk for department in departments_to_speak_for(user)}
     replies = visible.exclude(audience="many")

@@ -12,9 +12,10 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from crm.models import User, Workspace
+from crm.models import Account, User, Workspace
 from listening.models import Sighting, Source, Topic
 from responses.models import Response
+from scrm.channels.registry import SANDBOX
 from scrm.sample import marker
 
 
@@ -51,7 +52,7 @@ def checklist() -> Checklist:
 
 def _listening(since: datetime | None) -> tuple[Step, ...]:
     seen = Sighting.objects.filter(source=OuterRef("pk"))
-    own = Source.objects.exclude(kind="sandbox").annotate(heard=Exists(seen))
+    own = Source.objects.exclude(kind__startswith=SANDBOX).annotate(heard=Exists(seen))
     source = own.order_by("-heard", "-created_at").first()
     new = reverse("listening:source_new")
     topics = Topic.objects.filter(created_at__gt=since) if since else Topic.objects.all()
@@ -73,6 +74,12 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
             _("A topic is a list of terms that find what people say about you."),
             reverse("listening:topic_new"),
             topics.exists(),
+        ),
+        Step(
+            _("Connect a network"),
+            _("X, Mastodon, Bluesky, a mailbox or your blog: scrm then hears and speaks there."),
+            f"{reverse('crm:accounts')}#connect",
+            Account.objects.real().exists(),
         ),
     )
 
@@ -96,7 +103,7 @@ def _people(since: datetime | None) -> tuple[Step, ...]:
             _("Reply to a first case"),
             _("Take a case from “Unassigned”, reply, and see the reaction."),
             f"{reverse('routing:inbox')}?view=unassigned",
-            responses.exists(),
+            responses.not_cancelled().exists(),
         ),
     )
 

@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from crm.models import User
 from listening import filters as listening
 from listening.models import Mention, Source
+from responses.history.filters import MICRO, NOT_CANCELLED
 from responses.models import Delivery, Response, Trouble
 from routing.inbox.query import KNOWN
 from routing.models import Case
@@ -136,8 +137,10 @@ def _active_cases(user: User, now: datetime) -> dict[str, Any]:
 
 
 def _responses_today(user: User, now: datetime) -> dict[str, int]:
-    today = Response.objects.visible_to(user).filter(
-        created_at__gte=midnight(timezone.localdate(now))
+    today = (
+        Response.objects.visible_to(user)
+        .not_cancelled()
+        .filter(created_at__gte=midnight(timezone.localdate(now)))
     )
     return today.aggregate(
         micro=Count("pk", filter=~Q(audience="many")),
@@ -237,8 +240,10 @@ def _responses(key: str, n: int, now: datetime) -> Figure:
         "macro": ngettext("post", "posts", n),
         "released": _("released"),
     }
-    asked = {"micro": {"audience": "micro"}, "macro": {"audience": "many"}}
-    query = asked.get(key, {"state": "released"})
+    audiences = {"micro": MICRO, "macro": "many"}
+    query = {"state": "released"}
+    if key in audiences:
+        query = {"state": NOT_CANCELLED, "audience": audiences[key]}
     page = _page("responses:history", since=_today(now), **query)
     return Figure(key, n, labels[key], page)
 

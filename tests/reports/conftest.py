@@ -97,7 +97,11 @@ def _reply(case: Case, by: User) -> Response:
 
 
 def _we_answer(agent: User, admin: User, service: Department, microblog: Account) -> None:
-    """Send a reply that is answered, a reply that fails, and a statement that a rule holds."""
+    """Send a reply that is answered, a reply that fails, and a statement that a rule holds.
+
+    A further reply is undone, so it counts nowhere.
+    """
+    _reply(_case_of("cleo"), agent).cancel(by=agent)
     sent, failed = _reply(_case_of("ann"), agent), _reply(_case_of("cleo"), agent)
     Delivery.objects.filter(response=failed).update(state="failed", error="No.")
     Delivery.objects.filter(response=sent).update(send_after=timezone.now())

@@ -12,13 +12,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from crm.models import User, Workspace
+from crm.models import Account, User, Workspace
 from listening.models import Mention, Source, Topic
+from responses.models import Delivery, Response
 from scrm.reports.checklist import checklist
 from scrm.sample import marker
 
 As = Callable[[User], Client]
-STEPS = ["source", "items", "topic", "people", "answer", "organisation"]
+STEPS = ["source", "items", "topic", "network", "people", "answer", "organisation"]
 
 
 def ticked() -> list[str]:
@@ -56,10 +57,28 @@ def test_an_answer_of_today_counts_and_the_samples_own_do_not(busy_day: None, ad
     assert ticked() == ["source"]
 
 
+def test_an_undone_reply_ticks_nothing(busy_day: None, admin: User) -> None:
+    for response in Response.objects.exclude(state="cancelled"):
+        Delivery.objects.filter(response=response).update(state="queued")
+        response.cancel(by=admin)
+    assert Response.objects.exists()
+    assert "answer" not in ticked()
+
+
+def test_only_an_account_on_a_real_network_counts_as_connected(
+    admin: User, microblog: Account
+) -> None:
+    Account.objects.create(kind="sandbox.x", network="sandbox.x", owner=admin)
+    Account.objects.create(kind="manual", network="offline", owner=admin)
+    assert "network" not in ticked()
+    Account.objects.create(kind="mastodon", network="mastodon:social.example", owner=admin)
+    assert "network" in ticked()
+
+
 def test_what_the_sandbox_says_is_no_source_of_ones_own(
     admin: User, make_source: Callable[..., Source]
 ) -> None:
-    make_source(kind="sandbox")
+    make_source(kind="sandbox.feed")
     assert ticked() == []
     assert checklist().steps[1].url == "/sources/new/"
 
@@ -106,6 +125,7 @@ def test_it_goes_when_all_is_done(
 ) -> None:
     _find(make_source(address="https://own.example/feed"))
     Workspace.objects.create(organisation="Acme")
+    Account.objects.create(kind="mastodon", network="mastodon:social.example", owner=admin)
     assert ticked() == STEPS
     page = as_(admin).get("/map/").content.decode()
     assert "First steps" not in page
