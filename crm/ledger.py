@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from crm.impostors import mark_taken_handles
 from crm.models import Conversation, Interaction, Profile, ProfileLink, ProfileName
 from crm.threads import Parent, Person, conversation_key
-from scrm.channels.base import Author, Visibility
+from scrm.channels.base import Author, Json, Visibility
 
 # The key of the advisory lock. Its value does not matter, but all processes must use the same.
 _LOCK = 0x5C12
@@ -30,6 +30,7 @@ class Entry:
     wrote to many people.
     account, staff: the ids of our account and of the member of staff.
     revises: the id of the earlier interaction that this one corrects or withdraws.
+    details: the facts of a call or a letter; see `crm.interaction_details`.
     conversation: the id of the conversation if it is known. If it is None, the thread rule in
     `crm.threads` chooses the conversation.
     """
@@ -53,6 +54,7 @@ class Entry:
     staff: int | None = None
     conversation: int | None = None
     revises: int | None = None
+    details: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,7 @@ def _interactions(
             html=entry.html,
             url=entry.url[:2000],
             other_address=entry.other_address,
+            details=entry.details,
             occurred_at=tellable(entry.occurred_at),
             recorded_at=now,
         )

@@ -251,6 +251,7 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
         url=item.url[:2000],
         language=item.language[:20],
         other_address=item.other_address,
+        details=dict(item.details),
         raw=item.raw,
         occurred_at=tellable(item.occurred_at),
         recorded_at=now,

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
 from routing import forms
+from routing.call_back import close_call_back, open_call_back, plan_call_back
 from routing.models import Case
 from routing.rules import REOPEN_WITHIN
 
@@ -259,6 +260,33 @@ CASE_VERBS = (
         run=lambda case, sent: case.give_back(by=sent.by),
         message=lambda case: _("Unassigned. Anyone in %s can take the case.") % case.department,
         undoable=True,
+    ),
+    CaseVerb(
+        name="call_back",
+        path="call-back",
+        label=__("Plan a call-back"),
+        button=lambda case: _("Move call-back") if open_call_back(case) else _("Call back"),
+        place=Place.HEAD,
+        applies=lambda case, _user: not case.is_closed,
+        form=forms.CallBackForm,
+        run=lambda case, sent: plan_call_back(
+            case,
+            number=sent.entered["number"],
+            at=sent.entered["until"],
+            to=sent.entered["person"],
+            by=sent.by,
+            seen=sent.last_inbound,
+        ),
+        message=lambda _case: _("Call-back planned. The case returns to the inbox at that time."),
+        finishes=True,
+    ),
+    CaseVerb(
+        name="drop_call_back",
+        path="drop-call-back",
+        label=__("Drop the call-back"),
+        applies=lambda case, _user: open_call_back(case) is not None,
+        run=lambda case, sent: close_call_back(case, by=sent.by, why=_("Dropped.")),
+        message=lambda _case: _("The planned call was dropped."),
     ),
     CaseVerb(
         name="noise",

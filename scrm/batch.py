@@ -12,10 +12,11 @@ from datetime import datetime
 
 import structlog
 from django.db import connection, transaction
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.ledger import Entry, Recorded, lock_workspace, record
-from crm.models import Account, Interaction, Profile
+from crm.models import Account, Interaction, Profile, User
 from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
@@ -191,6 +192,7 @@ class _Context:
     topics: dict[int, tuple[FoundTopic, ...]]
     speakers: _Speakers
     answers_us: set[tuple[str, str]]
+    agents: dict[str, int]
 
     @classmethod
     def load(cls, mentions: Sequence[Mention], hits: Hits, speakers: _Speakers) -> _Context:
@@ -207,11 +209,13 @@ class _Context:
             sources=sightings.decisive(),
             topics=found_topics(hits),
             speakers=speakers,
+            agents=_agents(mentions),
             answers_us=own | set(answerable.values_list("scope", "key")),
         )
 
     def is_ours(self, mention: Mention) -> bool:
-        return self.speakers.speaker(mention) is not None
+        called = mention.details.get("direction") == "out"
+        return called or self.speakers.speaker(mention) is not None
 
     def keeps(self, mention: Mention) -> bool:
         """Return whether a mention is to be recorded in the ledger.
@@ -232,11 +236,12 @@ class _Context:
     def entry(self, mention: Mention) -> Entry:
         ours = self.speakers.speaker(mention)
         source = self.sources[mention.pk]
+        call = mention.details.get("call")
         return Entry(
             scope=mention.scope,
             key=mention.key,
             author=None if ours else mention.author,
-            direction="out" if ours else "in",
+            direction="out" if self.is_ours(mention) else "in",
             channel=source.kind,
             kind=mention.kind,
             visibility=mention.visibility,  # type: ignore[arg-type]
@@ -249,6 +254,8 @@ class _Context:
             thread_key=mention.thread_key,
             in_reply_to=mention.in_reply_to,
             account=ours or source.account_id,
+            staff=self.agents.get(call.get("agent", "").lower()) if call else None,
+            details={"call": call} if call else {},
         )
 
     def arrival(self, mention: Mention, row: Recorded, answers: dict[int, Answered]) -> Arrival:
@@ -269,6 +276,14 @@ class _Context:
             joins=not mention.other_address,
             hint=_hint(answer) if answer else None,
         )
+
+
+def _agents(mentions: Sequence[Mention]) -> dict[str, int]:
+    """Return login address → id of the colleagues who made or took the calls of a batch."""
+    calls = [mention.details["call"] for mention in mentions if "call" in mention.details]
+    named = {call["agent"].lower() for call in calls if "agent" in call}
+    users = User.objects.annotate(login=Lower("email")).filter(login__in=named) if named else ()
+    return {user.email.lower(): user.pk for user in users}
 
 
 def _update_pages(rows: Sequence[Recorded]) -> None:

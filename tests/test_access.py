@@ -26,6 +26,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
+from crm.interaction_details import LetterDetails
 from crm.ledger import Entry, record
 from crm.models import (
     Account,
@@ -42,7 +43,8 @@ from crm.models import (
 )
 from listening.models import Fetch, Mention, Quarantined, Source, Topic
 from listening.webhooks import add_secret
-from responses.compose import Words, log_by_hand
+from responses.by_hand import log_by_hand
+from responses.compose import Words
 from responses.models import (
     Campaign,
     Delivery,
@@ -54,6 +56,7 @@ from responses.models import (
 )
 from routing.intake import Arrival, take_in
 from routing.models import Case, Issue, RoutingRule, SavedView
+from routing.reference import reference
 from routing.rules import Facts
 from scrm.channels.base import Author
 
@@ -94,7 +97,8 @@ GET = {
     "responses:export listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment crm:whole account_change_password live listening:mentions reports:map "
+    "crm:attachment crm:whole responses:letter_copy account_change_password live "
+    "listening:mentions reports:map "
     "responses:campaigns glossary",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
@@ -123,12 +127,12 @@ POST = {
     ANYONE: "listening:webhook_receive",
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
-    "routing:assign",
+    "routing:assign routing:call_back routing:drop_call_back",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
     ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
-    "responses:nothing "
+    "responses:nothing responses:letter_sheet "
     "responses:edit responses:send responses:cancel responses:remove_file responses:check "
     "responses:mark_sent "
     "responses:send_again responses:send_late responses:put_away responses:judge "
@@ -276,7 +280,9 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
     account = Account.objects.create(kind="manual", network="offline", name="By hand", owner=admin)
     service.accounts.add(account)
     case = heard("Your captain threw me off.")
-    log_by_hand(case, Words(uuid.uuid4(), "We called.", "private"), account=account, by=agent)
+    words = Words(uuid.uuid4(), "We are sorry.", "private")
+    letter = LetterDetails("Ron Calder\nRoad 1", "2026-03-04", "", reference(case.pk))
+    log_by_hand(case, words, account=account, by=agent, letter=letter)
     case.issue_id = Issue.objects.get().pk
     case.save()
     said = Delivery.objects.get()
@@ -299,6 +305,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
     )  # fmt: skip
     return {
         "case": case.pk,
+        "letter": said.interaction.uuid,  # type: ignore[union-attr]
         "upload": answers.uuid,
         "response": response.pk,
         "delivery": failed.pk,
@@ -338,7 +345,7 @@ def heard(text: str) -> Case:
 
 THING_OF = {
     "sources/<int:pk>/secrets/": "webhook", "sources/<int:pk>/test/": "webhook",
-    "webhooks/<uuid": "webhook address",
+    "webhooks/<uuid": "webhook address", "letters/": "letter",
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic",

@@ -58,12 +58,13 @@ MORE = {
 """Field → further unusual values for this field alone."""
 
 QUERIES = {
-    "routing:inbox": "q view sort department status who assignee priority due channel kind topic "
-    "tag issue since until before",
+    "routing:inbox": "q view sort department status who assignee priority due call_back channel "
+    "kind topic tag issue since until before",
     "routing:news": "since ids shown current view",
     "routing:palette": "q",
     "nav": "at",
-    "routing:new": "profile_q case profile form kind text said_at name phone",
+    "routing:new": "profile_q case profile form kind text said_at name phone direction outcome "
+    "duration recording call_back_at written_on received_on address reference",
     "routing:new_who": "profile_q profile",
     "routing:case": "all",
     "routing:issue": "q show",
@@ -95,19 +96,39 @@ QUERIES = {
 }
 TYPED: dict[str, dict[str, Any]] = {
     "routing:new": {
-        "form": uuid.UUID(int=7), "kind": "call", "text": "Hello.", "name": "Ron", "phone": "12345",
-        "said_at": "", "profile": "", "case": "", "profile_q": "", "kept": "@scan",
+        "form": uuid.UUID(int=7), "kind": "call", "text": "Hello.", "name": "Ron",
+        "phone": "+44 20 7946 0958", "said_at": "", "profile": "", "case": "", "profile_q": "",
+        "kept": "@scan", "direction": "in", "outcome": "call back", "duration": "5:12",
+        "recording": "https://a.example/1", "call_back_at": "2999-01-01T00:00",
+    },
+    "routing:new letter": {
+        "form": uuid.UUID(int=7), "kind": "letter", "text": "Dear Sir", "name": "Ron",
+        "phone": "", "profile": "", "case": "", "profile_q": "", "written_on": "2026-03-01",
+        "received_on": "2026-03-04", "address": "Ron\nRoad 1\nTown", "reference": "",
+    },
+    "routing:call_back": {
+        "number": "+44 20 7946 0958", "preset": "", "until": "2999-01-01T00:00",
+        "person": "@member", "seen": "@last_inbound",
+    },
+    "responses:letter_sheet": {
+        "form": uuid.UUID(int=8), "seen": "@last_inbound", "how": "letter", "text": "Dear Ron",
+        "address": "Ron\nRoad 1\nTown",
+    },
+    "responses:by_hand letter": {
+        "form": uuid.UUID(int=8), "seen": "@last_inbound", "how": "letter", "text": "Dear Ron",
+        "address": "Ron\nRoad 1\nTown",
     },
     "routing:new_cards": {
         "form": uuid.UUID(int=7), "rows": "10", "lines": "", "text-0": "Good.", "name-0": "Ron",
-        "reach-0": "12345", "when-0": "2026-03-04",
+        "reach-0": "+442079460958", "when-0": "2026-03-04",
     },
     "routing:new_cards fill": {
         "fill": "1", "form": "", "rows": "10", "lines": "Good.", "text-0": "",
     },
     "routing:new_event": {
         "form": uuid.UUID(int=7), "rows": "10", "lines": "", "event": "Fair", "place": "Here",
-        "day": "2026-03-04", "text-0": "Good.", "name-0": "Ron", "reach-0": "12345",
+        "day": "2026-03-04", "text-0": "Good.", "name-0": "Ron",
+        "reach-0": "+442079460958",
     },
     "routing:survey": {
         "title": "Onboard", "encoding": "utf-8", "delimiter": ",", "heading": "on", "order": "",
@@ -274,6 +295,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:memberships": {"part": ""},
     "crm:workspace": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
+        "country": "DE", "address": "Road 1, Town",
     },
     "sample:start": {
         "organisation": "Acme", "zone": "Europe/Berlin", "handles": "acme", "signature": "Yours",
@@ -318,6 +340,10 @@ DATED = [
     ("routing:new_cards", "when-0", "routing:inbox"),
     ("routing:new_event", "day", "routing:inbox"),
     ("routing:snooze", "until", "routing:case"),
+    ("routing:call_back", "until", "routing:case"),
+    ("routing:new", "call_back_at", "routing:inbox"),
+    ("routing:new letter", "written_on", "routing:inbox"),
+    ("routing:new letter", "received_on", "routing:inbox"),
     ("responses:campaign_edit", "starts_on", "responses:campaign"),
     ("responses:campaign_edit", "ends_on", "responses:campaign"),
 ]
@@ -328,11 +354,12 @@ PROBES = {"readyz", "live"}
 
 UUIDS = {
     "crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import",
-    "listening:webhook_receive",
+    "listening:webhook_receive", "responses:letter_copy",
 }  # fmt: skip
 """Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
+    "routing:drop_call_back",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",

@@ -36,7 +36,8 @@ from crm.models import (
 )
 from listening.fetch import _keep
 from listening.models import Match, Mention, Source, Topic
-from responses.compose import Words, log_by_hand
+from responses.by_hand import log_by_hand
+from responses.compose import Words
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
 from routing.models import Case, CaseEvent, Issue, RoutingRule, SavedView, SlaPolicy
 from routing.offline import record

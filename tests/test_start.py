@@ -33,7 +33,8 @@ from crm.models import (
 )
 from listening.fetch import _keep
 from listening.models import Fetch, Mention, Source
-from responses.compose import Words, log_by_hand
+from responses.by_hand import log_by_hand
+from responses.compose import Words
 from responses.models import Delivery
 from routing.models import Case, SlaPolicy
 from routing.offline import record

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
+from django_countries import countries
 
 from crm.adapter import forget_old_addresses
 from crm.models import Account, Contact, Profile, User, Workspace
@@ -267,6 +268,11 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("Time zone"),
         help_text=_("Days in every list, chart and rule start at midnight in this time zone."),
     )
+    country = forms.ChoiceField(
+        label=_("Country"),
+        required=False,
+        help_text=_("Phone numbers of this country can be entered without country code."),
+    )
     handles = HandlesField(
         label=_("Your own handles"),
         required=False,
@@ -278,14 +284,23 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Workspace
-        fields = ("organisation", "zone", "handles", "signature")
-        widgets = {"signature": forms.Textarea(attrs={"rows": 3})}
-        labels = {"organisation": _("Organisation"), "signature": _("Email signature")}
+        fields = ("organisation", "zone", "country", "address", "handles", "signature")
+        widgets = {
+            "address": forms.Textarea(attrs={"rows": 4, "autocomplete": "street-address"}),
+            "signature": forms.Textarea(attrs={"rows": 3}),
+        }
+        labels = {
+            "organisation": _("Organisation"),
+            "address": _("Postal address"),
+            "signature": _("Email signature"),
+        }
+        help_texts = {"address": _("The sender of your letters: street, town, country.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         zones = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
         set_choices(self, "zone", zones)
+        set_choices(self, "country", [("", _("not set")), *countries])
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]

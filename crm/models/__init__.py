@@ -10,6 +10,7 @@ from crm.models.membership import Membership, Role
 from crm.models.notice import About, Notice
 from crm.models.oauth_attempt import OAuthAttempt
 from crm.models.pause import Pause
+from crm.models.postal_address import PostalAddress
 from crm.models.profile import Profile, ProfileLink, ProfileName
 from crm.models.spending import Spending
 from crm.models.user import User
@@ -30,6 +31,7 @@ __all__ = [
     "Notice",
     "OAuthAttempt",
     "Pause",
+    "PostalAddress",
     "Profile",
     "ProfileLink",
     "ProfileName",

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from crm import above
 from crm.access import readable
+from crm.interaction_details import CallDetails, LetterDetails
 from crm.interaction_kinds import channel_icon, kind_label
 from crm.models.account import Account
 from crm.models.conversation import Conversation
@@ -90,6 +91,7 @@ class Interaction(models.Model):
     staff: the member of staff who wrote or logged the interaction.
     other_address: a mail address that the sender's name contains and that is not the sender's own
     address; see `scrm.channels.base.Item`.
+    details: the facts of a call or a letter; see `crm.interaction_details`.
     """
 
     class Direction(models.TextChoices):
@@ -118,6 +120,7 @@ class Interaction(models.Model):
     html = models.TextField(blank=True)
     url = models.CharField(max_length=2000, blank=True)
     other_address = models.CharField(max_length=500, blank=True)
+    details = models.JSONField(default=dict)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
     sort_at = models.GeneratedField(  # the earlier of the two; PostgreSQL's LEAST ignores NULL
@@ -154,7 +157,10 @@ class Interaction(models.Model):
         ]
         # The trigger does not check generated columns: it sees them as NULL, and nobody can write
         # them.
-        triggers = append_only("title", "text", "html", "url", "other_address", "sort_at", "words")
+        triggers = append_only(
+            "title", "text", "html", "url", "other_address", "sort_at", "words",
+            emptied=("details",),
+        )  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.direction} {self.kind} {self.pk}"
@@ -162,6 +168,14 @@ class Interaction(models.Model):
     @property
     def is_ours(self) -> bool:
         return self.direction == self.Direction.OUT
+
+    @property
+    def call(self) -> CallDetails | None:
+        return CallDetails.read(self.details)
+
+    @property
+    def letter(self) -> LetterDetails | None:
+        return LetterDetails.read(self.details)
 
     @property
     def kind_label(self) -> str:

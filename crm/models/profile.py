@@ -90,6 +90,11 @@ class Profile(models.Model):
         return reverse("crm:profile", args=[self.pk])
 
     @property
+    def phone(self) -> str:
+        """The phone number of a profile on the network "phone", in E.164; otherwise ""."""
+        return self.key if self.network == "phone" and self.key.startswith("+") else ""
+
+    @property
     def initials(self) -> str:
         letters = [word[0] for word in str(self).split() if word[0].isalnum()]
         return "".join(letters[:2]).upper() or "?"

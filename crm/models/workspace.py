@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 ONLY = 1
+MAX_ADDRESS = 400
+"""Number of characters of a postal address."""
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
@@ -16,10 +18,14 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         """Return the workspace, or None if it is not set up yet."""
         return self.filter(pk=ONLY).first()
 
+    def country(self) -> str:
+        """Return the ISO code of the workspace's country, or "" if none is set."""
+        return self.values_list("country", flat=True).first() or ""
+
 
 @pghistory.track(
     model_name="WorkspaceChange",
-    fields=["organisation", "zone", "handles", "signature"],
+    fields=["organisation", "zone", "country", "address", "handles", "signature"],
     append_only=True,
 )
 class Workspace(models.Model):
@@ -27,6 +33,8 @@ class Workspace(models.Model):
 
     The table has one row, or no row before the setup.
     zone: the time zone in which the days of the organisation begin.
+    country: the ISO code of the country whose phone numbers may be typed without country code.
+    address: the postal address of the organisation, the sender of its letters.
     handles: the names by which others address or mention the organisation.
     signature: the text at the end of the organisation's mails.
     """
@@ -34,6 +42,8 @@ class Workspace(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     organisation = models.CharField(max_length=200)
     zone = models.CharField("time zone", max_length=60, default="UTC")
+    country = models.CharField(max_length=2, blank=True)
+    address = models.TextField(blank=True, max_length=MAX_ADDRESS)
     handles = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     signature = models.TextField(blank=True)
     started_at = models.DateTimeField(default=timezone.now)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm import above
 from crm.access import StaffRequest, worker_only, works
 from crm.forms import ContactForm, TagForm
-from crm.models import Contact, ContactRelation, Profile
+from crm.models import Contact, ContactRelation, PostalAddress, Profile
 from crm.views.listing import typed_words
 from crm.views.timeline import load_timeline
 from scrm.db.locks import locked
@@ -105,6 +105,7 @@ def contact_page(
         .order_by("made_at", "pk"),
         "ended": former.select_related("profile", "ended_by").order_by("-ended_at", "pk"),
         "relations": ContactRelation.objects.of(row).select_related("one", "other", "made_by"),
+        "address": PostalAddress.objects.current(profiles),
         "party_cases": above.party_cases(profiles, request.user),
         "works": works(request.user),
         **_suggestions(),

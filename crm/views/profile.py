@@ -10,7 +10,7 @@ from crm import above
 from crm.access import StaffRequest, works
 from crm.forms import LinkForm, StrangerForm
 from crm.impostors import imitated_account
-from crm.models import Contact, Profile
+from crm.models import Contact, PostalAddress, Profile
 from crm.search import alike
 from crm.views.listing import typed_words
 from crm.views.lookup import contact_offers
@@ -66,6 +66,7 @@ def profile_page(
         "stranger_form": stranger_form,
         "find": find,
         "offers": contact_offers(find, chosen=request.POST.get("contact", "")),
+        "address": PostalAddress.objects.current([row]),
         "works": works_here,
     }
     return render(request, "crm/profile.html", context, status=status)

@@ -79,6 +79,7 @@ class Mention(LeasedRow):
     is stored and matched but opens no case.
     author_about: the facts about the author that have no column: verified, bio, place, language.
     mentioned: the keys of the profiles that the item mentions.
+    details: the facts of a call; see `scrm.channels.base.Item`.
     processed_at, attempt, lease_until: the state of the processing.
     interaction: the ledger row of the item; None if the item is not recorded in the ledger.
     """
@@ -106,6 +107,7 @@ class Mention(LeasedRow):
     url = models.CharField(max_length=2000, blank=True)
     language = models.CharField(max_length=20, blank=True)
     other_address = models.CharField(max_length=500, blank=True)
+    details = models.JSONField(default=dict)
     raw = models.BinaryField(default=bytes)
     occurred_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
@@ -132,7 +134,7 @@ class Mention(LeasedRow):
         triggers = frozen(
             "scope", "key", "author_network", "author_key", "title", "text", "html", "raw",
             "occurred_at", "recorded_at", "in_reply_to", "thread_key", "visibility",
-            "other_address", "mentioned", "quotes",
+            "other_address", "mentioned", "quotes", "details",
         )  # fmt: skip
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from routing.forms.bulk import BulkAssignForm, BulkForm, BulkGroupForm, BulkTagForm
 from routing.forms.case import (
     AssignForm,
+    CallBackForm,
     CaseVerbForm,
     GroupForm,
     PriorityForm,
@@ -25,6 +26,7 @@ __all__ = [
     "BulkForm",
     "BulkGroupForm",
     "BulkTagForm",
+    "CallBackForm",
     "CaseNumbersForm",
     "CaseVerbForm",
     "DepartmentForm",

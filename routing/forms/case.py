@@ -10,10 +10,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.ledger import tellable
-from crm.models import Department, Membership, User
+from crm.models import Department, Membership, Profile, User, Workspace
+from routing.call_back import open_call_back
 from routing.forms.base import PlainForm, TagsField
 from routing.models import Case, Issue
 from routing.models.rule import Priority
+from scrm.text.phone import MAX_TYPED, NotAPhoneNumber, e164, international
 from scrm.web.form_fields import set_queryset
 
 
@@ -162,6 +164,37 @@ class AssignForm(CaseVerbForm):
 
     def current(self) -> dict[str, Any]:
         return {"person": self.case.assignee_id}
+
+
+class CallBackForm(SnoozeForm, AssignForm):
+    """The number to call back, the time, and the colleague who calls.
+
+    A planned call is moved with the same form.
+    """
+
+    PRESETS = [pair for pair in SnoozeForm.PRESETS if pair[0] != "reply"]
+    number = forms.CharField(
+        max_length=MAX_TYPED,
+        label=__("Phone number"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "tel"}),
+        error_messages={"required": __("Enter the number to call back.")},
+    )
+    preset = forms.ChoiceField(choices=PRESETS, required=False, label=__("When"), initial="hour")
+    field_order = ("number", "preset", "until", "person")
+
+    def current(self) -> dict[str, Any]:
+        planned = open_call_back(self.case)
+        phones = Profile.objects.filter(network="phone")
+        contact = self.case.profile.contact
+        phones = phones.of_contact(contact) if contact else phones.filter(pk=self.case.profile_id)
+        number = planned.number if planned else phones.values_list("key", flat=True).first()
+        return super().current() | {"number": international(number or ""), "preset": "hour"}
+
+    def clean_number(self) -> str:
+        try:
+            return e164(self.cleaned_data["number"], Workspace.objects.country())
+        except NotAPhoneNumber as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 class TagsForm(CaseVerbForm):

@@ -74,6 +74,11 @@ class InboxForm(PlainForm):
         label=__("Reply due"),
         choices=[_ANY, ("over", __("overdue")), ("soon", __("within an hour"))],
     )
+    call_back = forms.ChoiceField(
+        required=False,
+        label=__("Call-back"),
+        choices=[_ANY, ("planned", __("planned")), ("due", __("due"))],
+    )
     channel = forms.ChoiceField(required=False, label=__("Channel"))
     kind = forms.ChoiceField(required=False, label=__("Message type"))
     topic = forms.ModelChoiceField(
@@ -95,8 +100,8 @@ class InboxForm(PlainForm):
     )
 
     FILTERS = (
-        "department", "status", "who", "assignee", "priority", "due", "channel", "kind", "topic",
-        "tag", "issue", "since", "until",
+        "department", "status", "who", "assignee", "priority", "due", "call_back", "channel",
+        "kind", "topic", "tag", "issue", "since", "until",
     )  # fmt: skip
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

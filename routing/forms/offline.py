@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
@@ -10,14 +10,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.ledger import tellable
-from crm.models import Attachment, Contact, Profile, ProfileLink, User
+from crm.models import Attachment, Contact, Profile, ProfileLink, User, Workspace
 from crm.offline_kinds import OFFLINE_KINDS
-from routing.forms.base import PlainForm
+from routing.forms.offline_call import CallFields, LetterFields
 from routing.forms.offline_scans import HELP, ScansField
 from routing.models import Case
 from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
 from routing.offline.find_person import NEW, chosen, find
 from routing.offline.record import OfflineContact
+from routing.reference import cases_cited, reference
 from scrm.web.form_fields import set_queryset
 
 _CHOICES = [(kind, look.label) for kind, look in OFFLINE_KINDS.items()]
@@ -29,7 +30,7 @@ _LABELS = {
 }
 
 
-class OfflineForm(PlainForm):
+class OfflineForm(CallFields, LetterFields):
     """An offline contact: the person, the kind, the text and the time.
 
     form: UUID of the form. If the form is submitted twice, the offline contact is logged once.
@@ -63,8 +64,8 @@ class OfflineForm(PlainForm):
     )
     text = forms.CharField(
         max_length=LONGEST_TEXT,
+        required=False,
         widget=forms.Textarea(attrs={"rows": 7, "dir": "auto"}),
-        error_messages={"required": __("Enter what was said.")},
     )
     said_at = forms.DateTimeField(
         required=False,
@@ -82,6 +83,7 @@ class OfflineForm(PlainForm):
         self.user = user
         self.who: Profile | Contact | None = None
         self.reach = ("", "")
+        self.country = Workspace.objects.country()
         set_queryset(self, "case", Case.objects.workable_by(user))
         # Use only the user's own scans: a UUID in the form must not attach another user's file.
         mine = Attachment.objects.filter(by=user)
@@ -92,6 +94,9 @@ class OfflineForm(PlainForm):
         """Adapt the labels and fields to the kind of offline contact, for example a letter."""
         self.tab = kind if kind in _TABS else "other"
         self.fields["text"].label = _LABELS[self.tab]
+        if self.tab == "call":
+            self.fields["phone"].label = __("Phone number")
+            self.fields["said_at"].label = __("Start")
         if self.tab == "other":
             others = [pair for pair in _CHOICES if pair[0] not in _TABS[:2]]
             self.fields["kind"].widget = forms.Select(choices=others)
@@ -112,7 +117,7 @@ class OfflineForm(PlainForm):
 
     def clean_phone(self) -> str:
         try:
-            self.reach = reach(self.cleaned_data["phone"])
+            self.reach = reach(self.cleaned_data["phone"], self.country)
         except Unclear as why:
             raise forms.ValidationError(str(why)) from None
         return self.cleaned_data["phone"]  # type: ignore[no-any-return]
@@ -132,16 +137,50 @@ class OfflineForm(PlainForm):
         known person.
         """
         data = self.cleaned_data
+        if self.tab == "letter":
+            self.check_letter()
+            self._find_case_by_reference()
         if self.who or data.get("name") or data.get("phone"):
             self._refuse_number_of_other()
         elif not {"phone", "profile"} & set(self.errors):
             self._use_search_words(data.get("profile_q", ""))
+        if self.tab == "call":
+            self.check_call(self.number)
+        elif not data.get("text") and "text" not in self.errors:
+            self.add_error("text", _("Enter what was said."))
         return data
+
+    def _find_case_by_reference(self) -> None:
+        """Choose the case whose reference the letter cites, if no case is chosen yet."""
+        data = self.cleaned_data
+        if data.get("case"):
+            return
+        typed = data.get("reference", "")
+        cited = cases_cited(typed or data.get("text", ""))
+        cases = Case.objects.workable_by(self.user).filter(pk__in=cited)
+        found = cases.first() if len(cited) == 1 else None
+        if found is not None:
+            data["case"], data["reference"] = found, reference(found.pk)
+        elif typed:
+            self.add_error("reference", _("You can work on no case with this reference. Check it, "
+                                          "or clear the field."))  # fmt: skip
+
+    @property
+    def number(self) -> str:
+        """The number of the other party of a call, in E.164, or ""."""
+        case = self.cleaned_data.get("case")
+        person = self.who or (case.profile if case else None)
+        profiles = Profile.objects.filter(network="phone")
+        if isinstance(person, Contact):
+            profiles = profiles.of_contact(person)
+        else:
+            profiles = profiles.filter(pk=person.pk if person else 0)
+        return self.reach[0] or profiles.values_list("key", flat=True).first() or ""
 
     def _use_search_words(self, words: str) -> None:
         if words and (self.cleaned_data["profile"] == NEW or not find(words)):
             try:
-                self.reach = reach(words)
+                self.reach = reach(words, self.country)
             except Unclear:
                 self.cleaned_data["name"] = words
         elif words or not self.cleaned_data.get("case"):
@@ -179,5 +218,19 @@ class OfflineForm(PlainForm):
             profile=who if isinstance(who, Profile) else None,
             contact=who if isinstance(who, Contact) else None,
             case=case,
-            said_at=data["said_at"],
+            said_at=self._said_at(),
+            direction=data["direction"] if self.tab == "call" else "in",
+            details=self._details(),
         )
+
+    def _details(self) -> dict[str, Any]:
+        if self.tab == "call":
+            return self.call(self.number).stored()
+        return self.letter().stored() if self.tab == "letter" else {}
+
+    def _said_at(self) -> datetime | None:
+        """Return when it was said. A letter counts from the day on which we received it."""
+        received = self.cleaned_data["received_on"]
+        if self.tab != "letter" or received in {None, timezone.localdate()}:
+            return self.cleaned_data["said_at"]  # type: ignore[no-any-return]
+        return timezone.make_aware(datetime.combine(received, time(12)))

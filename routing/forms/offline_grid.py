@@ -14,6 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.models import Workspace
 from routing.forms.base import PlainForm
 from routing.offline.cells import Voice, voice
 from routing.offline.record import OfflineContact
@@ -142,10 +143,10 @@ class Grid:
         Error messages are stored in the `wrong` attribute of the rows. The mark identifies a row of
         the form: it consists of the row number and the text of the cells.
         """
-        voices = []
+        voices, country = [], Workspace.objects.country()
         for n, row in enumerate(self.rows):
             if row.filled:
-                found, row.wrong = voice(row.cells, now=now)
+                found, row.wrong = voice(row.cells, now=now, country=country)
                 voices.append(("\x1f".join([str(n), *row.cells.values()]), found))
         return voices
 

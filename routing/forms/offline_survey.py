@@ -9,6 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.models import Workspace
 from routing.forms.base import PlainForm
 from routing.offline import column_guess
 from routing.offline.survey import Plan
@@ -98,5 +99,10 @@ class PlanForm(CsvColumnsForm, PlainForm):
         if not self.is_ready:
             return None
         return Plan(
-            facts["encoding"], facts["delimiter"], facts["heading"], contents, facts["order"]
+            facts["encoding"],
+            facts["delimiter"],
+            facts["heading"],
+            contents,
+            facts["order"],
+            country=Workspace.objects.country(),
         )

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
-from routing.models import Case, CaseConversation, CaseEvent
+from routing.models import CallBack, Case, CaseConversation, CaseEvent
 from routing.models.case import CaseQuerySet
 from routing.models.status import ACTIVE, CLOSED, LIVING, Status
 from scrm.web.params import midnight, number, place
@@ -76,14 +76,14 @@ class Asked:
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     """Return the view of the inbox for a URL that names no view.
 
-    If the URL has search words or a status, the view is “all”. If it has a filter such as a
-    department or an assignee, the view is “open”. Otherwise the view is “mine”. But if no active
-    case is assigned to the user, the view is “unassigned” instead of “mine”. A case is active if
-    its status is “new” or “open”.
+    If the URL has search words, a status or a call-back, the view is “all”. If it has a filter such
+    as a department or an assignee, the view is “open”. Otherwise the view is “mine”. But if no
+    active case is assigned to the user, the view is “unassigned” instead of “mine”. A case is
+    active if its status is “new” or “open”.
 
     cases: the cases among which the user's active cases are searched for.
     """
-    if filters.get("status") or filters.get("q"):
+    if any(filters.get(name) for name in ("status", "q", "call_back")):
         return "all"
     if any(filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic")):
         return "open"
@@ -261,6 +261,13 @@ def _conversations_with(query: Any) -> set[int]:
     return set(found)
 
 
+def _call_back(value: str) -> Q:
+    planned = CallBack.objects.filter(case=OuterRef("pk"), closed_at=None)
+    if value == "due":
+        planned = planned.filter(at__lte=timezone.now())
+    return Q(Exists(planned), status__in=LIVING)
+
+
 _FILTERS: dict[str, Callable[[Any], Q]] = {
     "department": lambda value: Q(department=value),
     "status": lambda value: Q(status__in=LIVING if value == NOT_CLOSED else [value]),
@@ -272,6 +279,7 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "kind": lambda value: Q(last_inbound__kind=value),
     "assignee": lambda value: Q(assignee=None if value == "nobody" else number(value)),
     "due": _due,
+    "call_back": _call_back,
     "topic": _topic,
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),
     "until": lambda day: Q(last_inbound_at__lt=midnight(day, days=1)),

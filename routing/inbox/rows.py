@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import CharField, F, QuerySet, Value
-from django.db.models.functions import Coalesce, Left, NullIf
+from django.db.models.functions import Cast, Coalesce, Left, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,7 +22,7 @@ from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
 from routing import above
-from routing.models import Case, Presence
+from routing.models import CallBack, Case, Presence
 
 _LOOKED_AT = 2000
 """Only so many characters of a text are loaded, to find the first words that matched a topic."""
@@ -49,6 +49,7 @@ class Row:
     due: the text that says when the reply is due, and the urgency "late", "soon", "far" or "".
     held: whether a response to the case is held.
     draft: whether the user has a draft for the case.
+    call_back: the text that says when to call back, or "".
     others: names of the other users who have the case open.
     mine: whether the case is assigned to the user.
     gone: the reason why the case no longer belongs to the list on screen, else "".
@@ -66,6 +67,7 @@ class Row:
     due: tuple[str, str]
     held: bool
     draft: bool
+    call_back: str
     others: tuple[str, ...]
     mine: bool
     gone: str = ""
@@ -94,6 +96,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
             due=due_words(case.due_at, now),
             held=bool(marks["held", case.pk]),
             draft=bool(marks["draft", case.pk]),
+            call_back=_call_back_words(marks["call back", case.pk], now),
             others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
         )
@@ -159,6 +162,15 @@ def _unreadable(cases: Sequence[Any], user: User) -> set[int]:
     return restricted - set(readable.values_list("pk", flat=True))
 
 
+def _call_back_words(planned: Sequence[str], now: datetime) -> str:
+    """Return for example "call back 14:30"; with the date, if it is another day."""
+    if not planned:
+        return ""
+    at = timezone.localtime(datetime.fromisoformat(planned[0]))
+    same_day = at.date() == timezone.localdate(now)
+    return _("call back %s") % at.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M")
+
+
 def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     """Return an excerpt of the last message as safe HTML.
 
@@ -213,6 +225,7 @@ def _marks(
 
     Mark "held": the list is not empty if a response to the case is held.
     Mark "draft": the list is not empty if the user has a draft for the case.
+    Mark "call back": the list contains the time of the planned call, in ISO format.
     Mark "present": the list contains the names of the other users who have the case open.
 
     One SQL query loads the marks of all cases.
@@ -221,7 +234,11 @@ def _marks(
     present = Presence.objects.fresh(now).filter(case__in=pks).exclude(user=user)
     names = Coalesce(NullIf("user__name", Value("")), "user__email", output_field=CharField())
     marked: Any = present.order_by().annotate(mark=Value("present"), value=names)
-    rows = marked.values_list("mark", "case", "value").union(*above.response_marks(pks, user))
+    calls: Any = CallBack.objects.filter(case__in=pks, closed_at=None)
+    calls = calls.annotate(mark=Value("call back"), value=Cast("at", CharField()))
+    rows = marked.values_list("mark", "case", "value").union(
+        calls.values_list("mark", "case", "value"), *above.response_marks(pks, user)
+    )
     marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for mark, case, value in rows:
         marks[mark, case].append(value)

@@ -1,3 +1,4 @@
+from routing.models.call_back import CallBack
 from routing.models.case import Case, CaseConversation
 from routing.models.case_event import CaseEvent
 from routing.models.decision import Decision
@@ -8,6 +9,7 @@ from routing.models.saved_view import SavedView
 from routing.models.sla import SlaPolicy
 
 __all__ = [
+    "CallBack",
     "Case",
     "CaseConversation",
     "CaseEvent",

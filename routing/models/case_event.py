@@ -39,6 +39,7 @@ class CaseEvent(models.Model):
         TAGGED = "tagged", "Tags"
         RANKED = "ranked", "Priority"
         UNDONE = "undone", "Undone"
+        CALL_BACK = "call back", "Call-back"
         MODERATED = "moderated", "Moderation"
         OPENED = "opened", "Viewed"
         LEFT = "left", "Left"

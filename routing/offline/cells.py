@@ -4,7 +4,6 @@ These functions do not access the database."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +19,11 @@ from scrm.channels.email.people import sendable
 from scrm.text import dates
 from scrm.text.clean import storable
 from scrm.text.dates import ascii_form
+from scrm.text.phone import NotAPhoneNumber, e164
 
 T = TypeVar("T")
 LONGEST_TEXT, LONGEST_NAME = 100_000, 300
 _OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
-_NUMBER = re.compile(r"\+?[\d ()/.\-]+")
 
 
 class Unclear(ValueError):
@@ -38,7 +37,7 @@ class Unclear(ValueError):
 class Voice:
     """The content of one row: what a person said and, if known, who the person is.
 
-    phone: digits, optionally after a plus.
+    phone: a number in E.164.
     mail: an address in the form in which a profile's key contains it.
     said_at: the aware time at which the person said it; None if unknown.
     """
@@ -51,22 +50,23 @@ class Voice:
 
 
 def voice(
-    cells: Mapping[str, str], *, now: datetime, order: str = ""
+    cells: Mapping[str, str], *, now: datetime, order: str = "", country: str = ""
 ) -> tuple[Voice, dict[str, str]]:
     """Parse one row; return the content that could be parsed, and the error messages.
 
     cells: kind of content → cell. The kinds are text, name, reach, phone, mail and when. Any kind
       may be missing.
     order: the order of day and month, as in `moment`.
+    country: the country of numbers without country code, as in `scrm.text.phone.e164`.
 
     The error messages are a dict with the same keys as `cells`.
     """
     row = _Cells(cells)
-    number, address = row.read("reach", reach, ("", ""))
+    number, address = row.read("reach", lambda cell: reach(cell, country), ("", ""))
     found = Voice(
         text=row.read("text", _text, ""),
         name=row.read("name", _name, ""),
-        phone=number or row.read("phone", phone, ""),
+        phone=number or row.read("phone", lambda cell: phone(cell, country), ""),
         mail=address or row.read("mail", mail, ""),
         said_at=row.read("when", lambda cell: moment(cell, now=now, order=order), None),
     )
@@ -103,7 +103,7 @@ def _name(cell: str) -> str:
     return " ".join(cell.split())
 
 
-def reach(cell: str) -> tuple[str, str]:
+def reach(cell: str, country: str = "") -> tuple[str, str]:
     """Parse a cell that contains a phone number or a mail address; return (phone, mail).
 
     If the cell contains no phone number, phone is "". If it contains no mail address, mail is "".
@@ -112,26 +112,24 @@ def reach(cell: str) -> tuple[str, str]:
     if "@" in normalize("NFKC", cell):
         return "", mail(cell)
     try:
-        return phone(cell), ""
+        return phone(cell, country), ""
     except Unclear:
+        if any(map(str.isdigit, cell)):
+            raise
         raise Unclear(
             _("“%(cell)s” is neither a phone number nor an email address.") % {"cell": cell[:60]}
         ) from None
 
 
-def phone(cell: str) -> str:
-    """Parse a phone number into digits, optionally after a plus; return "" if the cell is empty.
+def phone(cell: str, country: str = "") -> str:
+    """Parse a phone number into E.164; return "" if the cell is empty. Raises Unclear.
 
-    Raises Unclear.
+    country: the country of numbers without country code, as in `scrm.text.phone.e164`.
     """
-    typed = ascii_form(cell)
-    number = "".join(c for c in typed if c.isdigit() or c == "+")
-    if typed and not (_NUMBER.fullmatch(typed) and 3 <= len(number.lstrip("+")) <= 20):
-        raise Unclear(
-            _("“%(cell)s” is not a phone number. Use only digits, spaces and a leading plus.")
-            % {"cell": cell[:60]}
-        )
-    return number
+    try:
+        return e164(ascii_form(cell), country)
+    except NotAPhoneNumber as error:
+        raise Unclear(str(error)) from None
 
 
 def mail(cell: str) -> str:

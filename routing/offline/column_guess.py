@@ -5,10 +5,11 @@ These functions do not access the database."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from routing.offline.cells import Unclear, mail, phone
+from routing.offline.cells import Unclear, mail
 from scrm.text.csv_file import FAULT, LINE
+from scrm.text.dates import ascii_form
 from scrm.text.fold import fold
 
 TEXT, SCORE, NAME, MAIL, PHONE, WHEN, NOTHING = "text", "score", "name", "mail", "phone", "when", ""
@@ -26,6 +27,7 @@ _WORDS = {
 }
 _CONTENTS = {fold(word): what for what, words in _WORDS.items() for word in words.split()}
 _FIGURE = re.compile(r"[\d\s.,:/%+TZ-]+")
+_PHONE = re.compile(r"(?=.{7,40}$)\+?[\d ()/.-]+")
 _QUESTION = ("?", "\uff1f", "\u061f")  # Latin, Chinese and Arabic
 _LOOK_AT = 50
 
@@ -86,12 +88,12 @@ def _content_of(cells: Sequence[str]) -> str:
     """Guess the content of a column from its cells; return NOTHING if that is not possible."""
     if not cells:
         return NOTHING
-    if all(_parses(mail, cell) for cell in cells):
+    if all(_is_mail(cell) for cell in cells):
         return MAIL
     # Test for dates before phone numbers: a date with dots also parses as a phone number.
     if all(re.match(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", cell) for cell in cells):
         return WHEN
-    if all(len(cell) >= 7 and _parses(phone, cell) for cell in cells):
+    if all(_PHONE.fullmatch(ascii_form(cell)) for cell in cells):
         return PHONE
     if all(_is_figure(cell) for cell in cells):
         return SCORE if all(len(cell) <= 3 for cell in cells) else NOTHING
@@ -123,8 +125,8 @@ def _is_figure(cell: str) -> bool:
     return any(map(str.isdigit, cell)) and bool(_FIGURE.fullmatch(cell.strip()))
 
 
-def _parses(parse: Callable[[str], str], cell: str) -> bool:
+def _is_mail(cell: str) -> bool:
     try:
-        return bool(parse(cell))
+        return bool(mail(cell))
     except Unclear:
         return False

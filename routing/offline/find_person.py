@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
-from routing.offline.cells import Unclear, phone
 from scrm.text.clean import storable
+from scrm.text.dates import ascii_form
 from scrm.text.fold import UNBROKEN
 from scrm.web.params import number
 
@@ -19,6 +19,7 @@ MAX_PEOPLE = 8
 NEW = "new"
 """Form value for a person who is not stored yet; then the search words are the person's name."""
 _CONTACT = "contact-"
+_NUMBER = re.compile(r"\+?[\d ()/.\-]{3,40}")
 _UNBROKEN = re.compile(f"[{UNBROKEN}]")
 
 
@@ -94,11 +95,12 @@ def _sort_key(person: Person) -> tuple[bool, str, bool]:
 
 
 def _with_number(words: str) -> QuerySet[Profile]:
-    """Return at most `MAX_PEOPLE` phone profiles whose number contains the digits in `words`."""
-    try:
-        digits = phone(words).lstrip("+0")
-    except Unclear:
-        digits = ""
+    """Return at most `MAX_PEOPLE` phone profiles whose number contains the digits in `words`.
+
+    A leading zero is ignored: it is dialled before a number and is no part of it.
+    """
+    typed = ascii_form(words)
+    digits = re.sub(r"\D", "", typed).lstrip("0") if _NUMBER.fullmatch(typed) else ""
     phones = Profile.objects.filter(network="phone", key__contains=digits)
     return phones[:MAX_PEOPLE] if digits else phones.none()
 

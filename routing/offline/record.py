@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -15,14 +15,18 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.interaction_details import NO_ANSWER, REACHED, CallDetails
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
 from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
+from routing.call_back import close_call_back
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
+from routing.join import join_conversation
 from routing.models import Case, CaseConversation
-from scrm.channels.base import Author
+from scrm.channels.base import Author, Json
 from scrm.channels.email.people import readable
+from scrm.text.phone import international
 
 SCOPE = "offline"
 
@@ -32,12 +36,12 @@ class LoggedAlready(Exception):
 
     Nothing was recorded this time.
 
-    case: the case of the offline contact that was logged before.
+    where: the case or the person with whom it was logged before, in words.
     """
 
-    def __init__(self, case: Case) -> None:
-        super().__init__(str(case))
-        self.case = case
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class OfflineContact:
     profile, contact: the person, if known. Otherwise phone, mail and name identify the profile.
     case: the case that the user chose.
     said_at: an aware time; None means the current time.
+    direction: "in", or "out" if we called.
+    details: the facts of a call or a letter; see `crm.interaction_details`.
     """
 
     form: uuid.UUID
@@ -62,6 +68,8 @@ class OfflineContact:
     mail: str = ""
     title: str = ""
     contact: Contact | None = None
+    direction: str = "in"
+    details: Json = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -84,14 +92,42 @@ def log(
     case = Case.objects.get(pk=logged.cases[offline_contact.form])
     if (
         not logged.new
-        and not _recorded(offline_contact).filter(text=_text(offline_contact)).exists()
+        and not recorded(offline_contact).filter(text=_text(offline_contact)).exists()
     ):
-        raise LoggedAlready(case)
-    _attach(scans, _recorded(offline_contact).get())
+        raise LoggedAlready(f"#{case.pk}")
+    _attach(scans, recorded(offline_contact).get())
     return case
 
 
-def _recorded(offline_contact: OfflineContact) -> QuerySet[Interaction]:
+@transaction.atomic
+def log_outgoing(
+    offline_contact: OfflineContact, *, by: User, now: datetime | None = None
+) -> Interaction:
+    """Record a call that we made. It opens no case and is not routed.
+
+    If the offline contact names a case, the call belongs to it; and if somebody was reached, the
+    case waits for their reply. Raises LoggedAlready like `log`.
+    """
+    now = now or timezone.now()
+    row = record([_entry(offline_contact, by)], now=now)[0]
+    interaction = recorded(offline_contact).select_related("profile").get()
+    case = offline_contact.case
+    if not row.new:
+        if interaction.text != _text(offline_contact):
+            raise LoggedAlready(f"#{case.pk}" if case else str(interaction.profile))
+        return interaction
+    _link_named(offline_contact, row, by, now)
+    call = interaction.call
+    if case:
+        join_conversation(case, row.conversation, now=now)
+        if call and call.outcome == REACHED:
+            close_call_back(case, by=by, why=_("Reached."))
+            case.wait(answered_at=interaction.sort_at, seen=case.last_inbound_id)
+        case.tell()
+    return interaction
+
+
+def recorded(offline_contact: OfflineContact) -> QuerySet[Interaction]:
     return Interaction.objects.filter(scope=SCOPE, key=str(offline_contact.form))
 
 
@@ -168,11 +204,20 @@ def _entry(offline_contact: OfflineContact, by: User) -> Entry:
         channel="manual",
         kind=offline_contact.kind,
         visibility="private",
-        title=offline_contact.title,
+        direction=offline_contact.direction,
+        title=offline_contact.title or _missed(offline_contact),
+        details=offline_contact.details,
         text=_text(offline_contact),
         occurred_at=offline_contact.said_at,
         staff=by.pk,
     )
+
+
+def _missed(offline_contact: OfflineContact) -> str:
+    """Return the title of a missed call; "" for any other contact."""
+    call = CallDetails.read(offline_contact.details)
+    missed = call and call.outcome == NO_ANSWER and offline_contact.direction == "in"
+    return _("Missed call") if missed else ""
 
 
 def _author(offline_contact: OfflineContact) -> Author:
@@ -187,7 +232,8 @@ def _author(offline_contact: OfflineContact) -> Author:
     if known:
         return Author(known.network, known.key, known.handle, known.name, known.url, known.reach)
     if offline_contact.phone and (offline_contact.kind == "call" or not offline_contact.mail):
-        return Author("phone", offline_contact.phone, handle=offline_contact.phone, name=name)
+        handle = international(offline_contact.phone)
+        return Author("phone", offline_contact.phone, handle=handle, name=name)
     if offline_contact.mail:
         return Author(
             "email", offline_contact.mail, handle=readable(offline_contact.mail), name=name
@@ -208,12 +254,27 @@ def _text(offline_contact: OfflineContact) -> str:
         f"{label}: {fact}"
         for label, fact in (
             (_("Name"), offline_contact.name),
-            (_("Phone"), offline_contact.phone),
+            (_("Phone"), "" if "call" in offline_contact.details else offline_contact.phone),
             (_("Mail"), offline_contact.mail),
         )
         if fact and fact not in known
     ]
-    return "\n\n".join([offline_contact.text, *(["\n".join(also)] if also else [])])
+    return "\n\n".join(filter(None, [offline_contact.text, "\n".join(also)]))
+
+
+def _link_named(
+    offline_contact: OfflineContact, row: Recorded, by: User, now: datetime
+) -> Contact | None:
+    """Link the profile to the contact that the user chose, if it is linked to no contact.
+
+    Returns the contact if the profile was linked now.
+    """
+    named = offline_contact.contact
+    if named is None or row.contact is not None:
+        return None
+    profile = Profile.objects.get(pk=row.profile or 0)
+    profile.link_to(named, by=by, evidence=_("Named when this was logged."), now=now)
+    return named
 
 
 def _arrival(
@@ -224,15 +285,9 @@ def _arrival(
     by: User,
     now: datetime,
 ) -> Arrival:
-    """Return the arrival for routing.
-
-    If the user chose a contact and the profile is linked to no contact, link it to this contact.
-    """
+    """Return the arrival for routing."""
     contact, kind = row.contact, row.contact_kind
-    named = offline_contact.contact
-    if named and contact is None:
-        profile = Profile.objects.get(pk=row.profile or 0)
-        profile.link_to(named, by=by, evidence=_("Named when this was logged."), now=now)
+    if named := _link_named(offline_contact, row, by, now):
         contact, kind = named.pk, named.kind
     handle = entry.author.handle if entry.author else ""
     return Arrival(

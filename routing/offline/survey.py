@@ -37,7 +37,7 @@ class Plan:
     """How to read a file.
 
     columns: the content of each column; see `column_guess`.
-    order: the order of day and month, as in `cells.moment`.
+    order, country: as in `cells.voice`.
     """
 
     encoding: str
@@ -45,6 +45,7 @@ class Plan:
     heading: bool
     columns: tuple[str, ...]
     order: str = ""
+    country: str = ""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Plan:
@@ -104,7 +105,7 @@ def _check_row(
         why = _("This row has %(n)s cells, but the file has %(width)s columns. Put "
                 "quotation marks around a text that contains the delimiter.")  # fmt: skip
         return None, [("", why % {"n": len(row.cells), "width": sheet.width})]
-    found, wrong = voice(_cells(row, sheet, plan), now=now, order=plan.order)
+    found, wrong = voice(_cells(row, sheet, plan), now=now, order=plan.order, country=plan.country)
     faults = [(_column(what, sheet, plan), why) for what, why in wrong.items()]
     return (None if faults else found), faults
 

@@ -14,6 +14,7 @@ from crm.access import StaffRequest
 from crm.impostors import imitated_account
 from crm.timeline import timeline as party_timeline
 from routing import case_page
+from routing.call_back import open_call_back
 from routing.inbox.rows import due_words
 from routing.models import Case, Presence
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
@@ -122,6 +123,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "timeline": case_page.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
         "why": case_page.why(case, user),
+        "call_back": open_call_back(case),
     }
 
 

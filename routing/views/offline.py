@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -11,13 +13,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest, worker_only
-from crm.models import Attachment
+from crm.interaction_details import REACHED
+from crm.models import Attachment, PostalAddress, User
+from routing.call_back import close_call_back, plan_call_back
 from routing.forms import OfflineForm
 from routing.forms.offline_scans import as_attachments, trouble
 from routing.models import Case
+from routing.models.status import Stale
 from routing.offline import record
 from routing.offline.find_person import NEW, as_person, chosen, find
-from routing.views.offline_done import after
+from routing.views.offline_done import after, after_call
 from scrm.web.params import number
 from scrm.web.request_limits import body_limit, with_files
 from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_SCANS
@@ -68,15 +73,61 @@ def _log(request: StaffRequest) -> HttpResponse:
         *as_attachments(form.cleaned_data["scans"], by=request.user),
     ]
     try:
-        logged = record.log(form.offline_contact(), by=request.user, scans=scans)
+        return _logged(request, form, scans)
     except record.LoggedAlready as before:
         form.renew(
             _("This form was already logged in %(case)s. Nothing "
               "was added. Your text was kept: log it if it is "
-              "new.") % {"case": f"#{before.case.pk}"}
+              "new.") % {"case": before.where}
         )  # fmt: skip
         return _page(request, form, case, status=409)
-    return after(request, [logged.pk], again=f"{reverse('routing:new')}?kind={form.tab}")
+    except Stale as stale:
+        form.add_error(None, str(stale))
+        return _page(request, form, case, status=409)
+
+
+@transaction.atomic
+def _logged(request: StaffRequest, form: OfflineForm, scans: Sequence[Attachment]) -> HttpResponse:
+    """Log the valid form, and plan or close a call-back. Raises LoggedAlready."""
+    contact, by = form.offline_contact(), request.user
+    again = f"{reverse('routing:new')}?kind={form.tab}"
+    is_new = not record.recorded(contact).exists()
+    if contact.direction == "out":
+        interaction = record.log_outgoing(contact, by=by)
+        case = contact.case
+    else:
+        case = record.log(contact, by=by, scans=scans)
+        interaction = record.recorded(contact).get()
+    profile = interaction.profile
+    if form.tab == "letter" and profile:
+        address = form.cleaned_data["address"]
+        PostalAddress.keep(profile, address, source=_("Their letter"), by=by)
+    if case and interaction.call and is_new:
+        _follow_up(case, form, by)
+    if case is None:
+        return after_call(request, interaction, again)
+    return after(request, [case.pk], again=again)
+
+
+def _follow_up(case: Case, form: OfflineForm, by: User) -> None:
+    """Plan the call-back that the form asks for, or close it after somebody was reached."""
+    data = form.cleaned_data
+    case.refresh_from_db()
+    if data["call_back_at"]:
+        if case.is_closed:
+            case.reopen(by=by, why=_("A call-back was planned."))
+        # The rules may have given the case to a department in which the user does not work.
+        works_there = Case.objects.workable_by(by).filter(pk=case.pk).exists()
+        plan_call_back(
+            case,
+            number=form.number,
+            at=data["call_back_at"],
+            to=case.assignee or (by if works_there else None),
+            by=by,
+            seen=case.last_inbound_id,
+        )
+    elif data["outcome"] == REACHED:
+        close_call_back(case, by=by, why=_("Reached."))
 
 
 def _case(request: StaffRequest, asked: str) -> Case | None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.access import StaffRequest
+from crm.models import Interaction
 from routing.models import Case
 
 
@@ -32,6 +33,14 @@ def after(request: StaffRequest, cases: Sequence[int], *, again: str) -> HttpRes
     link = format_html('<a href="{}">{}</a>', again, _("Log another interaction"))
     messages.success(request, format_html("{} {}", message, link))
     return redirect(only if only and only.pk in visible else reverse("routing:inbox"))
+
+
+def after_call(request: StaffRequest, call: Interaction, again: str) -> HttpResponse:
+    """Redirect to the person whom we called, after a call that belongs to no case was logged."""
+    link = format_html('<a href="{}">{}</a>', again, _("Log another interaction"))
+    messages.success(request, format_html("{} {}", _("Logged. No case was opened."), link))
+    assert call.profile
+    return redirect(call.profile)
 
 
 def _one(case: Case, visible: bool) -> str:

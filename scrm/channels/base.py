@@ -24,9 +24,8 @@ _LONGEST_MESSAGE = 1_000
 class ChannelError(Exception):
     """Raised if the network refuses a request, fails or does not answer.
 
-    message: one sentence in plain English; it is shown with the source or with the failed delivery.
-    It may quote the network or a typed address. Therefore NUL characters and lone surrogates are
-    removed, and a long message is cut.
+    message: one plain sentence, shown with the source or the failed delivery. It may quote the
+    network: NUL characters and lone surrogates are removed, and a long message is cut.
     permanent: whether the same request would fail again (404, wrong password, text refused).
     retry_after: the number of seconds that the network asked us to wait, or None.
     uncertain: whether the network may have sent or changed a text although we got no confirmation.
@@ -135,6 +134,7 @@ class Item:
     never sort items by this time alone.
     mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
     quotes: the key of the item that this item quotes, in the same scope, or "".
+    details: the facts of a call (`crm.interaction_details`) and its direction, as JSON.
     other_address: a mail address in the sender's name that is not the sender's own address, or "".
     If it is set, the item never joins the conversation or the case of another person, and staff are
     warned.
@@ -158,6 +158,7 @@ class Item:
     mentions: tuple[str, ...] = ()
     quotes: str = ""
     other_address: str = ""
+    details: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         make_storable(self)
@@ -327,7 +328,7 @@ class Receipt:
 
     If the text was sent as a thread, the keys are those of its first post.
     thread_posts: the keys of all posts of a thread in their order; empty if it is not a thread.
-    usage: the paid operations that sending used.
+    usage: the paid operations that sending used. details: facts to store, as of a letter.
     """
 
     scope: str
@@ -336,6 +337,7 @@ class Receipt:
     url: str = ""
     usage: Usage = field(default_factory=dict, compare=False)
     thread_posts: tuple[str, ...] = ()
+    details: Json = field(default_factory=dict, compare=False)
 
 
 class Lookup(Enum):

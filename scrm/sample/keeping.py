@@ -56,7 +56,8 @@ _TABLES = {
     ),
     TableRule.NEWER_KEPT: (
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
-        "crm.Pause crm.Profile crm.ProfileLink crm.ProfileName crm.User listening.Enclosure "
+        "crm.Pause crm.PostalAddress crm.Profile crm.ProfileLink crm.ProfileName crm.User "
+        "listening.Enclosure "
         "listening.Match listening.Mention listening.MentionChange listening.Seen "
         "listening.Quarantined "
         "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "
@@ -64,7 +65,8 @@ _TABLES = {
         "responses.Draft responses.Feedback responses.HistoryView responses.Moderation "
         "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
-        "responses.SavedReply routing.Case routing.CaseConversation routing.CaseEvent "
+        "responses.SavedReply routing.CallBack routing.Case routing.CaseConversation "
+        "routing.CaseEvent "
         "routing.Issue routing.RoutingRule routing.SavedView"
     ),
 }

@@ -30,7 +30,7 @@ from scrm.sample.people import (
 
 Json = dict[str, Any]
 DIRECTOR = "roncalder"
-DIRECTOR_PHONE = "+15550142"
+DIRECTOR_PHONE = "+12025550142"
 
 
 @dataclass(frozen=True)

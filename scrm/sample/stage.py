@@ -11,10 +11,12 @@ from random import Random
 from django.conf import settings
 from django.utils import timezone
 
+from crm.interaction_details import REACHED, CallDetails
 from crm.models import Profile
 from listening.fetch import fetch_source
 from listening.models import Source
 from responses import compose, outbox
+from responses.by_hand import log_by_hand
 from responses.compose import Place, Words
 from responses.models import Delivery, Response
 from routing.models import Case, Issue
@@ -73,7 +75,7 @@ class Stage:
         """Record a reply that a member of the staff gave by telephone or letter."""
         words = Words(uuid.uuid4(), text, "private")
         account = self.workspace.accounts["phone"]
-        return compose.log_by_hand(case, words, account=account, by=self.workspace.people[by])
+        return log_by_hand(case, words, account=account, by=self.workspace.people[by])
 
     def post_by_hand(self, case: Case, place: Place, text: str, *, by: str) -> Response:
         """Publish a reply on the network itself, and record it with its link.
@@ -133,8 +135,16 @@ class Stage:
         profile: Profile | None = None,
     ) -> Case:
         """Record an offline interaction and return its case."""
+        call = CallDetails(profile.phone if profile else phone, REACHED, seconds=312)
         offline_contact = OfflineContact(
-            uuid.uuid4(), kind, text, name, phone, profile, said_at=timezone.now()
+            uuid.uuid4(),
+            kind,
+            text,
+            name,
+            phone,
+            profile,
+            said_at=timezone.now(),
+            details=call.stored() if kind == "call" else {},
         )
         return record.log(offline_contact, by=self.workspace.people[by])
 

@@ -101,7 +101,7 @@ def test_lines_after_a_bad_one_are_read() -> None:
     assert [row.cells for row in rows] == [(), ("Good", "Ann")]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+15550100", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+12125550100", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
 def test_no_cell_is_taken_for_a_formula_and_each_comes_back_as_it_was(cell: str) -> None:
     """A cell that a spreadsheet would read as a formula is written with a leading apostrophe.
 

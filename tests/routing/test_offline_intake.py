@@ -25,11 +25,11 @@ def html(page: Any) -> str:
 
 
 def test_a_call_of_a_stranger_becomes_a_case(as_: As, agent: User) -> None:
-    page = as_(agent).post("/new/", typed(name="Ron Calder", phone="+1 555 0100"), follow=True)
+    page = as_(agent).post("/new/", typed(name="Ron Calder", phone="+1 212 555 0100"), follow=True)
     case = Case.objects.get()
     assert page.redirect_chain == [(f"/cases/{case.pk}/", 302)]
     assert str(case.profile) == "Ron Calder"
-    assert case.profile.key == "+15550100"
+    assert case.profile.key == "+12125550100"
     assert "The seat was broken" in html(page)
     assert "logged by Anna Agent" in html(page)
 
@@ -106,12 +106,12 @@ def test_who_may_only_read_cannot_add_to_a_case(as_: As, reader: User, case: Cas
 
 def test_errors_stand_at_their_fields_and_nothing_is_lost(as_: As, agent: User) -> None:
     later = (timezone.localtime() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
-    form = typed(text="", said_at=later, phone="call me", kind="letter")
+    form = typed(text="", said_at=later, phone="call me", kind="other")
     page = as_(agent).post("/new/", form)
     assert page.status_code == 422
     errors = page.context["form"].errors
     assert set(errors) == {"text", "said_at", "phone"}
-    for words in (later, "call me", 'name="kind" value="letter"', str(form["form"])):
+    for words in (later, "call me", 'value="other" selected', str(form["form"])):
         assert words in html(page)
 
 
@@ -145,12 +145,12 @@ def test_the_next_one_is_offered(as_: As, agent: User) -> None:
 
 
 def test_whoever_is_looked_up_and_not_known_is_named_by_these_words(as_: As, agent: User) -> None:
-    for words in ("Marta Lee", "+1 555 0100", "Marta@Lee.example"):
+    for words in ("Marta Lee", "+1 212 555 0100", "Marta@Lee.example"):
         as_(agent).post("/new/", typed(profile_q=words))
     mail, name, phone = Profile.objects.order_by("network")
     assert (mail.network, mail.key, mail.name) == ("email", "marta@lee.example", "")
     assert (name.network, name.name) == ("offline", "Marta Lee")
-    assert (phone.network, phone.key, phone.name) == ("phone", "+15550100", "")
+    assert (phone.network, phone.key, phone.name) == ("phone", "+12125550100", "")
 
 
 def test_somebody_new_may_have_the_name_of_somebody_known(as_: As, agent: User, case: Case) -> None:
@@ -176,7 +176,7 @@ def test_a_contact_without_a_profile_gets_one(as_: As, agent: User) -> None:
         as_(agent).post("/new/", typed(kind="letter", profile=f"contact-{ron.pk}"))
     profile = Profile.objects.get()
     assert (str(profile), profile.contact) == ("Calder, Ronald", ron)
-    as_(agent).post("/new/", typed(profile=f"contact-{ron.pk}", phone="+1 555 0100"))
+    as_(agent).post("/new/", typed(profile=f"contact-{ron.pk}", phone="+1 212 555 0100"))
     assert Profile.objects.get(network="phone").contact == ron
     assert Case.objects.count() == 1
 
@@ -185,17 +185,22 @@ def test_a_number_of_somebody_else_is_not_taken_for_a_contacts(
     as_: As, agent: User, admin: User
 ) -> None:
     rita = Contact.objects.create(name="Rita")
-    theirs = Profile.objects.create(network="phone", key="+15550100")
+    theirs = Profile.objects.create(network="phone", key="+12125550100")
     theirs.link_to(rita, by=admin, evidence="x")
     ron = Contact.objects.create(name="Ron")
-    page = as_(agent).post("/new/", typed(profile=f"contact-{ron.pk}", phone="+1 555 0100"))
+    page = as_(agent).post("/new/", typed(profile=f"contact-{ron.pk}", phone="+1 212 555 0100"))
     assert page.status_code == 422
     assert "This belongs to Rita" in str(page.context["form"].errors["phone"])
 
 
 def test_a_number_beside_somebody_known_is_written_down(as_: As, agent: User, case: Case) -> None:
-    as_(agent).post("/new/", typed(profile=case.profile_id, phone="+1 555 0100"))
-    assert "Phone: +15550100" in Interaction.objects.get(kind="call").text
+    as_(agent).post("/new/", typed(profile=case.profile_id, phone="+1 212 555 0100"))
+    call = Interaction.objects.get(kind="call").call
+    assert call
+    assert call.number == "+12125550100"
+    form = typed(profile=case.profile_id, phone="+1 212 555 0100", kind="other")
+    as_(agent).post("/new/", form)
+    assert "Phone: +12125550100" in Interaction.objects.get(kind="other").text
 
 
 def test_somebody_else_may_call_about_a_case(as_: As, agent: User, case: Case) -> None:

@@ -67,7 +67,7 @@ def test_each_filled_row_becomes_one_offline_contact(as_: As, agent: User) -> No
         cards(
             ("The coffee was cold", "Ron", "Ron@Calder.example", "2026-03-04"),
             (),
-            ("Lovely crew", "", "+1 555 0100", ""),
+            ("Lovely crew", "", "+1 212 555 0100", ""),
             ("Loud", "", "", "4.3.2026 18:30"),
         ),
         follow=True,
@@ -77,7 +77,7 @@ def test_each_filled_row_becomes_one_offline_contact(as_: As, agent: User) -> No
     assert {each.kind for each in said.values()} == {"comment card"}
     cold, lovely, loud = (said[text] for text in ("The coffee was cold", "Lovely crew", "Loud"))
     assert (cold.profile.network, cold.profile.key) == ("email", "ron@calder.example")
-    assert (lovely.profile.network, lovely.profile.key) == ("phone", "+15550100")
+    assert (lovely.profile.network, lovely.profile.key) == ("phone", "+12125550100")
     assert (loud.profile.network, str(loud.profile)) == ("offline", "Unknown")
     assert loud.occurred_at.isoformat() == "2026-03-04T18:30:00+00:00"
     assert "3 interactions were logged: 3 in Customer service." in page.content.decode()

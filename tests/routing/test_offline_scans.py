@@ -78,12 +78,12 @@ def test_what_is_no_scan_is_said_at_the_field(
 
 def test_a_scan_of_30_mb_is_refused_and_nothing_typed_is_lost(as_: As, agent: User) -> None:
     large = scan("large.png", PNG + b"\0" * 30 * 1024 * 1024)
-    form = letter(scans=[large, scan("good.png", PNG)], said_at="2026-03-04T12:00")
+    form = letter(scans=[large, scan("good.png", PNG)], received_on="2026-03-04")
     page = as_(agent).post("/new/", form)
     assert page.status_code == 422
     assert "30.0\xa0MB. The limit is 25 MB" in str(page.context["form"].errors["scans"])
     html = page.content.decode()
-    for words in ("Two pages, by hand.", "Hedwig", "2026-03-04T12:00", str(form["form"])):
+    for words in ("Two pages, by hand.", "Hedwig", "2026-03-04", str(form["form"])):
         assert words in html
     kept = Attachment.objects.get()
     assert (kept.name, kept.interaction) == ("good.png", None)

@@ -130,8 +130,8 @@ def test_whoever_asked_is_told_when_it_is_done(browser: Client, agent: User) -> 
 
 
 def test_a_number_beside_an_address_is_not_lost(browser: Client) -> None:
-    run(asked_for(browser, "text,mail,phone\nGood,a@b.example,+1 555 0100\n"))
-    assert Interaction.objects.get().text == "Good\n\nPhone: +15550100"
+    run(asked_for(browser, "text,mail,phone\nGood,a@b.example,+1 212 555 0100\n"))
+    assert Interaction.objects.get().text == "Good\n\nPhone: +12125550100"
 
 
 def test_somebody_who_wrote_before_is_known_by_their_address(browser: Client, admin: User) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from scrm.channels.base import Author, Item, Visibility
 from scrm.channels.webhook.schema import schema_errors
 from scrm.text.clean import safe_url, storable
+from scrm.text.phone import NotAPhoneNumber, e164, international
 
 NETWORK = "webhook"
 MAX_ERRORS = 20
@@ -55,8 +56,9 @@ def _refuse_constant(name: str) -> None:
 def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
     """Return an item without the fields that are null; a null counts as a missing field."""
     known = {name: value for name, value in row.items() if value is not None}
-    if author := known.get("author"):
-        known["author"] = {name: value for name, value in author.items() if value is not None}
+    for part in ("author", "call"):
+        if part in known:
+            known[part] = {name: value for name, value in known[part].items() if value is not None}
     return known
 
 
@@ -69,10 +71,51 @@ def _content_errors(rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"items[{number}].id: expected a text with at least one visible character"
         elif first.setdefault(key, number) != number:
             yield f"items[{number}].id: expected a new id; items[{first[key]}] has the same id"
-        if not _text(row):
+        if not _text(row) and "call" not in row:
             yield f"items[{number}].text: expected a text or answers; both are empty"
         if "author" in row and not _key(row["author"]["id"]):
             yield f"items[{number}].author.id: expected a text with at least one visible character"
+        yield from _call_errors(row, f"items[{number}].call")
+
+
+def _call_errors(row: dict[str, Any], path: str) -> Iterator[str]:
+    if "call" in row and row["kind"] != "call":
+        yield f"{path}: expected only with the kind “call”"
+    try:
+        _number(row)
+    except NotAPhoneNumber:
+        title = "a phone number with its country code, for example +442079460958"
+        yield f"{path}.number: expected {title}, got “{storable(row['call']['number'])}”"
+
+
+def _number(row: dict[str, Any]) -> str:
+    """Return the number of a call in E.164, or "". Raises NotAPhoneNumber."""
+    return e164(storable(row.get("call", {}).get("number", "")))
+
+
+def _details(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a call as an item carries them; see `scrm.channels.base.Item`."""
+    call = row.get("call")
+    if call is None:
+        return {}
+    seconds = call.get("duration")
+    facts = {
+        "number": _number(row),
+        "outcome": call.get("outcome", ""),
+        "seconds": None if seconds is None else int(seconds),
+        "recording": safe_url(call.get("recording", "")),
+        "agent": storable(call.get("agent", "")).strip(),
+    }
+    known = {name: value for name, value in facts.items() if value not in ("", None)}
+    return {"direction": call.get("direction", "in"), "call": known}
+
+
+def _title(row: dict[str, Any]) -> str:
+    """Return the title of an item; a missed call without a title is called so."""
+    title: str = row.get("title", "")
+    call = row.get("call", {})
+    missed = call.get("outcome") == "no answer" and call.get("direction", "in") == "in"
+    return "Missed call" if missed and not title else title
 
 
 def _item(row: dict[str, Any], address: str) -> Item:
@@ -83,7 +126,8 @@ def _item(row: dict[str, Any], address: str) -> Item:
         key=_key(row["id"]),
         author=_author(row, address),
         text=_text(row),
-        title=row.get("title", ""),
+        title=_title(row),
+        details=_details(row),
         url=safe_url(row.get("url", "")),
         kind=kind,
         visibility=row.get("visibility", visibility),
@@ -96,12 +140,15 @@ def _item(row: dict[str, Any], address: str) -> Item:
 
 
 def _author(row: dict[str, Any], address: str) -> Author:
-    """Return the author of an item.
+    """Return the author of an item. The number of a call identifies its author.
 
     Each anonymous item has an author of its own. Otherwise all anonymous items of a source would
     join one conversation and one case.
     """
     facts = row.get("author")
+    if number := _number(row):
+        name = (facts or {}).get("name", "")
+        return Author("phone", number, handle=international(number), name=name)
     if facts is None:
         return Author(NETWORK, f"{address}#anonymous item {_key(row['id'])}", name="Anonymous")
     key, reach = _key(facts["id"]), facts.get("reach")

@@ -13,6 +13,8 @@ HEAD = """# Channels
 This list is made from the registry of the channels with
 `python manage.py channel_index > docs/channels/README.md`.
 
+Staff log calls and letters themselves: [Telephone](phone.md), [Letters](letter.md).
+
 | channel | hears | says | costs |
 |---|---|---|---|
 """

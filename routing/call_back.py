@@ -1,0 +1,59 @@
+"""Plan, move and close the task to call somebody back about a case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from crm.models import User
+from routing.models import CallBack, Case, CaseEvent
+from routing.models.status import Status
+from scrm.text.phone import international
+
+
+def open_call_back(case: Case) -> CallBack | None:
+    return CallBack.objects.filter(case=case, closed_at=None).first()
+
+
+@transaction.atomic
+def plan_call_back(
+    case: Case, *, number: str, at: datetime, to: User | None, by: User, seen: int | None
+) -> None:
+    """Plan a call to a number, or move the call that is planned for the case.
+
+    The case is snoozed until then. Raises Stale like `Case.snooze`.
+
+    to: the user who is to call; None leaves the case unassigned.
+    """
+    case.snooze(until=at, by=by, seen=seen)
+    if (to.pk if to else None) != case.assignee_id:
+        case.assign(to=to, by=by)
+    _close(case, by=by)
+    CallBack.objects.create(case=case, number=number, at=at, made_by=by)
+    why = f"{international(number)}, {timezone.localtime(at):%Y-%m-%d %H:%M}"
+    case.log(CaseEvent.Kind.CALL_BACK, by=by, why=why)
+
+
+@transaction.atomic
+def close_call_back(case: Case, *, by: User, why: str) -> bool:
+    """Close the planned call of a case, if there is one, and wake the case if it waits for it.
+
+    Returns whether a call was planned.
+    """
+    case.lock()
+    planned = open_call_back(case)
+    if planned is None:
+        return False
+    if case.status == Status.SNOOZED and case.snoozed_until == planned.at:
+        case.compare_and_set({}, status=Status.OPEN, snoozed_until=None)
+    _close(case, by=by)
+    case.log(CaseEvent.Kind.CALL_BACK, by=by, why=why)
+    return True
+
+
+def _close(case: Case, *, by: User) -> None:
+    CallBack.objects.filter(case=case, closed_at=None).update(
+        closed_at=timezone.now(), closed_by=by
+    )
