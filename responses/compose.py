@@ -14,20 +14,18 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from crm.ledger import lock_workspace
 from crm.models import Account, Attachment, Conversation, Department, Interaction, Profile, User
 from responses import release, served
 from responses.answered_item import deleted_at
 from responses.decisions import decide
 from responses.models import Campaign, Delivery, Response
 from responses.models.response import Refused
-from responses.outbox import mark_sent
 from responses.reply_permission import ALLOWED, permission
 from responses.served import Candidate
 from responses.speaking_accounts import speaking_accounts, visibilities
 from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
-from scrm.channels.base import Outgoing, Receipt
+from scrm.channels.base import Outgoing
 from scrm.channels.reply_rule import Permission
 
 
@@ -233,32 +231,6 @@ def state_publicly(
         release.send(response, by=by)
         if campaign:
             campaign.add(response, by=by)
-        return response
-
-    return once(words, write)
-
-
-def log_by_hand(
-    case: Case, words: Words, *, account: Account, by: User, receipt: Receipt | None = None
-) -> Response:
-    """Record a reply that a user gave outside scrm. The reply counts as sent.
-
-    `receipt` has the keys of a post that the user published on the network of the account, so that
-    answers to the post are found. It is None for a reply by phone, on paper or in person.
-    """
-
-    def write() -> Response:
-        now = timezone.now()
-        lock_workspace()  # before any row: every writer of the ledger locks in this order
-        facts = {"state": "released", "released_at": now, "visibility": words.visibility}
-        response = write_down(words, by=by, case=case, **facts)
-        delivery = Delivery.objects.create(
-            response=response,
-            account=account,
-            destination=case.profile.key,
-            profile=case.profile,
-        )
-        mark_sent(delivery, receipt or Receipt(account.network, str(delivery.uuid)), now=now)
         return response
 
     return once(words, write)

@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -261,6 +260,7 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
         title=response.subject,
         text=delivery.words,
         url=receipt.url,
+        details=receipt.details,
         occurred_at=now,
         thread_key=receipt.thread_key,
         in_reply_to=delivery.outgoing.in_reply_to,
@@ -363,13 +363,13 @@ def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
     )
 
 
-def nonce_in(key: str) -> UUID | None:
+def nonce_in(key: str) -> uuid.UUID | None:
     """Return the UUID of a delivery if the key of a message begins with it, otherwise None.
 
     This works only on networks on which scrm can choose a part of the key.
     """
     match = _NONCE.match(key)
-    return UUID(match[0]) if match else None
+    return uuid.UUID(match[0]) if match else None
 
 
 @transaction.atomic

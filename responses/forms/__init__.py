@@ -1,6 +1,6 @@
+from responses.forms.by_hand import ByHandForm
 from responses.forms.close_without_reply import BulkCloseForm, CloseWithoutReplyForm
 from responses.forms.composing import (
-    ByHandForm,
     Composing,
     NoteForm,
     NothingForm,

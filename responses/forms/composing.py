@@ -12,8 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Account, Department, Interaction, User
-from crm.offline_kinds import OFFLINE_KINDS
+from crm.models import Account, Department, User
 from responses.compose import Place, Words, places_for
 from responses.forms.acknowledge import AcknowledgeFields
 from responses.forms.attached_files import FileFields
@@ -24,8 +23,6 @@ from responses.models import Response
 from responses.speaking_accounts import public_accounts, titled
 from responses.text_limits import Measure, measure, rules_of, thread_of
 from routing.models import Case, Decision, Issue
-from scrm.channels.base import Receipt
-from scrm.web.form_fields import set_choices
 from scrm.web.params import number
 
 FARTHEST = timedelta(days=366)
@@ -275,85 +272,6 @@ class StatementForm(Composing, ThreadField, Later):
         shown = title if titled(account) else ""
         measured = measure(message, account)
         return Preview(account, shown, posts or (text,), measured)
-
-
-NETWORK = "network"
-"""The value of “How you answered” for a post that the user published on the network."""
-
-
-def _account_with_links(case: Case) -> Account | None:
-    """Return the department's account on the party's network, if its posts have web addresses."""
-    accounts = case.department.accounts.active().filter(network=case.profile.network)
-    return next((row for row in accounts.order_by("name") if row.channel.key_of), None)
-
-
-class ByHandForm(Composing):
-    WAYS = {
-        "call": OFFLINE_KINDS["call"].label,
-        "letter": OFFLINE_KINDS["letter"].label,
-        "in person": _("In person"),
-        "mail": _("Email from another program"),
-    }
-    how = forms.ChoiceField(label=_("Channel"), choices=list(WAYS.items()))
-    text = forms.CharField(label=_("What was said"), widget=forms.Textarea(attrs={"rows": 6}))
-
-    link = forms.URLField(
-        label=_("Link to your post"),
-        required=False,
-        max_length=2000,
-        assume_scheme="https",
-        help_text=_("The address of the post that you published there. Answers to it are found."),
-    )
-
-    def __init__(self, case: Case, data: Any = None) -> None:
-        super().__init__(data, initial={"seen": case.last_inbound_id})
-        self.ways: dict[str, Any] = dict(self.WAYS)
-        self.network_account = _account_with_links(case)
-        if self.network_account is None:
-            del self.fields["link"]
-            return
-        posted = _("Posted on %(network)s by hand")
-        label = posted % {"network": self.network_account.channel.label}
-        self.ways = {NETWORK: label, **self.WAYS}
-        set_choices(self, "how", list(self.ways.items()))
-
-    def clean(self) -> dict[str, Any]:
-        if self.cleaned_data.get("how") == NETWORK and "link" not in self.errors:
-            self._check_link()
-        return self.cleaned_data
-
-    def _check_link(self) -> None:
-        receipt = self.receipt
-        if receipt is None:
-            self.add_error("link", _("Enter the link to the post that you published there."))
-        elif self._is_recorded(receipt):
-            self.add_error("link", _("This post is already recorded. Nothing was saved."))
-
-    def _is_recorded(self, receipt: Receipt) -> bool:
-        """Whether another form or a source has recorded the post.
-
-        If this form was submitted before, `compose.once` returns the response of that time.
-        """
-        # In this order: the post and the response are stored in one transaction.
-        if not Interaction.objects.filter(scope=receipt.scope, key=receipt.key).exists():
-            return False
-        form = self.cleaned_data.get("form")
-        return form is None or not Response.objects.filter(uuid=form).exists()
-
-    @property
-    def receipt(self) -> Receipt | None:
-        """The keys of the post at the link; None if the reply was not posted on the network."""
-        account, link = self.network_account, self.cleaned_data.get("link", "")
-        if account is None or self.cleaned_data.get("how") != NETWORK:
-            return None
-        assert account.channel.key_of
-        key = account.channel.key_of(account.credentials, link)
-        return Receipt(account.network, key, url=link) if key else None
-
-    def words(self, *, visibility: str) -> Words:
-        typed = self.cleaned_data
-        how = str(self.ways[typed["how"]])
-        return Words(typed["form"], typed["text"], visibility, subject=how, seen=typed["seen"])
 
 
 class NoteForm(Composing):

@@ -20,6 +20,7 @@ from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
 from responses import compose, upload_field
 from responses.acknowledgement import reply_and_acknowledge
+from responses.by_hand import log_by_hand
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
 from responses.deleted_item import offers
 from responses.forms import (
@@ -104,7 +105,14 @@ def by_hand(request: StaffRequest, pk: int) -> HttpResponse:
         account = form.network_account if receipt else None
         words = form.words(visibility="public" if receipt else "private")
         account = account or _manual_account(case)
-        return compose.log_by_hand(case, words, account=account, by=request.user, receipt=receipt)
+        return log_by_hand(
+            case,
+            words,
+            account=account,
+            by=request.user,
+            receipt=receipt,
+            letter=form.letter,
+        )
 
     return _submit(request, case, "by-hand", form, act)
 

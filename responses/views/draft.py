@@ -12,6 +12,7 @@ from django.utils.timezone import is_naive, make_aware
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
+from crm.models.workspace import MAX_ADDRESS
 from responses import upload_field
 from responses.compose import Place, places_for
 from responses.forms import StatementForm, place_name
@@ -173,6 +174,8 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
         "acknowledge", "acknowledgement",
     )  # fmt: skip
     values: dict[str, Any] = {name: value for name in names if (value := _typed(request, name))}
+    if address := _typed(request, "address", MAX_ADDRESS):
+        values["address"] = address
     values |= _versions(request)
     accounts = [pk for value in request.POST.getlist("accounts") if (pk := number(value))]
     along = [

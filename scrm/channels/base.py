@@ -130,11 +130,9 @@ class Item:
     text: the plain text. The places of matched words are code-point offsets into `title` and
     `text`.
     html: sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
-    occurred_at: the time that the network states, with a time zone. It may be missing or wrong, so
-    never sort items by this time alone.
+    occurred_at: the network's time, with a time zone. It may be wrong: never sort by it alone.
     mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
-    quotes: the key of the item that this item quotes, in the same scope, or "".
-    details: the facts of a call (`crm.interaction_details`) and its direction, as JSON.
+    quotes: the key of the quoted item in the same scope, or "". details: facts of a call as JSON.
     other_address: a mail address in the sender's name that is not the sender's own address, or "".
     If it is set, the item never joins the conversation or the case of another person, and staff are
     warned.

@@ -90,7 +90,7 @@ class Stage:
         receipt = Receipt(ours.network, key, url=url_of(ours.network, key))
         words = Words(uuid.uuid4(), text, "public")
         by_whom = self.workspace.people[by]
-        return compose.log_by_hand(case, words, account=ours, by=by_whom, receipt=receipt)
+        return log_by_hand(case, words, account=ours, by=by_whom, receipt=receipt)
 
     def state(
         self,

@@ -21,3 +21,12 @@ document.addEventListener("input", ({ target }) => {
   lastSignal = Date.now();
   document.dispatchEvent(new CustomEvent("reply-typed"));
 });
+
+// A button that opens a new tab is not for htmx: the browser submits the form itself.
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (event.submitter?.formTarget === "_blank") event.stopImmediatePropagation();
+  },
+  { capture: true },
+);

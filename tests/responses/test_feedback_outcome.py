@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from crm.models import Account, Interaction, User
 from responses import outbox
-from responses.compose import Words, log_by_hand
+from responses.by_hand import log_by_hand
+from responses.compose import Words
 from responses.models import Delivery, Feedback, Response
 from responses.results.feedback import SILENT_AFTER, Answered, fall_silent, link
 from routing.models import Case, Issue

@@ -35,7 +35,8 @@ from responses import (
     throttle,
 )
 from responses.bounces import come_back
-from responses.compose import Words, log_by_hand, places_for, state_publicly
+from responses.by_hand import log_by_hand
+from responses.compose import Words, places_for, state_publicly
 from responses.decisions import answer_nothing
 from responses.models import Campaign, Delivery, Response
 from responses.models.campaign import leave_campaign

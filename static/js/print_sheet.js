@@ -1,0 +1,3 @@
+// Prints the sheet of a letter.
+
+document.querySelector("[data-print]")?.addEventListener("click", () => window.print());
