@@ -1,4 +1,4 @@
-"""Recognise a delivery that published nothing, because an equal text was published before.
+"""Compare a delivery with posts that have the same text: which of them did it publish?
 
 A network that refuses equal texts, or a look-up of our own posts by their words, can name the post
 of an earlier delivery. This post does not prove that the later delivery was sent.
@@ -6,9 +6,11 @@ of an earlier delivery. This post does not prove that the later delivery was sen
 
 from __future__ import annotations
 
+import re
+
 from responses.models.delivery import Delivery
 from responses.models.delivery_state import LEFT, DeliveryState
-from scrm.channels.base import Receipt
+from scrm.channels.base import Item, Outgoing, Receipt
 
 
 def is_of_another(delivery: Delivery, receipt: Receipt) -> bool:
@@ -31,3 +33,28 @@ def is_of_another(delivery: Delivery, receipt: Receipt) -> bool:
         post = receipt.url or receipt.key
         delivery.fail(f"An equal text was already published as {post}; nothing new was published.")
     return True
+
+
+def is_like(delivery: Delivery, item: Item, account: int) -> bool:
+    """Whether a delivery and an item have the same account, text, place and quoted post."""
+    message = delivery.outgoing
+    return (
+        delivery.account_id == account
+        and delivery.account.network == item.scope
+        and message.text.strip() == _without_link_to_quote(item.text, message).strip()
+        and message.in_reply_to == item.in_reply_to
+        and message.visibility == item.visibility
+        and _quotes_the_same(item, message)
+    )
+
+
+def _quotes_the_same(item: Item, message: Outgoing) -> bool:
+    # On X, a link to a post makes every text a quote of this post.
+    return item.quotes == message.quote if message.quote else item.quotes in message.text
+
+
+def _without_link_to_quote(text: str, message: Outgoing) -> str:
+    """Return the text without the link to the quoted post that X adds at its end."""
+    if not message.quote:
+        return text
+    return re.sub(rf"\s+https?://\S{{1,200}}/{re.escape(message.quote)}\S{{0,50}}\s*\Z", "", text)

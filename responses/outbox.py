@@ -330,7 +330,9 @@ def heard_ourselves(posts: Iterable[tuple[Item, int]], *, now: datetime) -> None
     found: list[tuple[Delivery, Receipt]] = []
     for item, account in new:
         proven = [delivery for delivery in waiting if nonce_in(item.key) == delivery.uuid]
-        proven = proven or [delivery for delivery in waiting if _is_like(delivery, item, account)]
+        proven = proven or [
+            delivery for delivery in waiting if equal_text.is_like(delivery, item, account)
+        ]
         # If several deliveries have the same text and place, it is not known which of them sent
         # this post: none is marked.
         if len(proven) == 1:
@@ -349,18 +351,6 @@ def _not_in_the_record(posts: Iterable[tuple[Item, int]]) -> list[tuple[Item, in
     recorded = Interaction.objects.filter(scope__in=scopes, key__in=keys) if listed else []
     known = {(interaction.scope, interaction.key) for interaction in recorded}
     return [(item, account) for item, account in listed if (item.scope, item.key) not in known]
-
-
-def _is_like(delivery: Delivery, item: Item, account: int) -> bool:
-    """Whether a delivery and an item have the same account, text and place."""
-    message = delivery.outgoing
-    return (
-        delivery.account_id == account
-        and delivery.account.network == item.scope
-        and message.text.strip() == item.text.strip()
-        and message.in_reply_to == item.in_reply_to
-        and message.visibility == item.visibility
-    )
 
 
 def nonce_in(key: str) -> uuid.UUID | None:

@@ -14,13 +14,14 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from crm.models import Account, User
 from responses import outbox
 from responses.compose import places_for
 from responses.models import Delivery, Response, ResponseRule
 from routing.models import Case
-from scrm.channels.base import Credentials, Outgoing
+from scrm.channels.base import Author, ChannelError, Credentials, Item, Outgoing, Receipt
 from scrm.channels.sandbox.channel import CHANNEL
 from scrm.channels.text_rules import TextRules
 from tests.responses.test_composer import form, url
@@ -143,6 +144,72 @@ def test_a_released_quote_cannot_become_a_reply_in_the_database(
     as_(agent).post(url("reply", complaint), form(complaint, text="Thanks!", place=place))
     with pytest.raises(DatabaseError), transaction.atomic():
         Response.objects.update(is_quote=False)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "text", "state"),
+    [
+        ("", "Thanks!", "unknown"),
+        ("other", "Thanks!", "unknown"),
+        ("it", "No thanks!", "unknown"),
+        ("it", "Thanks! https://x.com/ron/status/other", "unknown"),
+        ("it", "Thanks!", "sent"),
+        ("it", "Thanks! https://x.com/ron/status/it", "sent"),
+    ],
+)
+def test_only_a_quote_of_the_same_post_proves_that_a_quote_was_sent(
+    complaint: Case,
+    telegraph: Telegraph,
+    microblog: Account,
+    agent: User,
+    as_: As,
+    monkeypatch: pytest.MonkeyPatch,
+    quoted: str,
+    text: str,
+    state: str,
+) -> None:
+    place, key = quote_of(complaint, microblog), complaint.last_inbound.key
+    as_(agent).post(url("reply", complaint), form(complaint, text="Thanks!", place=place))
+    lose_answers(telegraph, monkeypatch)
+    outbox.deliver(Delivery.objects.get())
+    assert Delivery.objects.get().state == "unknown"
+    post = own_post(microblog, text.replace("/it", f"/{key}"), quotes=quoted.replace("it", key))
+    outbox.heard_ourselves([(post, microblog.pk)], now=timezone.now())
+    assert Delivery.objects.get().state == state
+
+
+@pytest.mark.parametrize(("quoted", "state"), [("other", "unknown"), ("77", "sent")])
+def test_a_quote_proves_no_plain_reply_unless_its_text_has_the_link(
+    complaint: Case,
+    telegraph: Telegraph,
+    microblog: Account,
+    agent: User,
+    as_: As,
+    monkeypatch: pytest.MonkeyPatch,
+    quoted: str,
+    state: str,
+) -> None:
+    place = quote_of(complaint, microblog).replace("quote:", "")
+    text = "See https://x.com/us/77"
+    as_(agent).post(url("reply", complaint), form(complaint, text=text, place=place))
+    lose_answers(telegraph, monkeypatch)
+    outbox.deliver(Delivery.objects.get())
+    post = own_post(microblog, text, quotes=quoted)
+    post = replace(post, in_reply_to=complaint.last_inbound.key)
+    outbox.heard_ourselves([(post, microblog.pk)], now=timezone.now())
+    assert Delivery.objects.get().state == state
+
+
+def lose_answers(telegraph: Telegraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> Receipt:
+        raise ChannelError("The telegraph did not answer.", uncertain=True)
+
+    monkeypatch.setattr(telegraph, "send", lost)
+
+
+def own_post(account: Account, text: str, *, quotes: str) -> Item:
+    us = Author(account.network, account.self_key)
+    return Item(account.network, "post-1", us, text, visibility="public", quotes=quotes)
 
 
 def test_what_the_network_adds_to_a_reply_counts(
