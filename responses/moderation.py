@@ -19,7 +19,7 @@ from crm.models import Account, Interaction, Pause, User
 from crm.models.membership import PERMISSIONS, Permissions, Role
 from crm.money import Priority, Refusal
 from crm.renewal import fresh_credentials
-from responses import restored_database
+from responses import restored_database, send_budget
 from responses.models import Moderation
 from responses.models.response import Refused
 from responses.moderation_actions import ACTIONS, Action, ended_by
@@ -148,8 +148,7 @@ def _act(row: Moderation, action: Action) -> None:
             reason=row.reason,
         )
     except ChannelError as error:
-        if booked:
-            spending.settle(booked, error.usage)
+        send_budget.settle_failed(booked, error)
         raise
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,7 +12,6 @@ from crm import spending
 from crm.models import Account, Interaction, User
 from responses.models import Moderation
 from routing.models import Case
-from scrm.channels.base import ChannelError
 from scrm.channels.prices import PriceList
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.channel import CHANNEL
@@ -67,18 +65,10 @@ def test_a_refused_action_costs_nothing(
     assert spent(microblog) == 0
 
 
-def test_what_the_network_charged_for_a_lost_answer_stays_booked(
-    case: Case,
-    said: Interaction,
-    microblog: Account,
-    agent: User,
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_action_whose_answer_was_lost_stays_booked(
+    case: Case, said: Interaction, microblog: Account, agent: User
 ) -> None:
     """Fails if the booking is removed although the network may have charged for the action."""
-
-    def lost(*_: Any, **__: Any) -> None:
-        raise ChannelError("No answer.", usage={"like": 1})
-
-    monkeypatch.setattr(type(CHANNEL.moderator), "act", lost)
+    community.fail(NETWORK, "answer lost", call="moderate")
     assert act(case, said, "like", agent).state == Moderation.State.FAILED
     assert spent(microblog) == LIKE

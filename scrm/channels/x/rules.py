@@ -10,7 +10,6 @@ from scrm.channels.moderation import ModerationAction
 from scrm.channels.network_facts import may_reply_on_x
 from scrm.channels.reply_rule import Permission, Received
 from scrm.channels.x.client import APP_ONLY, POST_FACTS, Answer, XClient, client_of
-from scrm.channels.x.costs import moderation_usage
 from scrm.channels.x.read import MESSAGE, id_of, is_retweet, read_post, two_people
 
 SMALLEST_SEARCH = 10
@@ -67,16 +66,7 @@ class XModerator:
             "hide": client.hide_reply,
             "unhide": client.unhide_reply,
         }
-        try:
-            calls[action](item_key)
-        except ChannelError as error:
-            # A like or a hidden reply can be set again without harm, so the error is not uncertain.
-            raise ChannelError(
-                error.message,
-                permanent=error.permanent,
-                retry_after=error.retry_after,
-                usage=moderation_usage(action) if error.uncertain else None,
-            ) from error
+        calls[action](item_key)
 
 
 class XThreadReader:
