@@ -142,10 +142,13 @@ def test_a_private_answer_serves_nobody_else(
 def test_people_of_another_thread_and_strangers_are_refused(
     crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    ron = crowd[0]
-    elsewhere = hear("Something else", handle="@eve", thread_key="t2")
-    page = send(as_(agent), ron, elsewhere)
-    assert "serves" in page.context["form"].errors
+    """Fails without `check_people`: Rita would count as answered without seeing the answer."""
+    ron, rita, _rob = crowd
+    assert hear("Where is my bag?", thread_key="t2") == ron  # the answer goes to this thread
+    stranger = hear("Something else", handle="@eve", thread_key="t3")
+    for other, why in ((rita, "wrote in another thread"), (stranger, "Select a valid choice")):
+        errors = send(as_(agent), ron, other).context["form"].errors
+        assert why in str(errors["serves"])
     assert not Response.objects.exists()
 
 
