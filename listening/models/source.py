@@ -306,8 +306,8 @@ class Source(LeasedRow):
         if not typed or re.sub(MARK, "", shown) != re.sub(MARK, "", self.address):
             return False
         # The stored marks stay: with other marks, all items of the feed would count as new.
-        stored = [mark for mark in re.findall(MARK, self.address) if mark in self.secrets]
-        self.secrets = dict(zip(stored, typed.values(), strict=False))
+        marks = zip(re.findall(MARK, self.address), re.findall(MARK, shown), strict=False)
+        self.secrets = {stored: typed[mark] for stored, mark in marks if mark in typed}
         return True
 
     def fetch_request(self, credentials: Credentials | None) -> FetchRequest:

@@ -186,6 +186,20 @@ def test_a_replaced_token_continues_the_same_feed(admin: User, as_: Any, reddit:
     assert RENEWED not in everything_stored()
 
 
+def test_a_token_that_cannot_be_decrypted_can_be_replaced(
+    admin: User, as_: Any, reddit: Reddit
+) -> None:
+    """Fails if the old token is read, because its key is not in SCRM_SECRETS_KEYS any more."""
+    source = added(as_(admin), admin)
+    Source.objects.update(sealed_secrets="sealed with a lost key")
+    settings = {"name": "T", "stance": "about us", "rhythm": "300", "owner": str(admin.pk)}
+    settings |= {"new_address": f"{reddit.base}/r/travel/new/.rss?feed={RENEWED}&user=jo_9"}
+    saved = as_(admin).post(reverse("listening:source_edit", args=[source.pk]), settings)
+    assert saved.status_code == 302
+    source.refresh_from_db()
+    assert list(source.secrets.values()) == [RENEWED]
+
+
 def test_settings_without_a_new_address_keep_the_token(
     admin: User, as_: Any, reddit: Reddit
 ) -> None:
