@@ -37,8 +37,10 @@ def mark_taken_handles(profiles: Sequence[Profile]) -> None:
 
 def imitated_account(profile: Profile) -> Account | None:
     """Return our account on the profile's network whose handle the profile imitates, or None."""
-    ours = Account.objects.active().filter(network=profile.network).exclude(self_key=profile.key)
-    return next((row for row in ours if imitates(profile.handle, row.address)), None)
+    there = Account.objects.filter(network=profile.network)
+    if there.filter(self_key=profile.key).exists():
+        return None
+    return next((row for row in there.active() if imitates(profile.handle, row.address)), None)
 
 
 def _owners(profiles: Sequence[Profile]) -> _Owners:

@@ -161,6 +161,19 @@ def test_a_handle_like_ours_is_marked(
     assert marked == {"2002": True, "1": False, "3": False}
 
 
+@pytest_db
+def test_our_other_account_is_no_impostor(admin: User, as_: Callable[[User], Client]) -> None:
+    """Fails if our own accounts are compared with one another, also after one is retired."""
+    for key, handle, is_active in (("1", "@SkywardAir", True), ("2", "@SkywardAir1", False)):
+        Account.objects.create(
+            kind="sandbox", network="x", self_key=key, address=handle, name=handle, owner=admin,
+            is_active=is_active,
+        )  # fmt: skip
+    hear(said("1", "2", "@skywardair1"))
+    page = as_(admin).get(Profile.objects.get().get_absolute_url()).content.decode()
+    assert "resembles our account" not in page
+
+
 @pytest.mark.parametrize(
     ("handle", "ours"),
     [
