@@ -60,13 +60,13 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
     row = _locked(pk)
     form = LinkForm(request.POST)
     if only_finds(request, "contact", "evidence"):
-        return profile_page(request, row, form=LinkForm(initial=request.POST.dict()))
+        return profile_page(request, pk, form=LinkForm(initial=request.POST.dict()))
     if not form.is_valid():
-        return profile_page(request, row, form=form, status=422)
+        return profile_page(request, pk, form=form, status=422)
     if form.cleaned_data["seen"] != shown_link(row):
         taken = _("Another user linked this profile in the meantime. Nothing was changed.")
         form.add_error(None, taken)
-        return profile_page(request, row, form=form, status=409)
+        return profile_page(request, pk, form=form, status=409)
     contact = form.cleaned_data["contact"]
     row.link_to(contact, by=request.user, evidence=form.cleaned_data["evidence"])
     message = _("%(profile)s is now linked to %(contact)s.")
@@ -143,7 +143,7 @@ def make_contact(request: StaffRequest, pk: int) -> HttpResponse:
         return redirect(row.contact)
     form = StrangerForm(request.POST, instance=Contact(owner=request.user))
     if not form.is_valid():
-        return profile_page(request, row, stranger_form=form, status=422)
+        return profile_page(request, pk, stranger_form=form, status=422)
     contact = form.save()
     evidence = _("The contact was created from this profile.")
     row.link_to(contact, by=request.user, evidence=evidence)

@@ -20,8 +20,7 @@ from scrm.text.clean import safe_url
 
 @require_safe
 def profile(request: StaffRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Profile.objects.with_marks().prefetch_related("links__contact"), pk=pk)
-    return profile_page(request, row)
+    return profile_page(request, pk)
 
 
 def shown_link(row: Profile) -> str:
@@ -34,7 +33,7 @@ def shown_link(row: Profile) -> str:
 
 def profile_page(
     request: StaffRequest,
-    row: Profile,
+    pk: int,
     *,
     form: LinkForm | None = None,
     stranger_form: StrangerForm | None = None,
@@ -44,6 +43,7 @@ def profile_page(
 
     form, stranger_form: submitted forms that have errors.
     """
+    row = get_object_or_404(Profile.objects.with_marks().prefetch_related("links__contact"), pk=pk)
     alone = Profile.objects.filter(pk=row.pk)
     timeline = load_timeline(request, alone, here=row.get_absolute_url())
     if timeline.alone:

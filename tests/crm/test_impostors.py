@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +144,17 @@ def test_a_renamed_account_keeps_its_history(agent: User, as_: Callable[[User], 
         assert "was @ron_calder" not in page
         assert "words 1" in page
         assert "words 3" in page
+
+
+@pytest_db
+def test_a_refused_form_keeps_the_former_handle(agent: User, as_: Callable[[User], Client]) -> None:
+    hear(said("1", "1001", "@ron"))
+    hear(said("2", "1001", "@ron_calder"))
+    row = Profile.objects.get()
+    for name in ("link", "make_contact"):
+        answer = as_(agent).post(reverse(f"crm:{name}", args=[row.pk]), {})
+        assert answer.status_code == 422
+        assert "was @ron until" in answer.content.decode()
 
 
 @pytest_db
