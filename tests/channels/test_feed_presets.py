@@ -32,6 +32,7 @@ def address_or_field(key: str, typed: dict[str, str]) -> str:
         return error.field
 
 
+MANY = "&".join(f"p{number}=1" for number in range(60))
 REDDIT_FEED = f"https://www.reddit.com/r/travel/new/.rss?feed={TOKEN}&user=jo_9"
 UC = "UC-ptWR16ITQyYOglXyQmpzw"
 VIDEOS = "https://www.youtube.com/feeds/videos.xml"
@@ -66,6 +67,11 @@ VIDEOS = "https://www.youtube.com/feeds/videos.xml"
          "https://www.youtube.com/user/Skyward"),
         ("youtube", {"channel": "https://www.youtube.com/playlist?list=PLdo&x=1"},
          f"{VIDEOS}?playlist_id=PLdo"),
+        ("youtube", {"channel": f"https://www.youtube.com/playlist?{MANY}&list=PLdo"},
+         f"{VIDEOS}?playlist_id=PLdo"),
+        ("reddit", {"subreddit": "travel",
+                    "token": f"https://www.reddit.com/.rss?{MANY}&feed={TOKEN}&user=jo_9"},
+         REDDIT_FEED),
         ("hacker-news", {"query": "skyward air"}, "https://hnrss.org/newest?q=skyward%20air"),
         ("hacker-news", {"query": "a&b=c#d?/", "what": "comments"},
          "https://hnrss.org/newcomments?q=a%26b%3Dc%23d%3F%2F"),

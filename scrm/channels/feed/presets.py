@@ -119,7 +119,7 @@ def _reddit(typed: Typed) -> str:
     if not _SUBREDDIT.fullmatch(name):
         _refuse("subreddit", _t("Enter the name of a subreddit, such as r/travel."))
     if (feed := _pasted("token", token)) is not None:
-        parameters = parse_qs(feed.query, max_num_fields=50)
+        parameters = parse_qs(feed.query)
         token = parameters.get("feed", [""])[0]
         user = user or parameters.get("user", [""])[0]
     if not _REDDIT_TOKEN.fullmatch(token):
@@ -136,7 +136,7 @@ def _youtube(typed: Typed) -> str:
     if (page := _pasted("channel", what)) is not None:
         if not _is_at(page, "youtube.com"):
             _refuse("channel", _t("This is no address on YouTube."))
-        if playlist := parse_qs(page.query, max_num_fields=50).get("list"):
+        if playlist := parse_qs(page.query).get("list"):
             return f"{YOUTUBE}/feeds/videos.xml?playlist_id={quote(playlist[0], safe='')}"
         segments = _segments(page.path)
         if segments[:1] in (["c"], ["user"]) and len(segments) > 1:
