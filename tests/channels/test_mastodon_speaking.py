@@ -105,6 +105,17 @@ class TestSending:
         SPEAKER.send(us, replace(OUT, in_reply_to=post["id"], text=f"Yes, @Ann@{DOMAIN}."))
         assert texts(net) == [f"Yes, @Ann@{DOMAIN}."]
 
+    def test_a_name_in_a_further_part_is_not_repeated(
+        self, net: MastodonServer, us: Credentials
+    ) -> None:
+        """Fails if the composer and the sender differ, because then a counted text is too long."""
+        post = net.write(net.account("ann@far.example"), "@us late?")
+        text, parts = "One. Sorry @ann@far.example!", ("One.", "Sorry @ann@far.example!")
+        reply = replace(OUT, in_reply_to=post["id"], handle="ann@far.example", text=text)
+        SPEAKER.send(us, replace(reply, parts=parts))
+        assert texts(net) == list(parts)
+        assert added_length(us, reply) == 0
+
     @pytest.mark.parametrize("visibility", ["private", "direct"])
     def test_a_public_reply_to_a_private_post_is_refused(
         self, net: MastodonServer, us: Credentials, visibility: str

@@ -24,7 +24,7 @@ from scrm.channels.mastodon.added import counted
 from scrm.channels.mastodon.client import Gone, Row, Server, checked_id, requested_id
 from scrm.channels.mastodon.media import upload
 from scrm.channels.mastodon.quote import check_quote, quoted_id, without_quoted_link
-from scrm.channels.mastodon.words import addressed, is_same
+from scrm.channels.mastodon.words import addressed, is_same, mentions
 from scrm.channels.network_facts import MASTODON_MAX_LENGTH
 from scrm.text.clean import safe_url
 
@@ -120,9 +120,11 @@ def _draft(server: Server, credentials: Credentials, outgoing: Outgoing) -> Draf
     account = _recipient(server, outgoing, parent)
     own_thread = str(account.get("id", "")) == credentials.self_key
     acct = "" if own_thread else str(account.get("acct") or "")
-    texts = [addressed(draft.texts[0], acct, domain=server.domain), *draft.texts[1:]]
     if draft.visibility != "direct":
-        return replace(draft, texts=tuple(texts))
+        if mentions(outgoing.text, acct, domain=server.domain):  # also if only in a further post
+            return draft
+        first = addressed(draft.texts[0], acct, domain=server.domain)
+        return replace(draft, texts=(first, *draft.texts[1:]))
     # Each part, because a direct post reaches only the accounts that it mentions.
     texts = [addressed(text, acct, domain=server.domain) for text in draft.texts]
     return replace(draft, texts=tuple(texts), recipient=str(account.get("id", "")))

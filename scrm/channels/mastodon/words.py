@@ -15,9 +15,11 @@ _SPACE = re.compile(r"\s+")
 
 def addressed(text: str, acct: str, *, domain: str) -> str:
     """Return the text with @acct in front, unless the text mentions this account already."""
-    if not acct or _whole(acct, domain) in {_whole(name, domain) for name in mentioned(text)}:
-        return text
-    return f"@{acct} {text}"
+    return text if not acct or mentions(text, acct, domain=domain) else f"@{acct} {text}"
+
+
+def mentions(text: str, acct: str, *, domain: str) -> bool:
+    return _whole(acct, domain) in {_whole(name, domain) for name in mentioned(text)}
 
 
 def mentioned(text: str) -> Iterator[str]:
