@@ -33,7 +33,7 @@ class DayCost:
 
 @dataclass(frozen=True, slots=True)
 class SourceCost:
-    """What was spent in the last days for a source, for texts or for threads.
+    """What was spent in the last days for a source, for texts and moderation, or for threads.
 
     url: the page of the source; "" if there is none. cost: in US dollars.
     """
@@ -79,7 +79,7 @@ def _day(day: date, cost: int, highest: int, number: int) -> DayCost:
 
 def _purposes(account: Account, costs: dict[str, int]) -> list[SourceCost]:
     pages = above.source_pages(account)
-    labels = {"send": _("Texts that were sent"), "thread": _("Public threads that were fetched")}
+    labels = {"send": _("Texts and moderation"), "thread": _("Public threads that were fetched")}
     return [
         SourceCost(*pages.get(purpose, (labels.get(purpose, purpose), "")), usd(cost, 3))
         for purpose, cost in sorted(costs.items(), key=lambda item: (-item[1], item[0]))

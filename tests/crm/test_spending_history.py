@@ -44,7 +44,7 @@ def test_costs_are_summed_by_day_and_by_source(
     assert history.highest == "4.000"
     assert [(each.name, each.url, each.cost) for each in history.purposes] == [
         ("Mentions", source.get_absolute_url(), "2.000"),
-        ("Texts that were sent", "", "2.000"),
+        ("Texts and moderation", "", "2.000"),
         ("search:gone", "", "0.001"),
     ]
 
