@@ -165,7 +165,7 @@ def test_a_thread_beyond_the_budget_is_not_fetched(
     client, url = as_(agent), reverse("responses:thread_fetch", args=[case.pk])
     page = html(client.post(url, {"thread": thread}, follow=True))
     assert "The thread was not fetched: The budget of " in page
-    assert "It is renewed on" in page
+    assert "Raise the limit to continue." in page
     assert ThreadReading.objects.get().posts == []
     assert spent(case) == 0
     account.keep_with({"usd_per_day": MOST})
