@@ -128,9 +128,12 @@ class Refusal:
     needed: int
 
     @classmethod
-    def by(cls, bounds: Iterable[Bound], needed: int, *, now: datetime) -> Refusal:
-        """Return the refusal by the limit that is renewed last among those that are too low."""
-        low = [bound for bound in bounds if bound.left < needed]
+    def by(cls, bounds: Iterable[Bound], needed: int, *, ahead: int = 0, now: datetime) -> Refusal:
+        """Return the refusal by the limit that is renewed last among those that are too low.
+
+        ahead: the cost of earlier requests that are to be made first.
+        """
+        low = [bound for bound in bounds if bound.left < needed + ahead]
         last = max(low, key=lambda bound: renewed_at(bound.period, now))
         return cls(last, renewed_at(last.period, now), needed)
 

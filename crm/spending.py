@@ -126,7 +126,7 @@ def _allowed(account: Account, wanted: Wanted, *, now: datetime) -> int | Refusa
     units = affordable(bounds, price, wanted.most, ahead=wanted.ahead)
     if units >= wanted.fewest:
         return units
-    return Refusal.by(bounds, price * wanted.fewest + wanted.ahead, now=now)
+    return Refusal.by(bounds, price * wanted.fewest, ahead=wanted.ahead, now=now)
 
 
 @transaction.atomic

@@ -91,6 +91,15 @@ def test_the_limit_that_is_renewed_last_is_named() -> None:
     assert refusal.key == "month-2026-11"
 
 
+def test_a_limit_that_earlier_requests_use_up_is_not_too_low() -> None:
+    """Fails if the cost of waiting texts counts as the cost of one request."""
+    bounds = bounds_of(Limits(per_day=100_000), Spent(), Priority.URGENT)
+    now = datetime(2026, 11, 28, 9, tzinfo=UTC)
+    refusal = Refusal.by(bounds, 15_000, ahead=150_000, now=now)
+    assert not refusal.is_too_low
+    assert "29 November" in refusal.continuation("On again on %(when)s.")
+
+
 @pytest.mark.parametrize(
     ("limits", "source_limit", "priority", "reason"),
     [
