@@ -107,9 +107,8 @@ class ResponseQuerySet(models.QuerySet["Response"]):
         These are the responses that the user may approve, and those that the user may review.
         """
         review = self.reviewable_by(user)
-        return self.filter(
-            Q(pk__in=self.approvable_by(user).values("pk")) | Q(pk__in=review.values("pk"))
-        )
+        # A union, because with an OR PostgreSQL would read every response ever written.
+        return self.filter(pk__in=self.approvable_by(user).values("pk").union(review.values("pk")))
 
     def led_by(self, user: User) -> ResponseQuerySet:
         """Return the responses of the departments that the user leads.
