@@ -1,8 +1,9 @@
 """Take screenshots of the pages of the sample workspace; run it with `make screenshots`.
 
 Each page is shown in three ways: with light colours, with dark colours, and in the width of a
-phone. The pictures are written to `docs/img`. `make screenshots` starts a separate database and a
-separate Redis, so that no picture shows real data.
+phone. The pages about channels are shown with light colours only. The pictures are written to
+`docs/img`. `make screenshots` starts a separate database and a separate Redis, so that no picture
+shows real data.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import sync_playwright
 
-from crm.models import Contact, Department, User
+from crm.models import Account, Contact, Department, User
 from responses.default_rules import PRIVACY
 from responses.models import Response, ResponseRule
 from routing.models import Case, Issue
@@ -80,6 +81,36 @@ def pages() -> dict[str, str]:
     }
 
 
+def channel_pages() -> dict[str, str]:
+    """Return a dict of picture name → URL path, for the pages in docs/channels.
+
+    They show where each channel is connected, and a case of each simulated network.
+    """
+    connect = {
+        f"connect-{kind}": f"/our-accounts/new/{kind}/"
+        for kind in ("bluesky", "mastodon", "wordpress", "x")
+    }
+    on_x = Account.objects.filter(network="sandbox.x").earliest("pk")
+    return {
+        **connect,
+        **{
+            f"case-{network}": f"/cases/{_case_on(f'sandbox.{network}')}/"
+            for network in ("bluesky", "mastodon", "x", "mail")
+        },
+        "account-x": f"/our-accounts/{on_x.pk}/",
+        "feed-reddit": "/sources/new/?preset=reddit",
+        "webhook": "/sources/new/webhook/",
+        "csv": "/sources/new/csv/",
+    }
+
+
+def _case_on(network: str) -> int:
+    """Return the id of the newest case on this network that waits for us, else of any case."""
+    there = Case.objects.filter(profile__network=network)
+    waiting = there.filter(status__in=("new", "open"))
+    return int((waiting or there).latest("opened_at").pk)
+
+
 def session(user: User) -> str:
     """Create a session in which this user is logged in, and return the session key."""
     made = SessionStore()
@@ -90,7 +121,8 @@ def session(user: User) -> str:
     return str(made.session_key)
 
 
-def take(base: str, key: str, shown: dict[str, str], where: Path) -> None:
+def take(base: str, key: str, shown: dict[str, dict[str, str]], where: Path) -> None:
+    """Take the pictures. shown: way → names and paths of the pages that are shown that way."""
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
@@ -98,7 +130,7 @@ def take(base: str, key: str, shown: dict[str, str], where: Path) -> None:
             context = browser.new_context(**options)
             context.add_cookies([{"name": "sessionid", "value": key, "url": base}])
             page = context.new_page()
-            for name, address in shown.items():
+            for name, address in shown[way].items():
                 answer = page.goto(f"{base}{address}")
                 if answer is None or not answer.ok:
                     raise SystemExit(f"{address} was not shown: {answer and answer.status}")
@@ -126,7 +158,9 @@ def main() -> None:
                 break
             except OSError:
                 time.sleep(0.2)
-        take(base, session(User.objects.get(role="admin")), pages(), where)
+        shown = {way: pages() for way in WAYS}
+        shown["light"] |= channel_pages()
+        take(base, session(User.objects.get(role="admin")), shown, where)
     finally:
         web.terminate()
         web.wait(10)
