@@ -76,9 +76,7 @@ def may_reply_on_x(
     if visibility == "private":
         if received.visibility == "private":
             return Permission()
-        return Permission(
-            False, "Direct messages are sent only to people who wrote us one first. Reply publicly."
-        )
+        return Permission(False, "Direct messages are sent only to people who wrote us one first.")
     if received.visibility == "private":
         return Permission(False, "A direct message can only be answered privately.")
     addressed = (

@@ -6,5 +6,8 @@ from scrm.channels.channel import Channel
 
 KIND = "csv"
 CHANNEL = Channel(
-    kind=KIND, label="CSV import", hears=_("mentions in the export of another listening tool")
+    kind=KIND,
+    label="CSV import",
+    icon="upload",
+    hears=_("mentions in the export of another listening tool"),
 )
