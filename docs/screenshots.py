@@ -101,6 +101,7 @@ def channel_pages() -> dict[str, str]:
         "feed-reddit": "/sources/new/?preset=reddit",
         "webhook": "/sources/new/webhook/",
         "csv": "/sources/new/csv/",
+        "letter": "/new/?kind=letter",
     }
 
 
