@@ -266,7 +266,6 @@ CASE_VERBS = (
         path="call-back",
         label=__("Plan a call-back"),
         button=lambda case: _("Move call-back") if open_call_back(case) else _("Call back"),
-        place=Place.HEAD,
         applies=lambda case, _user: not case.is_closed,
         form=forms.CallBackForm,
         run=lambda case, sent: plan_call_back(
