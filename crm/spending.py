@@ -97,6 +97,15 @@ def reserve(account: Account, wanted: Wanted, *, now: datetime) -> Reservation |
     return reservation
 
 
+@transaction.atomic
+def book(account: Account, purpose: str, usage: Usage, *, now: datetime) -> None:
+    """Book what the network has already charged, so that no limit can prevent it."""
+    wanted = Wanted(purpose, usage, Priority.URGENT)
+    if charged := reservation_of(account, wanted, now=now):
+        locked(Account.objects.filter(pk=account.pk)).only("pk").get()
+        _book(charged, charged.usage)
+
+
 def refusal_of(account: Account, wanted: Wanted, *, now: datetime) -> Refusal | None:
     """Return why this request would be refused now, or None. Nothing is locked or booked."""
     allowed = _allowed(account, wanted, now=now)

@@ -3,6 +3,7 @@ from django.urls import path
 from listening.views import (
     csv_import,
     discovery,
+    events,
     mention,
     source,
     topic,
@@ -37,5 +38,6 @@ urlpatterns = [
     path("sources/<int:pk>/test/", webhook.send_test, name="webhook_test"),
     path("webhooks/schema.json", webhook.schema, name="webhook_schema"),
     path("webhooks/<uuid:address>/", webhook.receive, name="webhook_receive"),
+    path("webhooks/events/<uuid:account>/", events.receive, name="events"),
     path("quarantined/<int:pk>/replay/", source.replay, name="replay"),
 ]

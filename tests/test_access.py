@@ -124,7 +124,7 @@ GET = {
     "crm:oauth_callback crm:workspace routing:memberships sample:start",
 }
 POST = {
-    ANYONE: "listening:webhook_receive",
+    ANYONE: "listening:webhook_receive listening:events",
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign routing:call_back routing:drop_call_back",
@@ -165,7 +165,7 @@ POST = {
     "listening:webhook_test "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
     "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
-    "crm:reconnect crm:account_budget crm:account_spending "
+    "crm:reconnect crm:account_budget crm:account_spending crm:account_events "
     "crm:workspace routing:memberships sample:start reports:checklist",
 }
 # A page of allauth for users without a password; here it only redirects.
@@ -303,7 +303,10 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         by=agent, name="answers.csv", content_type="text/csv", size=10,
         file=ContentFile(b"text\nGood\n", name="answers.csv"),
     )  # fmt: skip
+    x = Account.objects.create(kind="x", network="x", self_key="100", name="X", owner=admin)
     return {
+        "x account": x.pk,
+        "x uuid": x.uuid,
         "case": case.pk,
         "letter": said.interaction.uuid,  # type: ignore[union-attr]
         "upload": answers.uuid,
@@ -345,7 +348,7 @@ def heard(text: str) -> Case:
 
 THING_OF = {
     "sources/<int:pk>/secrets/": "webhook", "sources/<int:pk>/test/": "webhook",
-    "webhooks/<uuid": "webhook address", "letters/": "letter",
+    "webhooks/<uuid": "webhook address", "webhooks/events/": "x uuid", "letters/": "letter",
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
     "issues/": "issue", "departments/": "department", "topics/": "topic",
@@ -353,7 +356,7 @@ THING_OF = {
     "quarantined/": "quarantined",
     "contacts/": "contact", "profiles/": "profile", "people/": "person",
     "our-accounts/<int:pk>/connect/": "mailbox", "our-accounts/new/<slug:kind>/": "kind",
-    "our-accounts/": "account", "said/": "said",
+    "our-accounts/<int:pk>/events/": "x account", "our-accounts/": "account", "said/": "said",
     "rules/": "routing:rule", "response-rules/": "responses:rule",
     "attachments/": "attachment", "jobs/": "job", "bulk/": "job",
     "views/": "view", "saved-replies/": "saved", "links/": "link", "relations/": "relation",

@@ -322,6 +322,7 @@ TYPED: dict[str, dict[str, Any]] = {
         "smtp_security": "none", "signature": "Us", "owner": "@admin", "do": "test",
     },
     "crm:account_pause": {"to": "active"},
+    "crm:account_events": {"to": "stop"},
     "crm:account_budget": {"per_hour": "10", "per_day": ""},
     "crm:account_spending": {"usd_per_day": "1.50", "usd_per_month": ""},
     "responses:pause": {"to": "paused", "why": "A storm."},
@@ -354,7 +355,7 @@ PROBES = {"readyz", "live"}
 
 UUIDS = {
     "crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import",
-    "listening:webhook_receive", "responses:letter_copy",
+    "listening:webhook_receive", "listening:events", "responses:letter_copy",
 }  # fmt: skip
 """Pages whose path has a UUID instead of a number."""
 
@@ -364,6 +365,7 @@ BUTTONS = {
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
     "listening:webhook_receive", "listening:webhook_add_secret", "listening:webhook_test",
+    "listening:events",
     "listening:source_fetch", "responses:correct", "responses:take_down",
     "listening:source_bring_in", "listening:replay", "crm:deactivate", "crm:activate",
     "crm:reset_password", "routing:left", "routing:drop_view", "responses:drop_view",

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
+from crm.events_page import events_part
 from crm.forms import AccountForm
 from crm.models import Account
 from crm.spending_page import spending_part
@@ -56,7 +57,7 @@ def _save(request: StaffRequest, form: AccountForm) -> HttpResponse:
         messages.success(request, _("Saved “%(account)s”.") % {"account": row})
         return redirect("crm:account", row.pk)
     context = {"form": form, "account": form.instance, "budget": budget_form(form.instance)}
-    context |= spending_part(form.instance)
+    context |= spending_part(form.instance) | events_part(form.instance)
     status = 422 if form.is_bound else 200
     return render(request, "crm/account.html", context, status=status)
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, admin_only
+from crm.events_page import events_part
 from crm.forms import AccountForm
 from crm.models import Account
 from crm.spending_page import spending_part
@@ -45,7 +46,7 @@ def budget(request: StaffRequest, pk: int) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         context = {"form": AccountForm(instance=row), "account": row, "budget": form}
-        context |= spending_part(row)
+        context |= spending_part(row) | events_part(row)
         return render(request, "crm/account.html", context, status=422)
     row.keep_with(form.cleaned_data)
     messages.success(request, _t("Saved. Waiting deliveries are sent as soon as the limits allow."))

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest, admin_only
+from crm.events_page import events_part
 from crm.forms import AccountForm
 from crm.models import Account
 from crm.spending_page import SpendingForm, spending_part
@@ -24,7 +25,7 @@ def spending(request: StaffRequest, pk: int) -> HttpResponse:
     form = SpendingForm(request.POST)
     if not form.is_valid():
         context = {"form": AccountForm(instance=row), "account": row, "budget": budget_form(row)}
-        context |= spending_part(row, form)
+        context |= spending_part(row, form) | events_part(row)
         return render(request, "crm/account.html", context, status=422)
     row.keep_with(form.cleaned_data)
     messages.success(

@@ -31,6 +31,10 @@ FIRST_DAY_INTERVAL = 45.0
 """Seconds between fetches on a source's first day, so that new items appear within a minute."""
 HEAD_START = timedelta(seconds=10)
 """After a budget is renewed, sources addressed to us are fetched so much earlier than others."""
+EVENT_PAUSE = timedelta(minutes=1)
+"""Events make a source due at most so often."""
+EVENT_RHYTHM = 600.0
+"""Seconds between fetches of a source with events, in case an event is lost."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 """The `cases_since` of a source whose items may all open cases, even items without a date."""
 
@@ -253,8 +257,28 @@ class Source(LeasedRow):
         """
         if asked == 0:
             return 0.0
-        is_new = now - self.created_at < FIRST_DAY
-        return max(min(self.rhythm, FIRST_DAY_INTERVAL) if is_new else self.rhythm, asked or 0)
+        if self.has_events:
+            is_late = self.webhook_deliveries.filter(fate="accepted", at__gte=self.fetched_at)
+            after_event = (self.fetched_at + EVENT_PAUSE - now).total_seconds()
+            rhythm = after_event if is_late.exists() else max(self.rhythm, EVENT_RHYTHM)
+        else:
+            is_new = now - self.created_at < FIRST_DAY
+            rhythm = min(self.rhythm, FIRST_DAY_INTERVAL) if is_new else self.rhythm
+        return max(rhythm, asked or 0)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the network sends us an event when this source has something new."""
+        events = self.channel.events
+        if events is None or self.account_id is None or self.address not in events.addresses:
+            return False
+        return Account.objects.filter(pk=self.account_id, config__has_key="events").exists()
+
+    @property
+    def fetched_at(self) -> datetime:
+        """When the last fetch of this source began."""
+        last = self.fetches.first()
+        return last.started_at if last else self.created_at
 
     def _schedule(self, seconds: float, now: datetime) -> None:
         self.lease_until = None

@@ -39,7 +39,11 @@ _MAX_SHOWN = 30
 def receive(request: HttpRequest, address: UUID) -> HttpResponse:
     """Answer a delivery: 200 accepted, 401, 404, 422, 429 or 503."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    answer = webhooks.receive(address, request.body, headers)
+    return answered(webhooks.receive(address, request.body, headers))
+
+
+def answered(answer: webhooks.Answer) -> HttpResponse:
+    """Return the answer to a delivery as an HTTP response."""
     response = JsonResponse(
         {"message": answer.message, "errors": answer.errors}, status=answer.status
     )
@@ -100,12 +104,13 @@ def send_test(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def context(source: Source) -> dict[str, Any]:
-    """Return the template context of a source whose items are sent to us; else an empty dict."""
+    """Return the template context of a source to which items or events are sent."""
+    deliveries = source.webhook_deliveries.select_related("fetch")[:_MAX_SHOWN]
     if not source.is_pushed:
-        return {}
+        return {"webhook_deliveries": deliveries} if source.channel.events else {}
     return {
         "url": _url(source),
-        "webhook_deliveries": source.webhook_deliveries.select_related("fetch")[:_MAX_SHOWN],
+        "webhook_deliveries": deliveries,
         "secrets": source.webhook_secrets.select_related("made_by").defer("secret"),
         "examples": [(kind, example(kind)) for kind in KINDS],
         "max_secrets": webhooks.MAX_SECRETS,

@@ -21,6 +21,7 @@ from scrm.channels.base import (
     Visibility,
 )
 from scrm.channels.connector import Connector
+from scrm.channels.events import Events
 from scrm.channels.moderation import ModerationAction, Moderator
 from scrm.channels.prices import PriceList
 from scrm.channels.reply_rule import ReplyRule
@@ -80,6 +81,7 @@ class Channel:
     own_ground: true if the network is our own site, for example our blog. Such a network has one
     account, and every post that answers no item was written by us.
     connector: None if accounts of this channel need no login.
+    events: receives events, after which sources are fetched at once; None if there are none.
     is_pushed: true if the network sends its items to us, so that its sources are never fetched.
     """
 
@@ -112,6 +114,7 @@ class Channel:
     titles: bool = True
     own_ground: bool = False
     carries: int = 0
+    events: Events | None = None
     is_pushed: bool = False
 
     def cost_of_item(self, address: str) -> ItemCost:

@@ -22,7 +22,8 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from oauthlib.oauth1.rfc5849 import signature
 
 from scrm.channels.base import Credentials
-from tests.standins.x_routes import PICTURE, Refused, Request, XRoutes
+from tests.standins.x_events import XEvents
+from tests.standins.x_routes import PICTURE, Refused, Request
 
 OUR_TOKEN, APP_TOKEN = "token-of-acme-secret", "token-of-app-secret"
 
@@ -42,7 +43,7 @@ class Fault:
     after: int = 0
 
 
-class XServer(XRoutes):
+class XServer(XEvents):
     """The stand-in. Use it as a context manager; `url` is the base address of the API."""
 
     def __init__(self) -> None:
@@ -152,7 +153,11 @@ class XServer(XRoutes):
             return 302, {"location": self._authorize(request.query)}
         if path == "/2/oauth2/token":
             return 200, self._exchange(request)
+        if path == "/oauth2/token":
+            return 200, self.app_token(request)
         who = self._who(request)
+        if (answer := self.events_route(request, who)) is not None:
+            return 200, answer
         if method == "GET":
             return 200, self._get(request, path, who)
         if not who or who == "app":

@@ -10,6 +10,7 @@ from scrm.channels.x.costs import (
     removal_usage,
     send_usage,
 )
+from scrm.channels.x.events import XEvents
 from scrm.channels.x.link import key_of
 from scrm.channels.x.listen import XListener
 from scrm.channels.x.rules import XModerator, XThreadReader, may_reply
@@ -40,6 +41,7 @@ CHANNEL = Channel(
     lookup_usage=lookup_usage,
     removal_usage=removal_usage,
     moderation_usage=moderation_usage,
+    events=XEvents(),
     quotes=True,
     titles=X.titles,
     carries=MOST_PICTURES * MOST_BYTES,

@@ -159,6 +159,8 @@ def _config(typed: Json) -> dict[str, Any]:
     except ChannelError as error:
         raise ConnectError(("api", error.message)) from error
     config = {"login": typed["login"], "access": typed.get("access") or "self-serve", "api": api}
+    if typed["login"] != "oauth1":
+        config["events"] = None  # other logins have no key with which X signs events
     return config | ({"max_length": LONG_POST} if typed.get("long_posts") else {})
 
 

@@ -23,7 +23,7 @@ SCOPES = (
     "media.write offline.access"
 )
 _SITE = "https://x.com"
-_TOKEN = "/2/oauth2/token"  # noqa: S105 - the path of an endpoint
+_TOKEN, _APP_TOKEN = "/2/oauth2/token", "/oauth2/token"
 _LONGEST_LIFE = 10 * 365 * 86_400
 
 
@@ -89,7 +89,18 @@ def renew(credentials: Credentials) -> Renewed:
     return Renewed({**held, **tokens.secrets}, tokens.expires_at)
 
 
-def _ask(api: str, client_id: str, client_secret: Any, form: dict[str, str]) -> Tokens:
+def app_token(credentials: Credentials) -> str:
+    """Return the token of the app whose keys the account has. Raises ChannelError."""
+    held = credentials.secrets
+    api = encrypted_or_local(str(credentials.config.get("api") or API))
+    key, secret = str(held.get("api_key", "")), held.get("api_key_secret")
+    form = {"grant_type": "client_credentials"}
+    return _ask(api, key, secret, form, path=_APP_TOKEN).secrets["access_token"]
+
+
+def _ask(
+    api: str, client_id: str, client_secret: Any, form: dict[str, str], *, path: str = _TOKEN
+) -> Tokens:
     """Request tokens. An app with a secret proves itself by it, others only name themselves."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     if client_secret:
@@ -99,7 +110,7 @@ def _ask(api: str, client_id: str, client_secret: Any, form: dict[str, str]) -> 
         form = {**form, "client_id": client_id}
     try:
         response = http.fetch(
-            f"{api}{_TOKEN}", method="POST", headers=headers, body=urlencode(form).encode(),
+            f"{api}{path}", method="POST", headers=headers, body=urlencode(form).encode(),
             deadline=SECONDS,
         )  # fmt: skip
     except http.HttpError as error:
