@@ -11,7 +11,7 @@ from crm.models import Account, User
 from responses.compose import Place, places_for
 from responses.forms.attached_files import FileFields
 from responses.forms.composing import Later, version_name
-from responses.forms.places import PlaceFields, place_name
+from responses.forms.places import PlaceFields, place_name, place_of
 from responses.models import Delivery, Response
 from responses.signing import Rewritten
 from responses.speaking_accounts import public_accounts
@@ -73,7 +73,7 @@ class EditForm(PlaceFields, FileFields, Later):
             self.choosable = self.now
             del fields["place"], fields["publicly"], fields["accounts"], fields["send_at"]
         elif response.case and not response.is_macro:
-            now = [_place_of(delivery) for delivery in deliveries]
+            now = [place_of(delivery) for delivery in deliveries]
             self.offer_places(response.case, [*now, *places_for(response.case)])
             self.initial["place"] = place_name(now[0])
             fields["place"].required = False  # if no place is submitted, it stays as it is
@@ -140,15 +140,6 @@ class EditForm(PlaceFields, FileFields, Later):
         data["shown"] = self.response.content_hash
         data["seen"] = str(case.last_inbound_id or "") if case else ""
         self.data = data
-
-
-def _place_of(delivery: Delivery) -> Place:
-    """Return the present place of a delivery, which may differ from the places offered now."""
-    response = delivery.response
-    return Place(
-        delivery.account, delivery.profile, delivery.conversation, response.visibility,
-        response.is_quote, response.in_reply_to,
-    )  # fmt: skip
 
 
 class SendBackForm(forms.Form):

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from responses.compose import Place, default_place
+from responses.models import Delivery
 from responses.recipients import private_words
 from routing.models import Case
 
@@ -84,6 +85,15 @@ def place_name(place: Place) -> str:
     profile = place.profile.pk if place.profile else ""
     kind = "quote:" if place.quote else ""
     return f"{place.account.pk}:{profile}:{kind}{place.visibility}"
+
+
+def place_of(delivery: Delivery) -> Place:
+    """Return the present place of a delivery, which may differ from the places offered now."""
+    response = delivery.response
+    return Place(
+        delivery.account, delivery.profile, delivery.conversation, response.visibility,
+        response.is_quote, response.in_reply_to,
+    )  # fmt: skip
 
 
 def _place_label(place: Place) -> str:

@@ -19,7 +19,7 @@ from crm.models import User
 from responses import corrections, release, signing, upload_field
 from responses.deleted_item import offers
 from responses.forms import EditForm, SendBackForm
-from responses.forms.places import NOT_CONFIRMED
+from responses.forms.places import NOT_CONFIRMED, place_name, place_of
 from responses.models import Campaign, Draft, Response
 from responses.models.approval import request_of
 from responses.models.campaign import leave_campaign
@@ -236,7 +236,7 @@ def _place_of(response: Response) -> str:
     delivery = response.deliveries.first()
     if response.is_macro or delivery is None:
         return ""
-    return f"{delivery.account_id}:{delivery.profile_id or ''}:{response.visibility}"
+    return place_name(place_of(delivery))
 
 
 def _to_approve(request: StaffRequest, pk: int) -> Response:

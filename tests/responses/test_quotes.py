@@ -137,6 +137,18 @@ def test_a_held_quote_is_shown_as_a_quote_and_can_become_a_reply(
     assert Delivery.objects.get(response=response).outgoing.in_reply_to
 
 
+def test_an_undone_quote_is_a_quote_again_in_the_composer(
+    complaint: Case, telegraph: Telegraph, microblog: Account, agent: User, as_: As
+) -> None:
+    """Fails if the draft names the place of a reply."""
+    place = quote_of(complaint, microblog)
+    as_(agent).post(url("reply", complaint), form(complaint, text="Thanks!", place=place))
+    as_(agent).post(reverse("responses:cancel", args=[Response.objects.get().pk]))
+    page = as_(agent).get(url("composer", complaint), {"tab": "reply"})
+    assert page.context["form"]["text"].value() == "Thanks!"
+    assert page.context["form"]["place"].value() == place
+
+
 def test_a_released_quote_cannot_become_a_reply_in_the_database(
     complaint: Case, telegraph: Telegraph, microblog: Account, agent: User, as_: As
 ) -> None:
