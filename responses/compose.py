@@ -170,7 +170,7 @@ def reply(
     `along` are attached; they may be unsaved. If the text only acknowledges a private reply in
     public, `acknowledges` is that reply, and both belong to one decision. A public reply also
     `serves` these people of its thread. Raises Stale if the party has written meanwhile. Raises
-    Refused with the reason of a business rule.
+    Refused with the reason of a business rule, or if another agent works on a served case.
     """
 
     def write() -> Response:
@@ -183,8 +183,6 @@ def reply(
         facts: dict[str, Any] = {
             "in_reply_to": answered, "visibility": words.visibility, "is_quote": place.quote,
         }  # fmt: skip
-        if serves:
-            facts["audience"] = Response.Audience.FEW
         if acknowledges:
             facts |= {"acknowledges": acknowledges, "decision": acknowledges.decision}
         response = write_down(words, by=by, case=case, **facts)

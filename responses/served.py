@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from crm.models import Interaction, Profile, User
 from responses.decisions import decide
 from responses.models import Response, ServedPerson
+from responses.models.response import Refused
 from routing.case_page import party, public_thread
 from routing.models import Case, CaseConversation, CaseEvent, Decision
 
+FIELD = "serves"
+"""The form field of the served people."""
 MAX_READ = 300
 """The number of the newest messages of a thread whose authors are offered."""
 
@@ -61,8 +66,12 @@ def _open_cases(conversations: Sequence[int], user: User) -> dict[int, Case]:
 
 
 def store(response: Response, people: Sequence[Candidate], *, by: User) -> None:
-    """Store whom the answer serves too, and a decision for each of their open cases."""
+    """Store whom the answer serves too, and a decision for each of their open cases.
+
+    Call this while the cases are locked. Raises Refused if another agent works on one of them.
+    """
     assert response.case
+    _refuse_taken([person.case.pk for person in people if person.case], by=by)
     for person in people:
         ServedPerson.objects.create(
             response=response, profile=person.profile, message=person.message, case=person.case
@@ -72,11 +81,19 @@ def store(response: Response, people: Sequence[Candidate], *, by: User) -> None:
             decide(Decision.Outcome.MICRO, case=person.case, by=by, why=why)
 
 
+def _refuse_taken(cases: Sequence[int], *, by: User) -> None:
+    taken = Case.objects.filter(pk__in=cases).exclude(assignee=None).exclude(assignee=by)
+    case = taken.select_related("profile", "assignee").order_by("pk").first()
+    if case:
+        why = _("%(agent)s works on the case of %(name)s. Clear this person, or take the case over.")
+        refusal = Refused(why % {"agent": case.assignee, "name": case.profile})
+        refusal.field = FIELD
+        raise refusal
+
+
 def forget(response: Response) -> None:
     """Let an unsent answer serve only the person whom it answers; it is private now."""
     response.served.all().delete()
-    response.audience = Response.Audience.ONE
-    response.save(update_fields=["audience"])
 
 
 def count_as_answered(response: Response, *, now: datetime) -> None:

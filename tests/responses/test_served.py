@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models import Department, Interaction, User
-from responses import outbox
+from responses import default_rules, outbox
 from responses.models import Delivery, Draft, Response, ServedPerson
 from routing.models import Case, Decision
 from scrm.channels.sandbox import community
@@ -73,7 +73,7 @@ def test_an_answer_serves_the_others_in_the_thread(
     browser = as_(agent)
     assert send(browser, ron, rita).status_code == 302
     response = Response.objects.get()
-    assert (response.audience, response.visibility) == ("few", "public")
+    assert (response.audience, response.visibility) == ("one", "public")
     rita.refresh_from_db()
     assert rita.status == "new" or rita.status == "open"
     said = deliver()
@@ -89,6 +89,32 @@ def test_an_answer_serves_the_others_in_the_thread(
         page = browser.get(case.get_absolute_url()).content.decode()
         assert page.count(f'id="said-{said.pk}"') == 1
     assert "The fog is gone" not in browser.get(rob.profile.get_absolute_url()).content.decode()
+
+
+def test_the_case_of_another_agent_is_refused_like_for_any_reply(
+    crowd: tuple[Case, Case, Case], admin: User, lead: User, agent: User, as_: As
+) -> None:
+    """Fails if the rules for replies do not match an answer that also serves a bystander."""
+    default_rules.add("Case of another agent", owner=admin)
+    ron, rita, _rob = crowd
+    Case.objects.filter(pk=ron.pk).update(assignee=lead)
+    page = send(as_(agent), ron, rita)
+    assert page.status_code == 422
+    assert "Another agent works on this case." in page.content.decode()
+    assert not Response.objects.exists()
+
+
+def test_a_case_that_another_agent_has_taken_is_not_served(
+    crowd: tuple[Case, Case, Case], lead: User, agent: User, as_: As
+) -> None:
+    ron, rita, _rob = crowd
+    Case.objects.filter(pk=rita.pk).update(assignee=lead)
+    page = send(as_(agent), ron, rita)
+    assert page.status_code == 422
+    (error,) = page.context["form"].errors["serves"]
+    assert str(lead) in error
+    assert not Response.objects.exists()
+    assert not ServedPerson.objects.exists()
 
 
 def test_the_composer_and_the_card_show_the_names(
