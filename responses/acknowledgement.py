@@ -22,15 +22,28 @@ FIELD = "acknowledgement"
 """The form field of the public text."""
 
 
-def public_place(case: Case, places: Sequence[Place]) -> Place | None:
-    """Return the place under the party's public message; None if we may not reply there."""
-    public = [
+def public_places(places: Sequence[Place]) -> list[Place]:
+    """Return the places under the party's public messages at which we may reply."""
+    return [
         place
         for place in places
-        if place.visibility == Response.Visibility.PUBLIC and place.permission.allowed
+        if place.visibility == Response.Visibility.PUBLIC
+        and place.permission.allowed
+        and not place.quote
     ]
-    # The profile of the case comes before other profiles of the same contact.
-    return min(public, key=lambda place: place.profile != case.profile, default=None)
+
+
+def nearest(public: Sequence[Place], private: Place) -> Place | None:
+    """Return where a reply at the place `private` is acknowledged; None if nowhere.
+
+    The same account comes first, so that the person finds the private message there, and then the
+    same profile.
+    """
+
+    def distance(place: Place) -> tuple[bool, bool]:
+        return place.account != private.account, place.profile != private.profile
+
+    return min(public, key=distance, default=None)
 
 
 @transaction.atomic

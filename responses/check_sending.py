@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from crm.models import User
+from responses.models import acknowledged
 from responses.models.delivery import Delivery
 from responses.models.delivery_state import DeliveryState
+from responses.models.response import Response
 from routing.models.status import Stale
 from scrm.bus.nudge import nudge
-from scrm.db.locks import update_in_order
 
 
 @transaction.atomic
@@ -65,15 +67,14 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
     Raises Stale if another user has already handled the problem.
     """
     now = now or timezone.now()
+    # Locked together with its acknowledgements, so that the order of locks is kept.
+    reply = Q(pk=delivery.response_id) | Q(acknowledges=delivery.response_id)
+    Response.objects.filter(reply).lock()
     old = take_in_hand(delivery, now=now)
     # An overdue delivery must not be sent after it was dismissed.
     if old.state == DeliveryState.QUEUED:
         Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED)
-    waiting = Delivery.objects.filter(
-        response__acknowledges=old.response_id, state=DeliveryState.QUEUED
-    )
-    why = "The private reply was not sent."
-    update_in_order(waiting, state=DeliveryState.CANCELLED, error=why)
+    acknowledged.cancel_unsent(old.response, by=by, why="The private reply was not sent.")
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
     delivery.refresh_from_db()
 

@@ -18,7 +18,7 @@ from crm.models import Account, Attachment, Conversation, Department, Interactio
 from responses import release, served
 from responses.answered_item import deleted_at
 from responses.decisions import decide
-from responses.models import Campaign, Delivery, Response
+from responses.models import Campaign, Delivery, Response, acknowledged
 from responses.models.response import Refused
 from responses.reply_permission import ALLOWED, permission
 from responses.served import Candidate
@@ -291,8 +291,8 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
 def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
     """Return the party's last message at this place, which a reply answers.
 
-    For a public reply, only public messages count. A private message does not answer a public
-    message that its author has deleted.
+    For a public reply, only public messages count. A private reply does not answer a message that
+    its author has deleted: it can be sent all the same.
     """
     messages = Interaction.objects.filter(
         conversation__in=case.conversations, profile=place.profile, direction="in"
@@ -302,8 +302,8 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
     if visibility == Response.Visibility.PUBLIC:
         messages = messages.filter(visibility=visibility)
     last = messages.order_by("-pk").first()
-    is_elsewhere = last is not None and last.visibility != visibility
-    return None if is_elsewhere and deleted_at(last) else last
+    is_public = visibility == Response.Visibility.PUBLIC
+    return None if not is_public and deleted_at(last) else last
 
 
 def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
@@ -332,8 +332,11 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
         response.visibility, response.is_quote = visibility, is_quote
         response.in_reply_to = _answered(response.case, places[0], visibility)
         response.save(update_fields=["visibility", "in_reply_to", "is_quote"])
-        if visibility != Response.Visibility.PUBLIC:
-            served.forget(response)
+        is_public = visibility == Response.Visibility.PUBLIC
+        is_in_thread = is_public and not is_quote
+        served.forget_outside(response, places[0].conversation if is_in_thread else None)
+        if is_public:
+            acknowledged.cancel_unsent(response, by=by, why="The reply is public now.")
     added = [place for key, place in wanted.items() if key not in same]
     if added:
         _add(response, added, response.in_reply_to)

@@ -32,12 +32,10 @@ class Offer:
     """What a user can do with a reply to a deleted message.
 
     deleted_at: when scrm learned of the deletion.
-    private: where the person can be reached privately with this text; None if nowhere.
     last_inbound: the newest message of the case that the page shows.
     """
 
     deleted_at: datetime
-    private: Place | None
     last_inbound: int | None
 
 
@@ -52,9 +50,9 @@ def offers(responses: Collection[Response], user: User) -> dict[int, Offer]:
     replies = [row for row in replies if row.in_reply_to_id in gone]
     if not replies:
         return {}
-    mine, now = editable(replies, user), timezone.now()
+    mine = editable(replies, user)
     return {
-        row.pk: Offer(gone[row.in_reply_to_id], private_place(row, now=now), _last_inbound(row))
+        row.pk: Offer(gone[row.in_reply_to_id], _last_inbound(row))
         for row in replies
         if row.pk in mine and row.in_reply_to_id
     }

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from crm.models import Interaction, Profile, User
+from crm.models import Conversation, Interaction, Profile, User
 from responses.decisions import decide
 from responses.models import Response, ServedPerson
 from responses.models.response import Refused
@@ -34,9 +34,18 @@ class Candidate:
     case: Case | None
 
     @property
+    def value(self) -> str:
+        """The value of the checkbox. It names the message, so that nobody is served unread."""
+        return value_of(self.profile.pk, self.message.pk)
+
+    @property
     def thread(self) -> tuple[str, str]:
         conversation = self.message.conversation
         return conversation.network, conversation.thread_key
+
+
+def value_of(profile: int, message: int) -> str:
+    return f"{profile}:{message}"
 
 
 def candidates(case: Case, user: User) -> list[Candidate]:
@@ -44,6 +53,8 @@ def candidates(case: Case, user: User) -> list[Candidate]:
     written = public_thread(case, user).filter(direction="in", profile__isnull=False)
     written = written.exclude(profile__in=party(case)).select_related("profile", "conversation")
     newest: dict[Profile, Interaction] = {}
+    # Only who wrote when is needed: the texts of many messages can be long.
+    written = written.defer("title", "text", "html", "words", "details")
     for message in written.order_by("-sort_at", "-pk")[:MAX_READ]:
         if message.profile:
             newest.setdefault(message.profile, message)
@@ -85,15 +96,23 @@ def _refuse_taken(cases: Sequence[int], *, by: User) -> None:
     taken = Case.objects.filter(pk__in=cases).exclude(assignee=None).exclude(assignee=by)
     case = taken.select_related("profile", "assignee").order_by("pk").first()
     if case:
-        why = _("%(agent)s works on the case of %(name)s. Clear this person, or take the case over.")
+        why = _(
+            "%(agent)s works on the case of %(name)s. Clear this person, or take the case over."
+        )
         refusal = Refused(why % {"agent": case.assignee, "name": case.profile})
         refusal.field = FIELD
         raise refusal
 
 
-def forget(response: Response) -> None:
-    """Let an unsent answer serve only the person whom it answers; it is private now."""
-    response.served.all().delete()
+def forget_outside(response: Response, thread: Conversation | None) -> None:
+    """Let an unsent answer serve only people of this public thread; None: nobody else."""
+    outside = response.served.all()
+    if thread:
+        outside = outside.exclude(
+            message__conversation__network=thread.network,
+            message__conversation__thread_key=thread.thread_key,
+        )
+    outside.delete()
 
 
 def count_as_answered(response: Response, *, now: datetime) -> None:

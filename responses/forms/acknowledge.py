@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from responses.acknowledgement import public_place
+from responses.acknowledgement import nearest, public_places
 from responses.compose import Place
-from responses.forms.places import is_public
+from responses.forms.places import PUBLIC
 from responses.text_limits import measure
-from routing.models import Case
 
 
 class AcknowledgeFields(forms.Form):
@@ -28,29 +27,28 @@ class AcknowledgeFields(forms.Form):
         initial=_("We have answered you by message."),
     )
 
-    def offer_acknowledgement(
-        self, case: Case, places: Sequence[Place], *, wrote_privately: bool
-    ) -> None:
-        self.public = public_place(case, places) if wrote_privately else None
-        if self.public is None:
+    def offer_acknowledgement(self, places: Sequence[Place], *, wrote_privately: bool) -> None:
+        self.public = public_places(places) if wrote_privately else []
+        if not self.public:
             del self.fields["acknowledge"], self.fields["acknowledgement"]
 
-    @property
-    def public_text(self) -> str:
-        """The public acknowledgement of a private answer, or "" if none is wanted."""
-        wanted = self.cleaned_data.get("acknowledge") and not is_public(self.cleaned_data["place"])
-        return str(self.cleaned_data["acknowledgement"]) if wanted else ""
+    def wanted_acknowledgement(self, place: Place) -> tuple[Place, str] | None:
+        """Return where a reply at `place` is acknowledged publicly, and the public text.
 
-    def check_acknowledgement(self) -> None:
+        None if no acknowledgement is wanted, or if the reply itself is public.
+        """
+        public = nearest(self.public, place)
+        if public is None or place.visibility == PUBLIC or not self.cleaned_data.get("acknowledge"):
+            return None
+        return public, str(self.cleaned_data.get("acknowledgement", ""))
+
+    def check_acknowledgement(self, place: Place) -> None:
         """Add a form error if the public acknowledgement is empty or too long."""
-        answers_privately = not is_public(self.cleaned_data.get("place", ""))
-        wanted = answers_privately and self.cleaned_data.get("acknowledge")
-        if self.public is None or not wanted:
+        wanted = self.wanted_acknowledgement(place)
+        if wanted is None or "acknowledgement" in self.errors:
             return
-        text = self.cleaned_data.get("acknowledgement", "")
-        if not text and "acknowledgement" not in self.errors:
+        public, text = wanted
+        if not text:
             self.add_error("acknowledgement", _("Enter the public text, or clear the box."))
-        elif why := measure(self.public.outgoing(text), self.public.account).why_not(
-            as_thread=False
-        ):
+        elif why := measure(public.outgoing(text), public.account).why_not(as_thread=False):
             self.add_error("acknowledgement", why)

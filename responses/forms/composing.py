@@ -125,7 +125,7 @@ class ReplyForm(
         places = places_for(case)
         self.offer_places(case, places)
         self.offer_people(case, user)
-        self.offer_acknowledgement(case, places, wrote_privately="publicly" in self.fields)
+        self.offer_acknowledgement(places, wrote_privately="publicly" in self.fields)
         accounts = [place.account for place in self.places.values()]
         self.offer_files(user, accounts)
         self.offer_thread(accounts)
@@ -135,8 +135,8 @@ class ReplyForm(
             self.check_length([self.chosen])
             self.check_files([self.chosen.account])
             self.check_people(self.chosen)
+            self.check_acknowledgement(self.chosen)
         self.check_publicly()
-        self.check_acknowledgement()
         return self.cleaned_data
 
     def resume(self, fields: dict[str, Any], text: str) -> None:

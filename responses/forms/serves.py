@@ -13,6 +13,11 @@ from responses.served import Candidate, candidates
 from routing.models import Case
 from scrm.web.form_fields import set_choices
 
+WROTE_AGAIN = _(
+    "Someone whom you chose has written again, or can no longer be chosen. Nothing was sent. Read "
+    "the thread, then choose again."
+)
+
 
 class ServeFields(forms.Form):
     """The people of the public thread. The field exists only if other people wrote there."""
@@ -21,20 +26,25 @@ class ServeFields(forms.Form):
         label=_("This answer also serves"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": WROTE_AGAIN},
         help_text=_("It is shown on their timelines, and their open cases count as answered."),
     )
 
     def offer_people(self, case: Case, user: User) -> None:
-        self.people = {str(each.profile.pk): each for each in candidates(case, user)}
-        set_choices(self, "serves", [(pk, _label(each)) for pk, each in self.people.items()])
+        self.people = {each.value: each for each in candidates(case, user)}
+        choices = [(value, _label(each)) for value, each in self.people.items()]
+        set_choices(self, "serves", choices)
         if not self.people:
             del self.fields["serves"]
 
     def served_at(self, place: Place) -> list[Candidate]:
-        """Return the chosen people; nobody if the answer is private."""
-        if place.visibility != PUBLIC:
+        """Return the chosen people; nobody if the answer is private or a quote.
+
+        A quote is published outside of the thread.
+        """
+        if place.visibility != PUBLIC or place.quote:
             return []
-        return [self.people[pk] for pk in self.cleaned_data.get("serves", ())]
+        return [self.people[value] for value in self.cleaned_data.get("serves", ())]
 
     def check_people(self, place: Place) -> None:
         """Add a form error for each person who did not write in the thread of the answer."""

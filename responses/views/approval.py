@@ -26,6 +26,7 @@ from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
 from responses.rule_findings import held_for
+from responses.served import value_of
 from responses.views.lookup import oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
 from scrm.web.params import number
@@ -201,7 +202,7 @@ def _restore_draft(response: Response) -> bool:
             "place": _place_of(response),
             "publicly": "" if any(wrote_privately([response]).values()) else "on",
             **_acknowledgement_of(response),
-            "serves": [str(pk) for pk in response.served.values_list("profile", flat=True)],
+            "serves": [value_of(*ids) for ids in response.served.values_list("profile", "message")],
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
             "campaign": _remove_from_campaign(response),
             "kept": upload_field.take_back(response),
@@ -292,7 +293,7 @@ def _approvals(
     )
     held = held.prefetch_related(
         "deliveries__account", "deliveries__profile__links", "attachments", "approvals__by",
-        "corrects__deliveries",
+        "corrects__deliveries", "served__profile",
     )  # fmt: skip
     waiting, more = oldest(held)
     answered = words_answered(waiting, request.user)
@@ -330,7 +331,11 @@ def _to_review(user: User) -> tuple[list[Response], int]:
     rows = rows.select_related("case__profile", "issue", "department", "author", "corrects")
     return oldest(
         rows.prefetch_related(
-            "deliveries__account", "deliveries__profile", "attachments", "corrects__deliveries"
+            "deliveries__account",
+            "deliveries__profile",
+            "attachments",
+            "corrects__deliveries",
+            "served__profile",
         )
     )
 

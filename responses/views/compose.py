@@ -74,8 +74,8 @@ def reply(request: StaffRequest, pk: int) -> HttpResponse:
         facts: dict[str, Any] = {"place": form.chosen, "by": request.user}
         words = form.words(visibility=form.chosen.visibility)
         along = form.attachments()
-        if form.public and form.public_text:
-            facts |= {"public": form.public, "public_text": form.public_text}
+        if wanted := form.wanted_acknowledgement(form.chosen):
+            facts["public"], facts["public_text"] = wanted
             return reply_and_acknowledge(case, words, along=along, **facts)
         serves = form.served_at(form.chosen)
         return compose.reply(case, words, along=along, serves=serves, **facts)
@@ -180,7 +180,7 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
     responses = responses.select_related("author", "case", "corrects").order_by("-created_at")
     responses = responses.prefetch_related(
         "deliveries__account", "deliveries__profile", "attachments", "approvals__by",
-        "corrects__deliveries",
+        "corrects__deliveries", "served__profile",
     )  # fmt: skip
     found = {
         "case": case,

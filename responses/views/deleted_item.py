@@ -6,7 +6,9 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
@@ -18,6 +20,11 @@ from responses.views.lookup import case_to_work_on, response_to_see
 from routing.models.status import Stale
 from scrm.web.params import number
 
+UNREACHABLE = gettext_lazy(
+    "This person cannot be reached privately with this text. Nothing was changed. Close the case, "
+    "or edit the reply."
+)
+
 
 @require_POST
 def message_privately(request: StaffRequest, pk: int) -> HttpResponse:
@@ -25,12 +32,13 @@ def message_privately(request: StaffRequest, pk: int) -> HttpResponse:
     response, offer = _offered(request, pk)
     if offer is None:
         return _not_offered(request, response)
-    if offer.private is None:
-        messages.error(request, _("This person cannot be reached privately. Nothing was changed."))
+    # Only now, because it takes many queries.
+    private = deleted_item.private_place(response, now=timezone.now())
+    if private is None:
+        messages.error(request, UNREACHABLE)
         return redirect(response.case or response)
-    place = place_name(offer.private)
     try:
-        deleted_item.message_privately(response, place=place, by=request.user)
+        deleted_item.message_privately(response, place=place_name(private), by=request.user)
     except (Refused, Stale) as error:
         messages.error(request, str(error))
     else:

@@ -42,7 +42,7 @@ def render_delivery_problems(
         "response__case__profile", "response__issue", "response__department",
         "response__author", "account", "profile",
     ).prefetch_related(
-        "response__deliveries__account", "response__attachments",
+        "response__deliveries__account", "response__attachments", "response__served__profile",
     ).order_by("send_after", "pk")  # fmt: skip
     waiting, more = oldest(found)
     workable = dealt_with_by([delivery.response for delivery in waiting], request.user)

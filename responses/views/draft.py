@@ -184,7 +184,7 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
             upload_field.offered(request.user), request.POST.getlist("kept")
         )
     ]
-    serves = [value for value in request.POST.getlist("serves")[:MAX_SERVED] if number(value)]
+    serves = [storable(value)[:40] for value in request.POST.getlist("serves")[:MAX_SERVED]]
     return values | {
         name: value_list
         for name, value_list in (("accounts", accounts), ("kept", along), ("serves", serves))

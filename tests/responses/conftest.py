@@ -60,6 +60,17 @@ def hear(microblog: Account) -> Callable[..., Case]:
 
 
 @pytest.fixture
+def second_account(microblog: Account, service: Department, admin: User) -> Account:
+    """Return another account on the microblog; its name comes first."""
+    account = Account.objects.create(
+        kind=microblog.kind, network=microblog.network, self_key="airhelp", name="@AirHelp",
+        owner=admin, config=microblog.config,
+    )  # fmt: skip
+    service.accounts.add(account)
+    return account
+
+
+@pytest.fixture
 def complaint(hear: Callable[..., Case]) -> Case:
     return hear("@SkywardAir you threw me off a flight")
 

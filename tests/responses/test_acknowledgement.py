@@ -182,6 +182,51 @@ def test_if_the_private_answer_fails_the_public_text_is_not_sent(
     assert public.deliveries.get().state == "cancelled"
 
 
+def test_dismissing_the_failed_private_answer_cancels_a_held_acknowledgement(
+    asked_twice: Case, make_rule: Callable[..., ResponseRule], agent: User, lead: User, as_: As
+) -> None:
+    """Fails if only its delivery is cancelled: it would stay on the page of approvals."""
+    make_rule("by message")
+    send(as_(agent), asked_twice)
+    reply, public = both()
+    assert (reply.state, public.state) == ("released", "held")
+    reply.deliveries.update(state="failed")
+    check_sending.dismiss(reply.deliveries.get(), by=agent)
+    public.refresh_from_db()
+    assert (public.state, public.deliveries.get().state) == ("cancelled", "cancelled")
+    page = as_(lead).get(reverse("responses:approvals")).content.decode()
+    assert ACKNOWLEDGED not in page
+
+
+def test_the_acknowledgement_comes_from_the_account_of_the_private_answer(
+    asked_twice: Case, microblog: Account, second_account: Account, agent: User, as_: As
+) -> None:
+    """Fails if it comes from the first account by name: the person finds no message there."""
+    for account in (second_account, microblog):
+        place = f"{account.pk}:{asked_twice.profile_id}:private"
+        sent = send(as_(agent), asked_twice, place=place, form=str(uuid.uuid4()))
+        assert sent.status_code == 302
+        public = Response.objects.exclude(acknowledges=None).latest("pk")
+        assert public.deliveries.get().account == account
+
+
+def test_an_edited_answer_that_becomes_public_is_not_acknowledged(
+    asked_twice: Case, agent: User, as_: As
+) -> None:
+    """Fails if the public reads “We have answered you by message” under our public answer."""
+    browser = as_(agent)
+    send(browser, asked_twice)
+    reply, public = both()
+    url = reverse("responses:edit", args=[reply.pk])
+    form = browser.get(url).context["form"]
+    fields = {name: form[name].value() or "" for name in form.fields if name != "uploads"}
+    fields |= {"place": fields["place"].replace("private", "public"), "publicly": "on"}
+    assert browser.post(url, fields | {"then": "send"}).status_code == 302
+    public.refresh_from_db()
+    assert public.state == "cancelled"
+    assert deliver() == ["public"]
+
+
 def test_an_edited_private_answer_keeps_its_acknowledgement(
     asked_twice: Case, agent: User, as_: As
 ) -> None:

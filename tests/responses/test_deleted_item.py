@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from crm.models import Account, Interaction, User
 from listening.models import Fetch, Mention, MentionChange, Source
 from responses import outbox
-from responses.models import Draft, Response, ResponseRule
+from responses.models import Delivery, Draft, Response, ResponseRule
+from responses.views.deleted_item import UNREACHABLE
 from routing.models import Case, Decision
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
@@ -32,9 +35,9 @@ def nothing_is_left_there(db: None, settings: Any) -> Iterator[None]:
 @pytest.fixture
 def delete(make_source: Callable[..., Source]) -> Callable[[Interaction], None]:
     """Return a function that stores that the author has deleted a message."""
+    fetch = Fetch.objects.create(source=make_source())
 
     def delete(message: Interaction) -> None:
-        fetch = Fetch.objects.create(source=make_source())
         assert message.profile
         mention = Mention.objects.create(
             scope=message.scope, key=message.key, fetch=fetch, author_network=message.scope,
@@ -148,22 +151,66 @@ def test_a_new_message_is_read_before_the_case_is_closed(
     assert not Decision.objects.filter(outcome="none").exists()
 
 
-def test_without_a_private_place_only_closing_is_offered(
+def test_without_a_private_place_a_message_says_so_and_nothing_changes(
     waiting: Response, microblog: Account, agent: User, as_: As
 ) -> None:
     microblog.config = {"visibilities": ["public"]}
     microblog.save()
-    page = case_page(as_(agent), waiting)
-    assert LINE in page
-    assert "Message privately" not in page
+    browser = as_(agent)
+    press(browser, waiting, "Message privately")
+    assert str(UNREACHABLE) in browser.get(waiting.get_absolute_url()).content.decode()
+    waiting.refresh_from_db()
+    assert waiting.state == "released"
 
 
-def test_a_rule_that_refuses_the_private_text_hides_the_offer(
+def test_a_private_text_that_a_rule_refuses_is_not_moved(
     waiting: Response, make_rule: Callable[..., ResponseRule], agent: User, as_: As
 ) -> None:
     conditions = {"all": [{"field": "visibility", "op": "is", "value": "private"}]}
     make_rule("sorry", "refuse", conditions=conditions)
-    assert "Message privately" not in case_page(as_(agent), waiting)
+    press(as_(agent), waiting, "Message privately")
+    waiting.refresh_from_db()
+    assert waiting.state == "released"
+    assert not Draft.objects.exists()
+
+
+def test_the_page_of_problems_asks_as_little_for_many_deleted_messages_as_for_one(
+    answer_many: Callable[..., list[Response]],
+    delete: Callable[..., None],
+    agent: User,
+    as_: As,
+) -> None:
+    """Fails if the private place is computed for each row."""
+    browser, asked = as_(agent), []
+    page = reverse("responses:delivery_problems")
+    browser.get(page)
+    for more in (1, 3):
+        for response in answer_many(more):
+            assert response.in_reply_to
+            delete(response.in_reply_to)
+        Delivery.objects.update(state="failed")
+        with CaptureQueriesContext(connection) as queries:
+            assert LINE in browser.get(page).content.decode()
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+def test_a_person_who_deleted_the_last_private_message_can_be_answered_privately(
+    hear: Callable[..., Case], delete: Callable[..., None], agent: User, as_: As
+) -> None:
+    """Fails if the private reply answers the deleted message: it would be refused."""
+    case = hear("My booking is X7K2P9.", visibility="private", thread_key="dm")
+    delete(case.last_inbound)
+    composer = reverse("responses:composer", args=[case.pk])
+    form = as_(agent).get(composer, {"tab": "reply"}).context["form"]
+    sent = {name: form[name].value() or "" for name in ("form", "seen", "place")}
+    assert sent["place"].endswith(":private")
+    sent["text"] = "We take care of it."
+    assert as_(agent).post(reverse("responses:reply", args=[case.pk]), sent).status_code == 302
+    outbox.deliver(Response.objects.get().deliveries.get())
+    assert [(post.text, post.visibility) for post in Post.objects.all()] == [
+        ("We take care of it.", "private")
+    ]
 
 
 def test_a_text_that_the_author_has_begun_is_not_overwritten(

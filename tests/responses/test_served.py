@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Department, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from responses import default_rules, outbox
+from responses.compose import places_for, readdress
+from responses.forms.serves import WROTE_AGAIN
 from responses.models import Delivery, Draft, Response, ServedPerson
+from responses.served import MAX_READ, candidates
 from routing.models import Case, Decision
 from scrm.channels.sandbox import community
+from scrm.channels.sandbox.channel import CHANNEL
 from scrm.channels.sandbox.models import Post
 
 As = Callable[[User], Client]
@@ -44,6 +51,12 @@ def form_of(browser: Client, case: Case) -> Any:
     ]
 
 
+def value(case: Case) -> str:
+    """Return the value of the checkbox for the person of this case and the newest message."""
+    case.refresh_from_db()
+    return f"{case.profile_id}:{case.last_inbound_id}"
+
+
 def send(browser: Client, case: Case, *served: Case, **typed: Any) -> Any:
     form = form_of(browser, case)
     public = next(name for name in form.places if name.endswith(":public"))
@@ -52,7 +65,7 @@ def send(browser: Client, case: Case, *served: Case, **typed: Any) -> Any:
         "seen": form["seen"].value(),
         "place": public,
         "text": "The fog is gone, boarding starts at 6.",
-        "serves": [other.profile_id for other in served],
+        "serves": [value(other) for other in served],
     }
     return browser.post(reverse("responses:reply", args=[case.pk]), fields | typed)
 
@@ -165,17 +178,107 @@ def test_a_private_answer_serves_nobody_else(
     assert not ServedPerson.objects.exists()
 
 
-def test_people_of_another_thread_and_strangers_are_refused(
+def test_a_person_of_the_other_thread_of_the_case_is_refused(
     crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
 ) -> None:
-    """Fails without `check_people`: Rita would count as answered without seeing the answer."""
+    """The answer is sent to the newest thread. Fails if `check_people` does not compare threads."""
     ron, rita, _rob = crowd
-    assert hear("Where is my bag?", thread_key="t2") == ron  # the answer goes to this thread
-    stranger = hear("Something else", handle="@eve", thread_key="t3")
-    for other, why in ((rita, "wrote in another thread"), (stranger, "Select a valid choice")):
-        errors = send(as_(agent), ron, other).context["form"].errors
-        assert why in str(errors["serves"])
+    assert hear("And my bag is gone.", thread_key="t2") == ron
+    page = send(as_(agent), ron, rita)
+    (error,) = page.context["form"].errors["serves"]
+    assert "wrote in another thread" in error
     assert not Response.objects.exists()
+
+
+def test_a_person_of_no_thread_of_the_case_is_refused(
+    crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    elsewhere = hear("Something else", handle="@eve", thread_key="t2")
+    page = send(as_(agent), crowd[0], elsewhere)
+    assert "serves" in page.context["form"].errors
+    assert not Response.objects.exists()
+
+
+def test_a_message_that_the_author_has_not_read_is_not_served(
+    crowd: tuple[Case, Case, Case], hear: Callable[..., Case], agent: User, as_: As
+) -> None:
+    """Fails if the newest message at the time of sending counts as read."""
+    ron, rita, _rob = crowd
+    read = value(rita)
+    hear("My child is ill!", handle="@rita", thread_key="t1")
+    page = send(as_(agent), ron, serves=[read])
+    assert page.status_code == 422
+    assert page.context["form"].errors["serves"] == [WROTE_AGAIN]
+    assert not Response.objects.exists()
+    assert send(as_(agent), ron, rita).status_code == 302
+
+
+@pytest.fixture
+def quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the microblog have quotes."""
+    channel = replace(CHANNEL, quotes=True)
+    monkeypatch.setattr("crm.models.account.channel", lambda _kind: channel)
+
+
+def test_a_quote_serves_nobody_else(
+    crowd: tuple[Case, Case, Case], quotes: None, agent: User, as_: As
+) -> None:
+    """A quote is not in the thread."""
+    ron, rita, _rob = crowd
+    quote = next(name for name in form_of(as_(agent), ron).places if ":quote:" in name)
+    assert send(as_(agent), ron, rita, place=quote).status_code == 302
+    assert Response.objects.get().is_quote
+    assert not ServedPerson.objects.exists()
+
+
+@pytest.mark.parametrize("moved", ["quote", "other thread", "other account"])
+def test_an_answer_that_leaves_the_thread_serves_nobody_else_there(
+    crowd: tuple[Case, Case, Case], hear: Callable[..., Case], microblog: Account,
+    second_account: Account, make_rule: Callable[..., Any], moved: str, agent: User, as_: As,
+) -> None:  # fmt: skip
+    """A change to another account in the same thread keeps the people."""
+    make_rule("fog")
+    ron, rita, _rob = crowd
+    send(as_(agent), ron, rita)
+    response = Response.objects.get()
+    response.edit(text=response.text, by=agent)  # a held response cannot become a quote
+    place = next(row for row in places_for(ron) if row.visibility == "public")
+    if moved == "quote":
+        place = replace(place, quote=True)
+    elif moved == "other thread":
+        eve = hear("Something else", handle="@eve", thread_key="t2")
+        place = replace(place, profile=eve.profile, conversation=eve.conversations.get())
+    else:
+        other = microblog if place.account == second_account else second_account
+        place = replace(place, account=other)
+    readdress(response, [place], by=agent)
+    assert ServedPerson.objects.exists() == (moved == "other account")
+
+
+def test_the_composer_loads_no_texts_of_the_thread(
+    crowd: tuple[Case, Case, Case], agent: User
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert len(candidates(crowd[0], agent)) == 2
+    (read,) = [row["sql"] for row in queries if f"LIMIT {MAX_READ}" in row["sql"]]
+    assert '"crm_interaction"."sort_at"' in read
+    for column in ("text", "html", "words"):
+        assert f'"crm_interaction"."{column}"' not in read
+
+
+def test_the_approval_page_costs_the_same_for_more_answers_that_serve_others(
+    crowd: tuple[Case, Case, Case], make_rule: Callable[..., Any], agent: User, lead: User, as_: As
+) -> None:
+    make_rule("fog")
+    ron, rita, rob = crowd
+    browser, asked = as_(lead), []
+    for case in (ron, rob):
+        send(as_(agent), case, rita)
+        browser.get(reverse("responses:approvals"))
+        with CaptureQueriesContext(connection) as queries:
+            assert "Also serves" in browser.get(reverse("responses:approvals")).content.decode()
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
 
 
 def test_an_undone_answer_keeps_whom_it_serves_in_the_draft(
@@ -184,8 +287,8 @@ def test_an_undone_answer_keeps_whom_it_serves_in_the_draft(
     ron, rita, _rob = crowd
     send(as_(agent), ron, rita)
     as_(agent).post(reverse("responses:cancel", args=[Response.objects.get().pk]))
-    assert Draft.objects.get().fields["serves"] == [str(rita.profile_id)]
-    assert form_of(as_(agent), ron)["serves"].value() == [str(rita.profile_id)]
+    assert Draft.objects.get().fields["serves"] == [value(rita)]
+    assert form_of(as_(agent), ron)["serves"].value() == [value(rita)]
 
 
 def test_a_double_click_serves_each_person_once(
