@@ -1,20 +1,20 @@
-"""Compare handles: does a key outlive its handle, and does a handle imitate one of ours?"""
+"""Compare handles: whether a profile can change its handle, and whether a handle imitates ours."""
 
 from __future__ import annotations
 
 import unicodedata
 
 _MIN_LENGTH = 5
-"""Two shorter names that differ by one character are two ordinary names."""
+"""Names shorter than this may differ by one character without being an imitation."""
 _DIGITS = str.maketrans("0135|", "olesl")
 _PAIRS = (("i", "l"), ("rn", "m"), ("vv", "w"))
 
 
 def is_renamable(*, key: str, handle: str) -> bool:
-    """Return whether the key is an identity of its own, and not made of the handle.
+    """Return whether the key stays the same when the profile changes its handle.
 
-    For example, the key of a mail address is the address. Such a key does not tell whether two
-    accounts are the same.
+    A key that is made of the handle, such as a mail address, does not. Such a key cannot show that
+    an account took the handle of another one.
     """
     return bool(handle) and not key.casefold().endswith(_plain(handle))
 
@@ -37,7 +37,7 @@ def imitates(handle: str, ours: str) -> bool:
 
 
 def skeleton(name: str) -> str:
-    """Reduce a name to what the eye sees.
+    """Return a form of the name that is equal for names that look alike.
 
     Case, accents and separators are left out. Digits become the letters that they resemble, “i”
     becomes “l” and “rn” becomes “m”.

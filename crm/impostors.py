@@ -1,4 +1,4 @@
-"""Find accounts that took a handle which another account had first, and handles like ours."""
+"""Find accounts that took the handle of another account, and accounts that imitate ours."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def mark_taken_handles(profiles: Sequence[Profile]) -> None:
     them have the same handle, the second is marked.
     A mark is never removed, so that nobody gets rid of it by changing the handle twice.
     """
-    heard = [row for row in profiles if is_renamable(key=row.key, handle=row.handle)]
-    if not heard:
+    renamable = [row for row in profiles if is_renamable(key=row.key, handle=row.handle)]
+    if not renamable:
         return
-    has, had = _owners(heard), _former_owners(heard)
-    order = {row.pk: number for number, row in enumerate(heard)}
-    for row in heard:
+    has, had = _owners(renamable), _former_owners(renamable)
+    order = {row.pk: number for number, row in enumerate(renamable)}
+    for row in renamable:
         place = (row.network, row.handle.lower())
         before = had[place] | {pk for pk in has[place] if order.get(pk, -1) < order[row.pk]}
         # An account that returns to its former handle took it from nobody.
         if before and row.pk not in had[place]:
             row.handle_was_of_id = min(before, key=lambda pk: (order.get(pk, -1), pk))
-    Profile.objects.bulk_update([row for row in heard if row.handle_was_of_id], ["handle_was_of"])
+    marked = [row for row in renamable if row.handle_was_of_id]
+    Profile.objects.bulk_update(marked, ["handle_was_of"])
 
 
 def imitated_account(profile: Profile) -> Account | None:

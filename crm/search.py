@@ -148,7 +148,7 @@ def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
     """Return up to `most` contacts that the profile may belong to.
 
     Contacts with the same address or handle come first, then contacts with a similar name. If the
-    profile took the handle of another account, its handle proves nothing, and the contact of the
+    profile took the handle of another account, its handle is not compared, and the contact of the
     other account is left out.
     """
     found: dict[int, Likeness] = {}

@@ -29,9 +29,9 @@ class ProfileQuerySet(models.QuerySet["Profile"]):
         return self.filter(~Exists(current))
 
     def with_marks(self) -> ProfileQuerySet:
-        """Load the account that had the handle first, and the last former handle.
+        """Load `handle_was_of`, and the last former handle as the list `renames`.
 
-        The latter is in the list `renames`, which is empty if the handle never changed.
+        The list is empty if the handle never changed.
         """
         names = ProfileName.objects.exclude(handle="").exclude(handle=F("profile__handle"))
         last = names.order_by("profile", "-until", "-pk").distinct("profile")

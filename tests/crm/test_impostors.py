@@ -125,9 +125,9 @@ def test_the_page_names_the_other_account(agent: User, as_: Callable[[User], Cli
     old, new = Profile.objects.get(key="1001"), Profile.objects.get(key="2002")
     page = " ".join(as_(agent).get(new.get_absolute_url()).content.decode().split())
     assert (
-        f'<a href="{old.get_absolute_url()}">&lt;b&gt;Ron&lt;/b&gt;</a>: not the same acc' in page
+        f'<a href="{old.get_absolute_url()}">&lt;b&gt;Ron&lt;/b&gt;</a>. It is a different' in page
     )
-    assert "New account under" not in as_(agent).get(old.get_absolute_url()).content.decode()
+    assert "took the handle" not in as_(agent).get(old.get_absolute_url()).content.decode()
 
 
 @pytest_db

@@ -15,7 +15,7 @@ from scrm import pipeline
 from scrm.channels.sandbox import community
 
 pytestmark = pytest.mark.django_db(transaction=True)
-MARK = "New account under the handle of Ron Calder"
+MARK = "This account took the handle of Ron Calder"
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_an_impostor_gets_a_case_of_its_own_and_is_marked(
     owner = his.profile.get_absolute_url()
     page = browser.get(other.get_absolute_url()).content.decode()
     assert page.count(MARK) == 2  # in the list and in the head of the case; beside it as a link
-    assert page.count("new account") == 2
+    assert page.count("reused handle") == 2
     assert page.count(f'href="{owner}"') == 3
-    assert "New account under" not in browser.get(ron.get_absolute_url()).content.decode()
+    assert "This account took" not in browser.get(ron.get_absolute_url()).content.decode()
     inbox = browser.get("/?view=unassigned").content.decode()
     assert (inbox.count(MARK), inbox.count(f'href="{owner}"')) == (1, 1)
 
@@ -63,4 +63,4 @@ def test_a_renamed_account_stays_in_its_case_and_says_how_it_was_called(
     assert Profile.objects.get().past_names.count() == 1
     page = as_(agent).get(case.get_absolute_url()).content.decode()
     assert "was calder until" in page
-    assert "New account under" not in page
+    assert "This account took" not in page
