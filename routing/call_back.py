@@ -1,4 +1,4 @@
-"""Plan, move and close the task to call somebody back about a case."""
+"""Plan, reschedule and close the call-back of a case."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def open_call_back(case: Case) -> CallBack | None:
 def plan_call_back(
     case: Case, *, number: str, at: datetime, to: User | None, by: User, seen: int | None
 ) -> None:
-    """Plan a call to a number, or move the call that is planned for the case.
+    """Plan a call-back, or reschedule the call-back that is planned for the case.
 
     The case is snoozed until then. Raises Stale like `Case.snooze`.
 
-    to: the user who is to call; None leaves the case unassigned.
+    to: the user who makes the call; None leaves the case unassigned.
     """
     case.snooze(until=at, by=by, seen=seen)
     if (to.pk if to else None) != case.assignee_id:
@@ -38,9 +38,9 @@ def plan_call_back(
 
 @transaction.atomic
 def close_call_back(case: Case, *, by: User, why: str) -> bool:
-    """Close the planned call of a case, if there is one, and wake the case if it waits for it.
+    """Close the open call-back of a case, if there is one, and end the snooze that it set.
 
-    Returns whether a call was planned.
+    Returns whether a call-back was open.
     """
     case.lock()
     planned = open_call_back(case)

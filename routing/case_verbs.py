@@ -265,7 +265,7 @@ CASE_VERBS = (
         name="call_back",
         path="call-back",
         label=__("Plan a call-back"),
-        button=lambda case: _("Move call-back") if open_call_back(case) else _("Call back"),
+        button=lambda case: _("Reschedule call-back") if open_call_back(case) else _("Call back"),
         applies=lambda case, _user: not case.is_closed,
         form=forms.CallBackForm,
         run=lambda case, sent: plan_call_back(
@@ -280,12 +280,12 @@ CASE_VERBS = (
         finishes=True,
     ),
     CaseVerb(
-        name="drop_call_back",
-        path="drop-call-back",
-        label=__("Drop the call-back"),
+        name="cancel_call_back",
+        path="cancel-call-back",
+        label=__("Cancel call-back"),
         applies=lambda case, _user: open_call_back(case) is not None,
-        run=lambda case, sent: close_call_back(case, by=sent.by, why=_("Dropped.")),
-        message=lambda _case: _("The planned call was dropped."),
+        run=lambda case, sent: close_call_back(case, by=sent.by, why=_("Cancelled.")),
+        message=lambda _case: _("The call-back was cancelled."),
     ),
     CaseVerb(
         name="noise",

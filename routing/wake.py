@@ -1,4 +1,4 @@
-"""Reopen cases whose snooze time has passed, or whose planned call is due."""
+"""Reopen cases whose snooze time has passed, or whose call-back is due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def wake_snoozed(*, now: datetime) -> int:
     """Reopen resting cases whose time has come, and return the number of reopened cases.
 
     A case rests if it is snoozed or waits for a reply. Its time has come if the snooze time has
-    passed, or if a planned call is due. A planned call reopens its case only once.
+    passed, or if a call-back is due. A call-back reopens its case only once.
 
     One call reopens at most `MAX_CASES_PER_TICK` cases. If another transaction has locked a case,
     the case is left for the next call.
@@ -33,7 +33,7 @@ def wake_snoozed(*, now: datetime) -> int:
     woken.update(status=Status.OPEN, snoozed_until=None)
     called = set(calls.filter(case__in=due).values_list("case", flat=True))
     calls.filter(case__in=called).update(woken_at=now)
-    why = {True: "The planned call is due.", False: "The snooze time has passed."}
+    why = {True: "The call-back is due.", False: "The snooze time has passed."}
     CaseEvent.objects.bulk_create(
         CaseEvent(case=case, kind=CaseEvent.Kind.WOKEN, at=now, why=why[case.pk in called])
         for case in due

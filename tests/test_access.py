@@ -127,7 +127,7 @@ POST = {
     ANYONE: "listening:webhook_receive listening:events",
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
-    "routing:assign routing:call_back routing:drop_call_back",
+    "routing:assign routing:call_back routing:cancel_call_back",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",

@@ -360,7 +360,7 @@ UUIDS = {
 """Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
-    "routing:drop_call_back",
+    "routing:cancel_call_back",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",

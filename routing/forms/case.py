@@ -169,7 +169,7 @@ class AssignForm(CaseVerbForm):
 class CallBackForm(SnoozeForm, AssignForm):
     """The number to call back, the time, and the colleague who calls.
 
-    A planned call is moved with the same form.
+    The same form reschedules a call-back.
     """
 
     PRESETS = [pair for pair in SnoozeForm.PRESETS if pair[0] != "reply"]

@@ -225,7 +225,7 @@ def _marks(
 
     Mark "held": the list is not empty if a response to the case is held.
     Mark "draft": the list is not empty if the user has a draft for the case.
-    Mark "call back": the list contains the time of the planned call, in ISO format.
+    Mark "call back": the list contains the time of the call-back, in ISO format.
     Mark "present": the list contains the names of the other users who have the case open.
 
     One SQL query loads the marks of all cases.

@@ -12,12 +12,12 @@ from scrm.text.phone import international
 class CallBack(models.Model):
     """The task to call somebody back about a case.
 
-    The assignee of the case makes the call. The case is snoozed until `at`. If it rests for another
-    reason then, for example because it waits for a reply, it returns to the inbox all the same.
+    The assignee of the case makes the call. The case is snoozed until `at`. If it waits for a reply
+    at that time, it returns to the inbox too.
 
     number: the number to call in E.164.
-    closed_at: the time at which somebody was reached, or the task was moved or dropped; None while
-      the task is open.
+    closed_at: the time at which somebody was reached, or the task was rescheduled or cancelled;
+      None while the task is open.
     woken_at: the time at which the case was returned to the inbox because the call was due.
     """
 

@@ -151,7 +151,7 @@ def test_a_call_back_returns_the_case_to_its_person(as_: As, agent: User, case: 
         "Call back now",
         'href="tel:+442079460958"',
         "direction=out",
-        "Move call-back",
+        "Reschedule call-back",
     ):
         assert shown in page
 
@@ -186,14 +186,14 @@ def test_a_due_call_returns_a_case_that_waits_for_a_reply_once(
     assert wake_snoozed(now=later) == 0
 
 
-def test_a_call_back_is_moved_or_dropped(as_: As, agent: User, case: Case) -> None:
+def test_a_call_back_is_rescheduled_or_cancelled(as_: As, agent: User, case: Case) -> None:
     client = as_(agent)
     plan(client, case)
     later = timezone.now() + timedelta(days=2)
     plan(client, case, preset="", until=local(later), number="+1 212 555 0100")
     planned = CallBack.objects.get(closed_at=None)
     assert (planned.number, local(planned.at)) == ("+12125550100", local(later))
-    client.post(f"/cases/{case.pk}/drop-call-back/", {"seen": case.last_inbound_id})
+    client.post(f"/cases/{case.pk}/cancel-call-back/", {"seen": case.last_inbound_id})
     assert not CallBack.objects.filter(closed_at=None).exists()
     case.refresh_from_db()
     assert case.status == "open"
