@@ -46,7 +46,7 @@ def log_by_hand(
         keys = receipt or Receipt(account.network, str(delivery.uuid), details=details)
         mark_sent(delivery, keys, now=now)
         if letter:
-            source = _("Our letter in #%d") % case.pk
+            source = _("Our letter in case #%d") % case.pk
             PostalAddress.keep(case.profile, letter.address, source=source, by=by)
         return response
 

@@ -294,7 +294,7 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
             "address": _("Postal address"),
             "signature": _("Email signature"),
         }
-        help_texts = {"address": _("The sender of your letters: street, town, country.")}
+        help_texts = {"address": _("Printed as the sender on your letters: street, town, country.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

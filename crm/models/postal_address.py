@@ -20,7 +20,7 @@ class PostalAddressQuerySet(models.QuerySet["PostalAddress"]):
 class PostalAddress(models.Model):
     """A postal address of a profile. A changed address is a new row; the newest row counts.
 
-    source: where the address comes from, in words, for example "letter in #12".
+    source: where the address comes from, in words, for example "Our letter in case #12".
     """
 
     profile = models.ForeignKey(Profile, models.PROTECT, related_name="postal_addresses")

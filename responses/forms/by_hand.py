@@ -1,4 +1,4 @@
-"""The form that records an answer that was given outside scrm: a call, a letter, a post by hand."""
+"""The form that records an answer given outside scrm: by phone, by letter, or on the network."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ByHandForm(Composing):
         "in person": _("In person"),
         "mail": _("Email from another program"),
     }
-    how = forms.ChoiceField(label=_("Channel"), choices=list(WAYS.items()))
-    text = forms.CharField(label=_("What was said"), widget=forms.Textarea(attrs={"rows": 6}))
+    how = forms.ChoiceField(label=_("How you answered"), choices=list(WAYS.items()))
+    text = forms.CharField(label=_("Your answer"), widget=forms.Textarea(attrs={"rows": 6}))
 
     address = forms.CharField(
         label=_("Postal address"),

@@ -1,4 +1,4 @@
-"""The sheet of a letter that a user prints: before it is logged as sent, or again later."""
+"""The print view of a letter, before it is logged as sent and afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from routing.reference import reference
 
 @require_POST
 def sheet(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the letter that the composer contains as a sheet to print. Nothing is stored."""
+    """Show the print view of the letter in the composer. Nothing is stored."""
     case = case_to_work_on(request, pk)
     form = ByHandForm(case, request.POST)
     valid = form.is_valid()
@@ -35,7 +35,7 @@ def sheet(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def copy(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show a letter that was logged as sent as a sheet, to print it again."""
+    """Show the print view of a letter that was logged as sent."""
     sent = Interaction.objects.readable_by(request.user).filter(uuid=uuid, direction="out")
     row = get_object_or_404(sent)
     letter = row.letter

@@ -162,8 +162,8 @@ class OfflineForm(CallFields, LetterFields):
         if found is not None:
             data["case"], data["reference"] = found, reference(found.pk)
         elif typed:
-            self.add_error("reference", _("You can work on no case with this reference. Check it, "
-                                          "or clear the field."))  # fmt: skip
+            self.add_error("reference", _("No case that you can work on has this reference. "
+                                          "Check it, or clear the field."))  # fmt: skip
 
     @property
     def number(self) -> str:

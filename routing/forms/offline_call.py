@@ -117,8 +117,8 @@ class LetterFields(PlainForm):
         max_length=40,
         label=__("Our reference"),
         help_text=__(
-            "If the letter answers one of ours, for example SC-123-20. The letter is added to "
-            "that case. A reference in the transcription is found too."
+            "If the letter cites our reference, for example SC-123-20, it is added to that case. A "
+            "reference in the transcription is found too."
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

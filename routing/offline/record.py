@@ -273,7 +273,7 @@ def _link_named(
     if named is None or row.contact is not None:
         return None
     profile = Profile.objects.get(pk=row.profile or 0)
-    profile.link_to(named, by=by, evidence=_("Named when this was logged."), now=now)
+    profile.link_to(named, by=by, evidence=_("Chosen when an interaction was logged."), now=now)
     return named
 
 

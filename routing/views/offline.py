@@ -101,7 +101,7 @@ def _logged(request: StaffRequest, form: OfflineForm, scans: Sequence[Attachment
     profile = interaction.profile
     if form.tab == "letter" and profile:
         address = form.cleaned_data["address"]
-        PostalAddress.keep(profile, address, source=_("Their letter"), by=by)
+        PostalAddress.keep(profile, address, source=_("Letter from this person"), by=by)
     if case and interaction.call and is_new:
         _follow_up(case, form, by)
     if case is None:

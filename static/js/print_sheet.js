@@ -1,3 +1,3 @@
-// Prints the sheet of a letter.
+// The button of the print view of a letter.
 
 document.querySelector("[data-print]")?.addEventListener("click", () => window.print());

@@ -22,7 +22,7 @@ def test_a_letter_is_printed_and_then_logged_once(
     page.get_by_label("Postal address").fill("Ron Calder\nRoad 1\nTown")
     page.locator("#compose-text").fill("Dear Mr Calder\n\nWe are sorry.")
     with page.context.expect_page() as opened:
-        page.get_by_role("button", name="Open print sheet").click()
+        page.get_by_role("button", name="Open print view").click()
     sheet = opened.value
     expect(sheet.locator("address")).to_have_text("Ron Calder\nRoad 1\nTown")
     expect(sheet.locator("main")).to_contain_text(reference(case.pk))
@@ -30,7 +30,7 @@ def test_a_letter_is_printed_and_then_logged_once(
     expect(sheet.get_by_role("button", name="Print")).to_be_hidden()
     sheet.close()
     assert not Delivery.objects.exists()
-    page.get_by_role("button", name="Printed and sent").dblclick()
+    page.get_by_role("button", name="Log as sent").dblclick()
     expect(page.locator("body")).to_contain_text("Response logged.")
     assert Interaction.objects.get(direction="out").letter
     assert Delivery.objects.count() == 1

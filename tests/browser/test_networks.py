@@ -119,7 +119,7 @@ def answer(page: Page, case: Case, place: str, text: str, *, publicly: bool = Fa
 def answer_by_phone(page: Page, case: Case, text: str) -> None:
     page.goto(f"{reverse('responses:composer', args=[case.pk])}?tab=by-hand")
     page.get_by_label("How you answered").select_option("call")
-    page.get_by_label("What was said").fill(text)
+    page.get_by_label("Your answer").fill(text)
     page.get_by_role("button", name="Log response").click()
     eventually(lambda: case.responses.filter(text=text), within=60)
 

@@ -61,7 +61,7 @@ def test_the_address_is_kept_for_the_next_letter(as_: As, agent: User, complaint
     for _ in range(2):
         client.post(f"/cases/{complaint.pk}/by-hand/", typed(complaint))
     kept = PostalAddress.objects.get()
-    assert (kept.profile, kept.source) == (complaint.profile, f"Our letter in #{complaint.pk}")
+    assert (kept.profile, kept.source) == (complaint.profile, f"Our letter in case #{complaint.pk}")
     page = client.get(f"/cases/{complaint.pk}/composer/?tab=by-hand").content.decode()
     assert "Road 1" in page
     client.post(f"/cases/{complaint.pk}/by-hand/", typed(complaint, address="Ron\nRoad 2"))

@@ -36,11 +36,11 @@ def test_a_letter_keeps_its_dates_and_the_address_with_its_source(
     assert row.occurred_at
     assert timezone.localdate(row.occurred_at).isoformat() == "2026-03-04"
     kept = PostalAddress.objects.get()
-    assert (kept.profile, kept.source, kept.by) == (row.profile, "Their letter", agent)
+    assert (kept.profile, kept.source, kept.by) == (row.profile, "Letter from this person", agent)
     assert "Received on 2026-03-04" in page
     person = as_(agent).get(row.profile.get_absolute_url()).content.decode()
     assert "Road 1" in person
-    assert "Their letter" in person
+    assert "Letter from this person" in person
 
 
 @pytest.mark.parametrize(
