@@ -77,7 +77,7 @@ def _listening(since: datetime | None) -> tuple[Step, ...]:
         ),
         Step(
             _("Connect a network"),
-            _("X, Mastodon, Bluesky, a mailbox or your blog: scrm then hears and speaks there."),
+            _("X, Mastodon, Bluesky, a mailbox or your blog: scrm then reads and replies there."),
             f"{reverse('crm:accounts')}#connect",
             Account.objects.real().exists(),
         ),

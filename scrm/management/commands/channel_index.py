@@ -15,7 +15,7 @@ This list is made from the registry of the channels with
 
 Staff log calls and letters themselves: [Telephone](phone.md), [Letters](letter.md).
 
-| channel | hears | says | costs |
+| channel | receives | sends | costs |
 |---|---|---|---|
 """
 
