@@ -177,7 +177,7 @@ class AddressForm(forms.Form):
 
     @property
     def target(self) -> str:
-        """The address in which the listener looks for something to fetch."""
+        """The address at which the listener looks for feeds or other things to fetch."""
         return str(self.cleaned_data["address"])
 
 
@@ -217,19 +217,19 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         if self.instance.sealed_secrets:
             self.fields["new_address"] = forms.CharField(
-                label=_("Address with a new secret"),
+                label=_("New address, with its token"),
                 required=False,
                 max_length=1000,
                 widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
                 help_text=_("If the token was replaced: paste the whole address. Leave empty to "
-                            "keep the stored secret, which is never shown."),
+                            "keep the stored token, which is never shown."),
             )  # fmt: skip
 
     def clean_new_address(self) -> str:
         typed: str = self.cleaned_data["new_address"]
         if typed and not self.instance.replace_secrets(typed):
             raise ValidationError(
-                _("Only the secret may differ from %(address)s.")
+                _("Only the token may differ from %(address)s.")
                 % {"address": self.instance.address}
             )
         return typed

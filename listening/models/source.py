@@ -314,7 +314,9 @@ class Source(LeasedRow):
         try:
             return dict(unseal(self.sealed_secrets)) if self.sealed_secrets else {}
         except ValueError as error:
-            message = f"The secret in the address cannot be read. Enter it again. {error}"
+            message = (
+                f"The token in the address cannot be decrypted. Enter the address again. {error}"
+            )
             raise ChannelError(message, permanent=True) from error
 
     @secrets.setter
@@ -322,7 +324,7 @@ class Source(LeasedRow):
         self.sealed_secrets = seal(dict(secrets)) if secrets else ""
 
     def replace_secrets(self, address: str) -> bool:
-        """Take over the secrets of an address, and return True.
+        """Store the secrets of an address, and return whether that is possible.
 
         If the address differs from the stored one in more than its secrets, nothing is changed.
         """

@@ -171,7 +171,7 @@ def test_a_replaced_token_continues_the_same_feed(admin: User, as_: Any, reddit:
     other = f"{reddit.base}/r/other/new/.rss?feed={RENEWED}&user=jo_9"
     refused = as_(admin).post(edit, settings | {"new_address": other})
     assert refused.status_code == 422
-    assert "Only the secret may differ" in refused.content.decode()
+    assert "Only the token may differ" in refused.content.decode()
     assert RENEWED not in json.dumps(refused.content.decode())
     right = f"{reddit.base}/r/travel/new/.rss?feed={RENEWED}&user=jo_9"
     assert as_(admin).post(edit, settings | {"new_address": right}).status_code == 302

@@ -144,7 +144,7 @@ def _get(
 def _moved(response: http.Response, secrets: Mapping[str, str]) -> str:
     """Return the address to which the feed has moved, without secrets; "" if it has not moved.
 
-    An address with a secret that we do not have cannot be asked later, so it does not count.
+    An address with a secret that we do not have could not be fetched later, so it is ignored.
     """
     shown, found = separate(response.moved_to)
     return shown if found.keys() <= secrets.keys() else ""

@@ -1,4 +1,4 @@
-"""Presets for feeds of well-known networks: what an admin types, and the address it leads to."""
+"""Presets for well-known networks: build the address of a feed from what an admin types."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ON_STACK_EXCHANGE = re.compile(r"(?:[a-z0-9-]{1,40}\.){1,2}stackexchange\.com")
 
 
 class PresetError(Exception):
-    """Raised if the typed values lead to no address: the name of the field, and the reason."""
+    """No address can be built from the typed values: the name of the field, and the reason."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -113,7 +113,7 @@ def _reddit(typed: Typed) -> str:
     name, user, token = typed["subreddit"], typed["user"], typed["token"]
     if (page := _pasted("subreddit", name)) is not None:
         if not _is_at(page, "reddit.com"):
-            _refuse("subreddit", _t("This is no address on Reddit."))
+            _refuse("subreddit", _t("This is not an address on Reddit."))
         name = page.path
     name = "".join(_segments(name)[1:2]) if re.match(r"/?r/", name) else name
     if not _SUBREDDIT.fullmatch(name):
@@ -123,7 +123,7 @@ def _reddit(typed: Typed) -> str:
         token = parameters.get("feed", [""])[0]
         user = user or parameters.get("user", [""])[0]
     if not _REDDIT_TOKEN.fullmatch(token):
-        _refuse("token", _t("Paste an address of “RSS feeds” in the preferences of Reddit."))
+        _refuse("token", _t("Paste an address from Preferences → RSS feeds on Reddit."))
     user = user.removeprefix("/").removeprefix("u/")
     if not _REDDIT_USER.fullmatch(user):
         _refuse("user", _t("Enter the name of the Reddit user to whom the token belongs."))
@@ -135,7 +135,7 @@ def _youtube(typed: Typed) -> str:
     what = typed["channel"]
     if (page := _pasted("channel", what)) is not None:
         if not _is_at(page, "youtube.com"):
-            _refuse("channel", _t("This is no address on YouTube."))
+            _refuse("channel", _t("This is not an address on YouTube."))
         if playlist := parse_qs(page.query).get("list"):
             return f"{YOUTUBE}/feeds/videos.xml?playlist_id={quote(playlist[0], safe='')}"
         segments = _segments(page.path)
@@ -208,7 +208,7 @@ def _github(typed: Typed) -> str:
     name = typed["repository"]
     if (page := _pasted("repository", name)) is not None:
         if not _is_at(page, "github.com"):
-            _refuse("repository", _t("This is no address on GitHub."))
+            _refuse("repository", _t("This is not an address on GitHub."))
         name = page.path
     segments = _segments(name)
     if len(segments) < 2 or (page is None and len(segments) > 2):
@@ -226,7 +226,7 @@ def _alert(typed: Typed) -> str:
     if _is_at(page, "google.com") and "/alerts/feeds/" not in page.path:
         message = _t(
             "This is the page of the alerts, not a feed. Edit the alert, set “Deliver to” to "
-            "“RSS feed”, and copy the address behind the feed sign."
+            "“RSS feed”, and copy the address of the feed icon."
         )
         _refuse("feed", message)
     return typed["feed"]
@@ -238,14 +238,15 @@ _ALL = (
         "reddit", "Reddit",
         _("Reddit blocks most anonymous readers, so the feed needs the token of a Reddit user. "
           "Find it on Reddit under Preferences → RSS feeds. The feed contains the latest 25 items "
-          "of a subreddit; of a private one only if the user is a member."),
+          "of a subreddit. For a private subreddit, the user must be a member."),
         (
             Field("subreddit", _("Subreddit"), _("For example r/travel, or its address.")),
             Field("what", _("Listen to"), choices=_POSTS_OR_COMMENTS),
             Field("user", _("Reddit user"), _("Leave empty if you paste an address below."),
                   required=False),
             Field("token", _("Feed token"),
-                  _("Paste the token, or any address of “RSS feeds”. It is stored encrypted."),
+                  _("Paste the token, or any address from Preferences → RSS feeds. It is stored "
+                    "encrypted."),
                   is_secret=True),
         ),
         _reddit,
@@ -269,21 +270,22 @@ _ALL = (
     ),
     Preset(
         "discourse", "Discourse",
-        _("The feed contains the latest posts of a forum, a category, a topic or a tag, as far as "
-          "readers without login see them. A forum that asks for a login has no public feed."),
+        _("The feed contains the latest posts of a forum or a topic, or the latest topics of a "
+          "category or a tag, if they can be read without a login. A forum that requires a login "
+          "has no public feed."),
         (
-            Field("forum", _("Address"), _("Of the forum, a category or a topic.")),
+            Field("forum", _("Address"), _("The address of a forum, a category or a topic.")),
             Field("tag", _("Tag"), _("Leave empty for all posts."), required=False),
         ),
         _discourse,
     ),
     Preset(
         "stack-exchange", "Stack Exchange",
-        _("The feed contains the latest 30 questions with one of the tags. Answers and comments "
+        _("The feed contains the latest 30 questions with any of the tags. Answers and comments "
           "are not in it."),
         (
-            Field("site", _("Site"), _("For example stackoverflow, travel, or a page of tags.")),
-            Field("tag", _("Tags"), _("Separated by spaces. Questions with any of them count."),
+            Field("site", _("Site"), _("For example stackoverflow, or the address of a tag page.")),
+            Field("tag", _("Tags"), _("Separate several tags with spaces."),
                   required=False),
         ),
         _stack_exchange,
