@@ -1,4 +1,4 @@
-"""What became of the mentions of a CSV import: cases, or the reasons why there is no case."""
+"""Count what happened to the mentions of a CSV import: a new case, or why there is none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Outcome:
 
 
 def outcome(fetch: int) -> Outcome:
-    """Return what became of the mentions that this fetch has stored."""
+    """Return the counts for the mentions that this fetch has stored."""
     now, mentions = timezone.now(), Mention.objects.filter(fetch=fetch)
     counts = mentions.aggregate(
         recorded=Count("pk", filter=filters.items("kept", now=now)),
