@@ -196,7 +196,7 @@ class Refusal:
         return text % facts
 
     def continuation(self, renewed: str) -> str:
-        """Return the sentence that says when it goes on, or what to do if it does not by itself.
+        """Return the sentence that says when work continues, or that the limit must be raised.
 
         renewed: the sentence for a limit that is renewed, with the place %(when)s.
         """

@@ -1,4 +1,4 @@
-"""What an account spent on each of the last days, and for which of its sources."""
+"""What an account spent on each of the last days, and for which purposes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from crm.money import usd, utc_day
 
 DAYS = 30
 _HEIGHT, _STEP = 60, 10
-"""The height of the highest bar and the width of a day, in units of the drawing."""
+"""The height of the highest bar and the width of a day, in units of the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """What was spent on one day, and its bar in the drawing.
+    """What was spent on one day, and its bar in the chart.
 
     cost: in US dollars. x, y, height: the place of the bar; the zero line is at y = 60.
     """
@@ -32,8 +32,8 @@ class DayCost:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceCost:
-    """What was spent in the last days for a source, for texts and moderation, or for threads.
+class PurposeCost:
+    """What was spent in the last days for one purpose: a source, texts and moderation, or threads.
 
     url: the page of the source; "" if there is none. cost: in US dollars.
     """
@@ -51,12 +51,12 @@ class SpendingHistory:
     """
 
     days: list[DayCost]
-    purposes: list[SourceCost]
+    purposes: list[PurposeCost]
     highest: str
 
 
 def history_of(account: Account, *, now: datetime) -> SpendingHistory:
-    """Return what the account spent in the last days, by day and by source."""
+    """Return what the account spent in the last days, by day and by purpose."""
     today = utc_day(now)
     first = today - timedelta(days=DAYS - 1)
     rows = Spending.objects.filter(account=account, day__gte=first, day__lte=today)
@@ -77,10 +77,10 @@ def _day(day: date, cost: int, highest: int, number: int) -> DayCost:
     return DayCost(day, usd(cost, 3), number * _STEP, _HEIGHT - height, height)
 
 
-def _purposes(account: Account, costs: dict[str, int]) -> list[SourceCost]:
+def _purposes(account: Account, costs: dict[str, int]) -> list[PurposeCost]:
     pages = above.source_pages(account)
     labels = {"send": _("Texts and moderation"), "thread": _("Public threads that were fetched")}
     return [
-        SourceCost(*pages.get(purpose, (labels.get(purpose, purpose), "")), usd(cost, 3))
+        PurposeCost(*pages.get(purpose, (labels.get(purpose, purpose), "")), usd(cost, 3))
         for purpose, cost in sorted(costs.items(), key=lambda item: (-item[1], item[0]))
     ]

@@ -153,7 +153,7 @@ def _act(row: Moderation, action: Action) -> None:
 
 
 def _reserve(account: Account, action: Action) -> spending.Reservation | None:
-    """Book what the action costs; None if it is free. Raises ChannelError beyond the budget."""
+    """Reserve the cost of the action; None if it is free. Raises ChannelError if over budget."""
     usage_of = account.channel.moderation_usage
     if usage_of is None:
         return None
