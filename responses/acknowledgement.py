@@ -64,7 +64,7 @@ def reply_and_acknowledge(
     response = reply(case, words, place=place, by=by, along=along)
     said = replace(
         words,
-        # It follows from the form: a double click creates only one acknowledgement too.
+        # Derived from the reply's form, so that a double click creates only one acknowledgement.
         form=uuid.uuid5(words.form, FIELD),
         text=public_text,
         visibility=Response.Visibility.PUBLIC.value,

@@ -1,4 +1,4 @@
-"""Summarize the state of a response and of its deliveries in one label, for the calendar."""
+"""Summarise the state of a response and of its deliveries in one label, for the calendar."""
 
 from __future__ import annotations
 

@@ -49,6 +49,6 @@ class AcknowledgeFields(forms.Form):
             return
         public, text = wanted
         if not text:
-            self.add_error("acknowledgement", _("Enter the public text, or clear the box."))
+            self.add_error("acknowledgement", _("Enter the public text, or clear the checkbox."))
         elif why := measure(public.outgoing(text), public.account).why_not(as_thread=False):
             self.add_error("acknowledgement", why)

@@ -70,7 +70,7 @@ class HistoryForm(forms.Form):
         assert isinstance(state, forms.ChoiceField)
         assert isinstance(audience, forms.ChoiceField)
         assert isinstance(campaign, forms.ModelChoiceField)
-        state.choices = [("", _("any")), (NOT_CANCELLED, _("Any but cancelled")), *State.choices]
+        state.choices = [("", _("any")), (NOT_CANCELLED, _("All except cancelled")), *State.choices]
         micro = (MICRO, _("One or a few (micro)"))
         audience.choices = [("", _("any")), micro, *Response.Audience.choices]
         campaign.queryset = Campaign.objects.visible_to(user)

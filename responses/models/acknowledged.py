@@ -15,17 +15,17 @@ from responses.models.response import Response, State
 from scrm.db.locks import update_in_order
 
 
-def is_true(deliveries: QuerySet[Any]) -> Q:
-    """Return the condition that a response acknowledges no reply, or one that was sent.
+def reply_was_sent(deliveries: QuerySet[Any]) -> Q:
+    """Return the condition for deliveries that do not wait for a private reply to be sent.
 
-    `deliveries` are all deliveries.
+    Their response acknowledges no reply, or a reply that was sent. `deliveries` are all deliveries.
     """
     replies = deliveries.filter(response=OuterRef("response__acknowledges"))
     return Q(response__acknowledges=None) | Q(Exists(replies.filter(state=DeliveryState.SENT)))
 
 
 def waiting_for(reply: Response, *, now: datetime) -> Q:
-    """Return the condition for a queued acknowledgement that waits only for this reply."""
+    """Return the condition for queued acknowledgements of this reply whose time has come."""
     return Q(response__acknowledges=reply, state=DeliveryState.QUEUED, send_after__lt=now)
 
 

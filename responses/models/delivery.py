@@ -57,7 +57,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return (
             self.filter(
                 Q(amends=None) | ~busy,
-                acknowledged.is_true(Delivery.objects.all()),
+                acknowledged.reply_was_sent(Delivery.objects.all()),
                 state=DeliveryState.QUEUED,
                 settled_at=None,
                 response__state="released",
@@ -79,7 +79,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         whether to send it late or not at all.
         """
         return self.filter(
-            acknowledged.is_true(Delivery.objects.all()),
+            acknowledged.reply_was_sent(Delivery.objects.all()),
             state=DeliveryState.QUEUED,
             settled_at=None,
             response__state="released",

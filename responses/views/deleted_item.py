@@ -1,4 +1,4 @@
-"""The two buttons at a reply whose message was deleted by its author."""
+"""The two actions for a reply to a message that its author has deleted."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Channel:
 
     text: the limits of a text.
     added_length: returns how many units are added to each post of a text and count, for example for
-    the name in front of a reply; None if nothing is added.
+    the recipient's name before a reply; None if nothing is added.
     reply_rule: says whether we may reply to an item; None if we always may.
     moderator: None if the network has no moderation.
     threads: reads public threads; None if the network has none.

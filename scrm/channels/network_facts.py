@@ -26,7 +26,7 @@ class NetworkFacts:
 
 
 MASTODON_MAX_LENGTH = 500
-"""The limit on a server that states no other."""
+"""The limit if the server does not state its own."""
 BLUESKY_MAX_GRAPHEMES, BLUESKY_MAX_BYTES = 300, 3_000
 
 X = NetworkFacts(
@@ -71,7 +71,7 @@ def may_reply_on_x(
 ) -> Permission:
     """Return whether X lets us reply to a post or a direct message.
 
-    Apps of the access "self-serve" may reply only if the post mentions, quotes or answers us.
+    Apps with self-serve access may reply only if the post mentions, quotes or answers us.
     """
     if visibility == "private":
         if received.visibility == "private":

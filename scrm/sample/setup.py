@@ -279,11 +279,11 @@ def _saved_replies(
 
 def _sources(people: dict[str, User], accounts: dict[str, Account], since: datetime) -> None:
     sources = [
-        ("search:skyward", "Talk about us on X", "about us", X, "nora", 20),
+        ("search:skyward", "Posts about us on X", "about us", X, "nora", 20),
         ("mentions", "Mentions of @SkywardAir on X", "for us", X, "carla", 10),
-        ("search:skyward", "Talk about us on Mastodon", "about us", MASTODON, "nora", 20),
+        ("search:skyward", "Posts about us on Mastodon", "about us", MASTODON, "nora", 20),
         ("mentions", "Mentions of us on Mastodon", "for us", MASTODON, "carla", 15),
-        ("search:skyward", "Talk about us on Bluesky", "about us", BLUESKY, "nora", 20),
+        ("search:skyward", "Posts about us on Bluesky", "about us", BLUESKY, "nora", 20),
         ("mentions", "Mentions of us on Bluesky", "for us", BLUESKY, "carla", 15),
         ("inbox", "care@skyward.example", "for us", MAIL, "carla", 15),
         ("comments", "Comments on our blog", "for us", BLOG, "nora", 15),

@@ -189,7 +189,7 @@ class TestSending:
             long = replace(OUT, in_reply_to=post["id"], text=text + "x" * excess)
             with pytest.raises(ChannelError) as caught:
                 SPEAKER.send(us, long)
-            assert f"has {500 + excess} characters with the name in" in caught.value.message
+            assert f"has {500 + excess} characters with the recipient" in caught.value.message
             assert f"Remove {excess}." in caught.value.message
             assert ("content warning" in caught.value.message) is bool(warning)
             assert caught.value.permanent

@@ -46,7 +46,7 @@ def test_it_has_the_look_and_the_limits_of_the_real_network(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "most"), [(X, 280), (BLUESKY, 300), (MASTODON, 500)])
 def test_a_text_that_is_too_long_is_refused_unless_it_is_a_thread(kind: str, most: int) -> None:
     text = "word " * (most // 5 + 1)
-    with pytest.raises(ChannelError, match="are the most") as refused:
+    with pytest.raises(ChannelError, match="the limit is") as refused:
         send(kind, Outgoing("n-1", text, visibility="public"))
     assert refused.value.permanent
     parts = channel(kind).text.split(text)

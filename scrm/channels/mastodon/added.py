@@ -1,4 +1,4 @@
-"""What a post gets besides the typed text: the name in front, and the content warning."""
+"""What scrm adds to the typed text: the name of the recipient, and the content warning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def counted(text: str, warning: str = "") -> int:
 
 
 def added_length(credentials: Credentials, outgoing: Outgoing) -> int:
-    """Return by how much a text becomes longer: by the name in front, and by the content warning.
+    """Return by how much a text becomes longer: by the recipient's name and the content warning.
 
     A reply and a private message begin with the name of the recipient, unless the text contains it.
     A reply keeps the content warning of the answered post, which is stored as its title.

@@ -22,7 +22,7 @@ def check_quote(server: Server, outgoing: Outgoing, post: Row) -> None:
     approval = post.get("quote_approval")
     if not isinstance(approval, Mapping):
         raise ChannelError(
-            f"{server.host} has no quotes; Mastodon has them since version 4.5. Reply instead.",
+            f"{server.host} does not support quotes (Mastodon 4.5 or later does). Reply instead.",
             permanent=True,
         )
     if approval.get("current_user") not in _ALLOWED:
@@ -31,7 +31,7 @@ def check_quote(server: Server, outgoing: Outgoing, post: Row) -> None:
         )
     if outgoing.attachments:
         raise ChannelError(
-            "Mastodon publishes no pictures with a quote. Remove them, or reply instead.",
+            "Mastodon does not allow pictures in a quote. Remove them, or reply instead.",
             permanent=True,
         )
 

@@ -140,7 +140,7 @@ def _check_length(
         if length <= limit:
             continue
         part = f"Part {index} of {len(draft.texts)}" if len(draft.texts) > 1 else "The text"
-        added = ["the name in front"] * (text != typed) + ["the content warning"] * bool(
+        added = ["the recipient's name"] * (text != typed) + ["the content warning"] * bool(
             draft.warning
         )
         including = f" with {' and '.join(added)}" if added else ""

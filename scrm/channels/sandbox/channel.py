@@ -129,7 +129,7 @@ def _refuse_long(network: str, parts: Sequence[str]) -> None:
     for part in parts:
         if rules.excess(part):
             raise ChannelError(
-                f"The text has {rules.count(part)} characters; {rules.max_length} are the most.",
+                f"The text has {rules.count(part)} characters; the limit is {rules.max_length}.",
                 permanent=True,
             )
 
