@@ -314,9 +314,7 @@ class Source(LeasedRow):
         try:
             return dict(unseal(self.sealed_secrets)) if self.sealed_secrets else {}
         except ValueError as error:
-            message = (
-                f"The token in the address cannot be decrypted. Enter the address again. {error}"
-            )
+            message = f"The token cannot be decrypted. Enter the address again. {error}"
             raise ChannelError(message, permanent=True) from error
 
     @secrets.setter
