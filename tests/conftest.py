@@ -54,8 +54,15 @@ hypothesis.settings.load_profile("scrm")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if str(item.path.relative_to(ROOT)) in SLOW:
+        path = item.path.relative_to(ROOT)
+        if str(path) in SLOW or "contract" in path.parts or _empties_tables(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _empties_tables(item: pytest.Item) -> bool:
+    """Whether all tables are emptied after this test, which takes most of its time."""
+    database = item.get_closest_marker("django_db")
+    return database is not None and bool(database.kwargs.get("transaction"))
 
 
 @receiver(post_migrate)
