@@ -6,11 +6,10 @@ of an earlier delivery. This post does not prove that the later delivery was sen
 
 from __future__ import annotations
 
-import re
-
 from responses.models.delivery import Delivery
 from responses.models.delivery_state import LEFT, DeliveryState
 from scrm.channels.base import Item, Outgoing, Receipt
+from scrm.text.links import without_last_link
 
 
 def is_of_another(delivery: Delivery, receipt: Receipt) -> bool:
@@ -55,6 +54,4 @@ def _quotes_the_same(item: Item, message: Outgoing) -> bool:
 
 def _without_link_to_quote(text: str, message: Outgoing) -> str:
     """Return the text without the link to the quoted post that X adds at its end."""
-    if not message.quote:
-        return text
-    return re.sub(rf"\s+https?://\S{{1,200}}/{re.escape(message.quote)}\S{{0,50}}\s*\Z", "", text)
+    return without_last_link(text, message.quote) if message.quote else text

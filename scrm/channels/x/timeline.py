@@ -15,6 +15,7 @@ from scrm.channels.base import ChannelError, Outgoing, Usage
 from scrm.channels.x.client import Answer, XClient
 from scrm.channels.x.errors import charged
 from scrm.channels.x.read import Post, is_retweet, read_message, read_post
+from scrm.text.links import without_last_link
 
 PAGES, PAGE = 5, 100
 """The most pages of our posts that are read, and the number of entries on a page."""
@@ -52,9 +53,6 @@ class Sent:
         quote of any post, so that without `quoted` it may quote anything.
         """
         wanted = comparable(text)
-        link = (
-            rf"\s*https?://(?:www\.)?(?:x|twitter)\.com/\S{{1,100}}/status/{quoted}\S{{0,50}}\s*\Z"
-        )
         for post in reversed(self.posts):
             item = post.item
             if item.key in used or item.in_reply_to != answered:
@@ -62,7 +60,7 @@ class Sent:
             if quoted and item.quotes != quoted:
                 continue
             # X adds the address of a quoted post to the text.
-            said = re.sub(link, "", item.text) if quoted else item.text
+            said = without_last_link(item.text, quoted) if quoted else item.text
             if wanted in (comparable(said), comparable(_without_addressees(said))):
                 return post
         return None
