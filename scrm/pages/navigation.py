@@ -214,22 +214,24 @@ def _counting(
     PostgreSQL needs to run it.
     """
     cases = Case.objects.filter(department__in=departments)
+    to_approve, to_review = Response.objects.on_approval_page_of(user)
     counted = (
         cases.active().of(user),
         cases.active().unclaimed(),
         cases.filter(status=Status.WAITING),
         cases.filter(status=Status.SNOOZED),
-        Response.objects.on_approval_page_of(user),
+        to_approve,
         Delivery.objects.at_hand_of(user).to_check(minute),
         Notice.objects.filter(user=user).unread(),
         Pause.objects.by_hand(),
         Pause.objects.restored(),
         Membership.objects.working().filter(user=user),
     )
-    numbers = {
+    numbers: dict[str, Any] = {
         name: Number(rows.order_by().values("pk"))
         for name, rows in zip(_COUNTED, counted, strict=True)
     }
+    numbers["approve"] += Number(to_review.order_by().values("pk"))
     me = User.objects.filter(pk=user.pk).annotate(**numbers).values_list(*_COUNTED)
     statement, parameters = me.query.sql_with_params()
     return str(statement), parameters

@@ -150,8 +150,12 @@ def _responses_today(user: User, now: datetime) -> dict[str, int]:
 
 
 def _held(user: User) -> dict[str, Any]:
-    rows = Response.objects.on_approval_page_of(user)
-    return rows.aggregate(n=Count("pk"), since=Min("created_at"))
+    parts = [
+        rows.aggregate(n=Count("pk"), since=Min("created_at"))
+        for rows in Response.objects.on_approval_page_of(user)
+    ]
+    since = min((part["since"] for part in parts if part["since"]), default=None)
+    return {"n": sum(part["n"] for part in parts), "since": since}
 
 
 def _to_check(user: User, now: datetime) -> dict[str, Any]:
