@@ -144,7 +144,7 @@ def test_ids_stand_once_so_that_a_refresh_keeps_the_focus(
 def test_the_map_costs_few_statements_whatever_there_is(
     busy_day: None, admin: User, agent: User, as_: As
 ) -> None:
-    for who, most in ((agent, 12), (admin, 19)):
+    for who, most in ((agent, 13), (admin, 20)):
         browser = as_(who)
         with CaptureQueriesContext(connection) as few:
             browser.get("/map/", headers={"HX-Request": "true"})
