@@ -76,7 +76,7 @@ $(TOOLS)/lighthouse.stamp: tests/browser/tools/package-lock.json
 	@$(npm) --include=dev >/dev/null && touch $@ $(TOOLS)/axe.stamp || \
 		{ echo "Lighthouse could not be brought by npm: it needs node, npm and a registry." >&2; exit 1; }
 
-check: .venv/test.stamp  ## within a minute: style, types, import law, fast tests
+check: .venv/test.stamp  ## in about a minute: style, types, import rules, fast tests
 	@$(EMBEDDED) var/check -- $(MAKE) --no-print-directory lint fast
 
 lint:
