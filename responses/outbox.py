@@ -31,6 +31,7 @@ from responses.models.acknowledged import waiting_for
 from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
 from responses.models.response import Refused
 from responses.results.feedback import adopt
+from routing.answering import count_as_answered
 from routing.join import join_conversation
 from scrm.channels.base import Author, ChannelError, Item, Lookup, Receipt, Speaker
 from scrm.db.locks import locked, update_in_order
@@ -211,8 +212,8 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     case = mine.response.case
     if case and not mine.response.is_macro:
         join_conversation(case, row.conversation, now=now)
-        case.wait(answered_at=now, seen=mine.response.seen_id)
-        served.count_as_answered(mine.response, now=now)
+        count_as_answered(case, at=now, seen=mine.response.seen_id, answered_by=row.interaction)
+        served.count_as_answered(mine.response, answered_by=row.interaction, now=now)
     if not mine.is_change:
         adopt(mine, now=now)
         # An acknowledgement that waited long for this reply must not count as overdue.

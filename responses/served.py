@@ -16,6 +16,7 @@ from crm.models import Conversation, Interaction, Profile, User
 from responses.decisions import decide
 from responses.models import Response, ServedPerson
 from responses.models.response import Refused
+from routing import answering
 from routing.case_page import party, public_thread
 from routing.models import Case, CaseConversation, CaseEvent, Decision
 
@@ -115,14 +116,16 @@ def forget_outside(response: Response, thread: Conversation | None) -> None:
     outside.delete()
 
 
-def count_as_answered(response: Response, *, now: datetime) -> None:
+def count_as_answered(response: Response, *, answered_by: int, now: datetime) -> None:
     """Count the open cases of the served people as answered, because the answer was sent.
 
     Call this while the cases are locked; see `ResponseQuerySet.lock`.
     """
     for person in response.served.filter(case__isnull=False).select_related("case"):
         assert person.case
-        person.case.wait(answered_at=now, seen=person.message_id)
+        answering.count_as_answered(
+            person.case, at=now, seen=person.message_id, answered_by=answered_by
+        )
         why = "Our public answer to another person serves this person too."
         person.case.log(
             CaseEvent.Kind.ANSWERED, by=response.author, why=why, now=now, response=response.pk

@@ -3,6 +3,7 @@ from routing.models.case import Case, CaseConversation
 from routing.models.case_event import CaseEvent
 from routing.models.decision import Decision
 from routing.models.issue import Issue
+from routing.models.item_decision import ItemDecision
 from routing.models.presence import Presence
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.saved_view import SavedView
@@ -15,6 +16,7 @@ __all__ = [
     "CaseEvent",
     "Decision",
     "Issue",
+    "ItemDecision",
     "Presence",
     "RoutingRule",
     "RuleRevision",

@@ -19,6 +19,7 @@ from crm.interaction_details import NO_ANSWER, REACHED, CallDetails
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
 from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
+from routing.answering import count_as_answered
 from routing.call_back import close_call_back
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
@@ -122,7 +123,12 @@ def log_outgoing(
         join_conversation(case, row.conversation, now=now)
         if call and call.outcome == REACHED:
             close_call_back(case, by=by, why=_("Reached."))
-            case.wait(answered_at=interaction.sort_at, seen=case.last_inbound_id)
+            count_as_answered(
+                case,
+                at=interaction.sort_at,
+                seen=case.last_inbound_id,
+                answered_by=interaction.pk,
+            )
         case.tell()
     return interaction
 

@@ -67,7 +67,7 @@ _TABLES = {
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.CallBack routing.Case routing.CaseConversation "
         "routing.CaseEvent "
-        "routing.Issue routing.RoutingRule routing.SavedView"
+        "routing.Issue routing.ItemDecision routing.RoutingRule routing.SavedView"
     ),
 }
 TABLE_RULES = {label: rule for rule, labels in _TABLES.items() for label in labels.split()}

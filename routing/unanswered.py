@@ -1,0 +1,67 @@
+"""Find the unanswered items of cases: inbound items that still need a decision.
+
+An item is unanswered if it has no current `ItemDecision`. Only items of the case's party count.
+In a conversation of a case, other people (bystanders) write too: their items need no decision, and
+they move no clock of the case. Automatic answers, such as out-of-office mails, need none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+
+from crm.models import Interaction, ProfileLink
+from crm.models.interaction import InteractionQuerySet
+from routing.models.case import Case
+from routing.models.item_decision import ItemDecision
+from scrm.channels.base import AUTOMATIC
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredItem:
+    """One unanswered item, without its text.
+
+    said_at: when it was written, or recorded if that is unknown or earlier (`Interaction.sort_at`).
+    recorded_at: when we received it.
+    """
+
+    interaction: int
+    said_at: datetime
+    recorded_at: datetime
+
+
+def unanswered(cases: Collection[int] | QuerySet[Case, Any]) -> InteractionQuerySet:
+    """Return the unanswered items of these cases, given by their ids, the oldest first.
+
+    Each item has the attribute `in_case`, the id of its case. This is one SQL statement.
+    """
+    link = "conversation__case_links"
+    items: Any = Interaction.objects.annotate(
+        link=FilteredRelation(link, condition=Q(**{f"{link}__ended_at": None}))
+    )
+    items = items.filter(link__case__in=cases, direction="in").exclude(kind=AUTOMATIC)
+    items = items.annotate(in_case=F("link__case"), case_profile=F("link__case__profile"))
+    decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
+    same_contact = ProfileLink.objects.filter(
+        profile=OuterRef("profile"),
+        ended_at=None,
+        contact__links__profile=OuterRef("case_profile"),
+        contact__links__ended_at=None,
+    )
+    by_party = Q(profile=F("case_profile")) | Exists(same_contact)
+    found: InteractionQuerySet = items.filter(by_party, ~Exists(decided)).order_by("sort_at", "pk")
+    return found
+
+
+def oldest_unanswered(
+    cases: Collection[int] | QuerySet[Case, Any],
+) -> dict[int, UnansweredItem]:
+    """Return {case id: its oldest unanswered item}; cases without such an item are left out."""
+    items: Any = unanswered(cases)
+    oldest = items.order_by("in_case", "sort_at", "pk").distinct("in_case")
+    facts = oldest.values_list("in_case", "pk", "sort_at", "recorded_at")
+    return {case: UnansweredItem(*item) for case, *item in facts}
