@@ -20,8 +20,9 @@ from django.db.models import Q
 
 from crm.models import Conversation, Department, Membership, Notice, Profile, User
 from listening.topic_hits import FoundTopic
+from routing.due_times import recompute
 from routing.facts import to_store
-from routing.models import Case, CaseConversation, CaseEvent, RoutingRule, SlaPolicy
+from routing.models import Case, CaseConversation, CaseEvent, RoutingRule
 from routing.models.case import restrict
 from routing.models.status import LIVING, Status
 from routing.rules import Facts, Router, Verdict, after_inbound
@@ -93,7 +94,6 @@ class _Batch:
     now: datetime
     router: Router
     departments: dict[int, Department]
-    hours: dict[tuple[int, str], float]
     by_conversation: dict[int, Case]
     by_party: dict[tuple[str, int], list[Case]]
     cases: dict[int, Case]
@@ -126,7 +126,6 @@ class _Batch:
             now=now,
             router=Router(RoutingRule.objects.in_force(), fallback),
             departments=departments,
-            hours=SlaPolicy.objects.hours(),
             by_conversation={
                 link.conversation_id: cases[link.case_id]
                 for link in current
@@ -176,8 +175,6 @@ class _Batch:
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
             self._hear(case, arrival, Kind.HEARD, "")
-        if case.due_at is None:
-            case.due_at = self._due(case)
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival) -> Case:
@@ -220,7 +217,6 @@ class _Batch:
             last_inbound_id=arrival.interaction,
             last_inbound_at=arrival.said_at,
         )
-        case.due_at = self._due(case)
         self.created.append(case)
         self._link(case, arrival)
         self.by_party[_party(arrival)].append(case)
@@ -240,11 +236,6 @@ class _Batch:
         """Return the person if the person may work in the department, else None (unassigned)."""
         may_work = person in self.everywhere or (department, person) in self.workers
         return person if may_work else None
-
-    def _due(self, case: Case) -> datetime | None:
-        hours = self.hours.get((case.department_id, case.priority))
-        # Count from now, not from said_at: an old message must not be overdue when it arrives.
-        return SlaPolicy.due(self.now, hours)
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str) -> None:
         """Make the arrival the last message of an existing case, and log an event."""
@@ -294,7 +285,7 @@ class _Batch:
         )
 
     def write(self) -> None:
-        """Write all changes with eight SQL statements, for any number of arrivals."""
+        """Write all changes; the number of statements does not depend on the arrivals."""
         # Write the cases first: links and events need their primary keys.
         Case.objects.bulk_create(self.created)
         _update(self.touched.values())
@@ -304,6 +295,8 @@ class _Batch:
         )
         CaseConversation.objects.bulk_create(self.links)
         CaseEvent.objects.bulk_create(self.events)
+        # Do this after writing the links: they decide which messages wait for an answer.
+        recompute({event.case.pk for event in self.events}, now=self.now)
         # Do this after writing the links: they decide which department may read a conversation.
         self._restrict_texts()
         assigned = [case for case in self.woken if case.assignee_id]
@@ -378,12 +371,12 @@ def _update(cases: Iterable[Case]) -> None:
         cursor.execute(
             "UPDATE routing_case SET status = heard.status, issue_id = heard.issue_id, "
             "last_inbound_id = heard.interaction_id, last_inbound_at = heard.at, "
-            "due_at = heard.due_at, done_at = heard.done_at, snoozed_until = heard.snoozed, "
+            "done_at = heard.done_at, snoozed_until = heard.snoozed, "
             "assignee_id = heard.assignee_id "
             "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], "
-            "%s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], "
+            "%s::timestamptz[], %s::timestamptz[], %s::timestamptz[], "
             "%s::bigint[]) "
-            "AS heard (id, status, issue_id, interaction_id, at, due_at, done_at, snoozed, "
+            "AS heard (id, status, issue_id, interaction_id, at, done_at, snoozed, "
             "assignee_id) "
             "WHERE routing_case.id = heard.id",
             [
@@ -392,7 +385,6 @@ def _update(cases: Iterable[Case]) -> None:
                 [case.issue_id for case in rows],
                 [case.last_inbound_id for case in rows],
                 [case.last_inbound_at for case in rows],
-                [case.due_at for case in rows],
                 [case.done_at for case in rows],
                 [case.snoozed_until for case in rows],
                 [case.assignee_id for case in rows],

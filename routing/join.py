@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Conversation, Interaction, Notice
+from routing.due_times import recompute
 from routing.models.case import Case, CaseConversation, restrict
 from routing.models.case_event import CaseEvent
 from routing.models.status import Status
@@ -38,6 +39,9 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
         values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
     if values:
         case.compare_and_set({}, **values)
+    # Also if the case stays open: its conversation is new here, and may hold older messages.
+    recompute([case.pk], now=now)
+    case.refresh_from_db()
     if reopens and case.assignee_id:
         about = case.as_subject
         Notice.give([case.assignee_id], Notice.Kind.REOPENED, about=about, now=now)

@@ -27,11 +27,14 @@ class UnansweredItem:
 
     said_at: when it was written, or recorded if that is unknown or earlier (`Interaction.sort_at`).
     recorded_at: when we received it.
+    channel, visibility: as in `Interaction`.
     """
 
     interaction: int
     said_at: datetime
     recorded_at: datetime
+    channel: str
+    visibility: str
 
 
 def unanswered(cases: Collection[int] | QuerySet[Case, Any]) -> InteractionQuerySet:
@@ -63,5 +66,5 @@ def oldest_unanswered(
     """Return {case id: its oldest unanswered item}; cases without such an item are left out."""
     items: Any = unanswered(cases)
     oldest = items.order_by("in_case", "sort_at", "pk").distinct("in_case")
-    facts = oldest.values_list("in_case", "pk", "sort_at", "recorded_at")
+    facts = oldest.values_list("in_case", "pk", "sort_at", "recorded_at", "channel", "visibility")
     return {case: UnansweredItem(*item) for case, *item in facts}

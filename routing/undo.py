@@ -20,7 +20,7 @@ _CHANGED = "Another user has changed the case since. Nothing was undone."
 
 def snapshot(case: Case) -> dict[str, Any]:
     """Return the values of the case that an undo restores. They are serializable as JSON."""
-    times = {name: getattr(case, name) for name in ("done_at", "due_at", "snoozed_until")}
+    times = {name: getattr(case, name) for name in ("done_at", "snoozed_until")}
     return {
         "status": str(case.status),
         "department_id": case.department_id,

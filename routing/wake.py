@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
+from routing.due_times import recompute
 from routing.models import CallBack, Case, CaseEvent
 from routing.models.status import Status
 
@@ -31,6 +32,7 @@ def wake_snoozed(*, now: datetime) -> int:
     due = list(free[:MAX_CASES_PER_TICK])
     woken = Case.objects.filter(pk__in=[case.pk for case in due])
     woken.update(status=Status.OPEN, snoozed_until=None)
+    recompute([case.pk for case in due], now=now)
     called = set(calls.filter(case__in=due).values_list("case", flat=True))
     calls.filter(case__in=called).update(woken_at=now)
     why = {True: "The call-back is due.", False: "The snooze time has passed."}

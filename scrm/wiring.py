@@ -13,11 +13,12 @@ from typing import Any
 import crm.above
 import listening.above
 import routing.above
+import routing.models.case_clock
 from crm.models import User
 from listening import paid
 from listening.models import Source, Topic
 from responses import moderation_panels, posts
-from routing import party_cases
+from routing import due_times, party_cases
 from routing.models import Issue, RoutingRule
 
 _OWNED: tuple[Any, ...] = (Topic, Source, RoutingRule, Issue)
@@ -47,6 +48,7 @@ def connect() -> None:
     crm.above.unsent_files = posts.unsent_files
     listening.above.opened_cases = party_cases.opened_by
     listening.above.replies_to_us = posts.replies_to_us
+    routing.models.case_clock.recompute = due_times.recompute
     routing.above.posts_about = posts.posts_about
     routing.above.bounced = posts.bounced
     routing.above.response_marks = posts.response_marks

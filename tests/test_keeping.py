@@ -39,7 +39,7 @@ from listening.models import Match, Mention, Source, Topic
 from responses.by_hand import log_by_hand
 from responses.compose import Words
 from responses.models import Campaign, HistoryView, Response, ResponseRule, SavedReply
-from routing.models import Case, CaseEvent, Issue, RoutingRule, SavedView, SlaPolicy
+from routing.models import Case, CaseEvent, Issue, ResponseTarget, RoutingRule, SavedView
 from routing.offline import record
 from scrm import pipeline
 from scrm.channels.base import Author, Batch, Item
@@ -97,7 +97,7 @@ def sample(
         kind="manual", network="offline", self_key="by-hand", name="By hand", owner=agent
     )
     service.accounts.add(by_hand)
-    SlaPolicy.objects.create(department=service, priority="high", hours=4)
+    ResponseTarget.objects.create(department=service, priority="high", first=240, next=240)
     hear(chatter, item("sandbox.microblog", "ron", "@skywardair my seat!"))
     SavedReply.objects.create(name="Sorry", text="Sorry.", owner=agent)
     Contact.objects.create(name="Ron Calder", owner=agent)
@@ -147,7 +147,7 @@ def test_what_was_set_up_stays_and_the_samples_own_goes(
     for model in (Source, Topic, SavedReply, Campaign, Department, Account):
         assert set(model.objects.values_list("owner", flat=True)) == {admin.pk}, model
     assert Topic.objects.get().current.made_by == admin
-    assert SlaPolicy.objects.get().department == service
+    assert ResponseTarget.objects.get().department == service
 
 
 def test_own_people_stay_and_log_in_as_before_and_the_samples_do_not(

@@ -23,7 +23,7 @@ from crm.models import (
 from listening.models import Mention, Quarantined, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
 from responses.saved_reply_variables import unknown_variables
-from routing.models import Case, Issue, SlaPolicy
+from routing.models import Case, Issue, ResponseTarget
 from scrm.sample import ending, marker
 
 FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -169,7 +169,7 @@ def it_can_be_left_for_good() -> None:
     nina = ending.Newcomer("Nina", "nina@acme.example", "a password of my own")
     ending.start_for_real(Workspace(organisation="Acme"), by=ada, newcomer=nina, session="")
     assert User.objects.get().email == "nina@acme.example"
-    assert (Department.objects.count(), SlaPolicy.objects.count()) == (4, 16)
+    assert (Department.objects.count(), ResponseTarget.objects.count()) == (4, 16)
     for model in (Interaction, Mention, Case, Response, Contact, Topic, SavedReply, Source):
         assert not model.objects.exists()
     assert run("logins") == ["No logins are stored here: users log in with their own passwords."]

@@ -36,7 +36,7 @@ from listening.models import Fetch, Mention, Source
 from responses.by_hand import log_by_hand
 from responses.compose import Words
 from responses.models import Delivery
-from routing.models import Case, SlaPolicy
+from routing.models import Case, ResponseTarget
 from routing.offline import record
 from scrm.batch import process_or_halve
 from scrm.channels.base import Author, Batch, Item
@@ -133,7 +133,7 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
         "crm_department_accounts", "responses_responserule",
     }  # fmt: skip
     assert Department.objects.fallback().name == "Customer service"
-    assert (Department.objects.count(), SlaPolicy.objects.count()) == (1, 0)
+    assert (Department.objects.count(), ResponseTarget.objects.count()) == (1, 0)
     assert Account.objects.get().channel.speaker is None
     assert not Account.objects.filter(kind="sandbox").exists()  # so the sandbox has stopped
     assert marker.loaded_at() is None

@@ -89,6 +89,9 @@ class Notice(models.Model):
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
         BUDGET = "budget", _("Budget of an account")
+        DUE_SOON = "due soon", _("Due soon")
+        OVERDUE = "overdue", _("Overdue")
+        HEARD_LATE = "heard late", _("Received late")
 
     LOOKS = {
         Kind.ASSIGNED: ("user-round", ""),
@@ -103,6 +106,9 @@ class Notice(models.Model):
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),
         Kind.BUDGET: ("triangle-alert", "warn"),
+        Kind.DUE_SOON: ("clock", "warn"),
+        Kind.OVERDUE: ("clock", "bad"),
+        Kind.HEARD_LATE: ("clock", "warn"),
     }
     """Kind → (name of the icon, tone); the tone is "ok", "warn", "bad" or ""."""
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.models import Conversation, Department, Membership, User
 from routing.forms.base import PlainForm
-from routing.models import SlaPolicy
+from routing.models import ResponseTarget
 from routing.models.case import CaseConversation, restrict
 from routing.models.rule import Priority
 from scrm.web.form_fields import set_queryset
@@ -46,7 +46,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         set_queryset(self, "owner", User.objects.active())
         self.fields["is_fallback"].initial = self.instance.is_fallback
         targets = self.instance.targets.all() if self.instance.pk else []
-        hours = {target.priority: f"{target.hours:g}" for target in targets}
+        hours = {row.priority: f"{row.first / 60:g}" for row in targets if row.first}
         for priority, label in Priority.choices:
             self.fields[f"hours_{priority}"] = forms.FloatField(
                 required=False,
@@ -108,8 +108,11 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         if hours is None:
             department.targets.filter(priority=priority).delete()
         else:
-            SlaPolicy.objects.update_or_create(
-                department=department, priority=priority, defaults={"hours": hours}
+            minutes = max(1, round(hours * 60))
+            ResponseTarget.objects.update_or_create(
+                department=department,
+                priority=priority,
+                defaults={"first": minutes, "next": minutes},
             )
 
 

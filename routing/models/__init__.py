@@ -1,5 +1,7 @@
+from routing.models.calendar import Calendar, CalendarRevision, CalendarUse
 from routing.models.call_back import CallBack
 from routing.models.case import Case, CaseConversation
+from routing.models.case_clock import CaseClock
 from routing.models.case_event import CaseEvent
 from routing.models.decision import Decision
 from routing.models.issue import Issue
@@ -7,19 +9,23 @@ from routing.models.item_decision import ItemDecision
 from routing.models.presence import Presence
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.saved_view import SavedView
-from routing.models.sla import SlaPolicy
+from routing.models.target import ResponseTarget
 
 __all__ = [
+    "Calendar",
+    "CalendarRevision",
+    "CalendarUse",
     "CallBack",
     "Case",
+    "CaseClock",
     "CaseConversation",
     "CaseEvent",
     "Decision",
     "Issue",
     "ItemDecision",
     "Presence",
+    "ResponseTarget",
     "RoutingRule",
     "RuleRevision",
     "SavedView",
-    "SlaPolicy",
 ]

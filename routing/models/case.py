@@ -21,11 +21,11 @@ from crm.models import (
     Profile,
     User,
 )
+from routing.models import case_clock
 from routing.models.case_event import CaseEvent
-from routing.models.case_indexes import INDEXES
+from routing.models.case_indexes import DUE_SORT, INDEXES
 from routing.models.issue import Issue
 from routing.models.rule import Priority
-from routing.models.sla import SlaPolicy
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from scrm.bus.live import publish
 from scrm.db.locks import locked, update_in_order
@@ -102,6 +102,7 @@ class Case(models.Model):
     continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="continued_by")
     opened_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True)
+    due_sort = DUE_SORT
     first_response_at = models.DateTimeField(null=True)
     last_inbound = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     last_inbound_at = models.DateTimeField(null=True)
@@ -275,16 +276,11 @@ class Case(models.Model):
 
     @transaction.atomic
     def rank_as(self, priority: str, *, by: User) -> None:
-        """Set the priority. If a reply is due, compute `due_at` from the priority's SLA target."""
         self.lock()
         if priority == self.priority:
             return
         before = self.get_priority_display()
-        values: dict[str, Any] = {"priority": priority}
-        if self.due_at is not None:
-            hours = SlaPolicy.objects.hours().get((self.department_id, priority))
-            values["due_at"] = SlaPolicy.due(self.last_inbound_at or self.opened_at, hours)
-        self.compare_and_set({}, **values)
+        self.compare_and_set({}, priority=priority)
         self.log(Kind.RANKED, by=by, why=f"{before} → {self.get_priority_display()}")
 
     @transaction.atomic
@@ -296,13 +292,13 @@ class Case(models.Model):
         now = now or timezone.now()
         if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
             return  # another user has just marked the case as done: log no second event
-        self.compare_and_set({}, status=Status.DONE, done_at=now, due_at=None, snoozed_until=None)
+        self.compare_and_set({}, status=Status.DONE, done_at=now, snoozed_until=None)
         self.log(Kind.DONE, by=by, why=why, now=now)
 
     @transaction.atomic
     def set_aside(self, *, by: User, why: str = "") -> None:
         """Mark the case as noise. Nothing is deleted; a later message opens a new case."""
-        self.compare_and_set({}, status=Status.NOISE, due_at=None)
+        self.compare_and_set({}, status=Status.NOISE)
         self.log(Kind.NOISE, by=by, why=why)
 
     @transaction.atomic
@@ -322,10 +318,8 @@ class Case(models.Model):
         """
         self.lock()
         values: dict[str, Any] = {"first_response_at": self.first_response_at or answered_at}
-        if self.last_inbound_id == seen:
-            values["due_at"] = None
-            if self.status in ACTIVE:
-                values["status"] = Status.WAITING
+        if self.last_inbound_id == seen and self.status in ACTIVE:
+            values["status"] = Status.WAITING
         self.compare_and_set({}, **values)
         self.tell()
 
@@ -349,13 +343,18 @@ class Case(models.Model):
         self.refresh_from_db()
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
-        """Update the row if it has the expected values; else raise Stale (names the assignee)."""
+        """Update the row if it has the expected values; else raise Stale (names the assignee).
+
+        If a clock of the case depends on one of the values, the clocks are recomputed.
+        """
         if not Case.objects.filter(pk=self.pk, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
             raise Stale(
                 f"This case is with {now.assignee or 'no assignee'} in {now.department} now. "
                 "Nothing was changed."
             )
+        if case_clock.CHANGES_CLOCKS & values.keys():
+            case_clock.recompute([self.pk])
         self.refresh_from_db()
 
 

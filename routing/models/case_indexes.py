@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.contrib.postgres.indexes import GinIndex
-from django.db.models import Index, Q
+from django.db.models import DateTimeField, GeneratedField, Index, Q, Value
+from django.db.models.functions import Coalesce
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+DUE_SORT = GeneratedField(
+    expression=Coalesce("due_at", Value(NEVER, output_field=DateTimeField())),
+    output_field=DateTimeField(),
+    db_persist=True,
+)
+"""The sort key of lists of due cases: cases that are not due come last."""
 
 _ACTIVE = Q(status__in=["new", "open"])
 _NEWEST = ["-last_inbound_at", "-id"]
+_DUE = ["due_sort", "id"]
+_SNOOZED = Q(status="snoozed")
 _URGENT = ["rank", "last_inbound_at", "id"]
 
 INDEXES = [
@@ -37,6 +50,15 @@ INDEXES = [
         condition=_ACTIVE,
         include=["department"],
     ),
+    # List the active cases of one or of all departments or of one assignee, the first due first;
+    # list those without an assignee; find the overdue ones. The same for snoozed cases.
+    Index(fields=["department", *_DUE], name="case_due", condition=_ACTIVE),
+    Index(fields=_DUE, name="case_due_everywhere", condition=_ACTIVE),
+    Index(fields=["department", *_DUE], name="case_due_free", condition=_ACTIVE & Q(assignee=None)),
+    Index(fields=["assignee", *_DUE], name="case_due_mine", condition=_ACTIVE),
+    Index(fields=["department", *_DUE], name="case_due_snoozed", condition=_SNOOZED),
+    Index(fields=_DUE, name="case_due_asleep", condition=_SNOOZED),
+    Index(fields=_DUE, name="case_due_any"),
     # List cases in any status: all cases, or those of a status, department, issue or profile.
     Index(fields=_NEWEST, name="case_recent"),
     Index(fields=_URGENT, name="case_ranked"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.utils.functional import Promise
 
@@ -59,6 +60,8 @@ class Channel:
     added_length: returns how many units are added to each post of a text and count, for example for
     the recipient's name before a reply; None if nothing is added.
     reply_rule: says whether we may reply to an item; None if we always may.
+    reply_within: the time within which a private message can be answered, because the network then
+    closes the conversation; None if it does not.
     moderator: None if the network has no moderation.
     threads: reads public threads; None if the network has none.
     prices: None if the network is free of charge.
@@ -97,6 +100,7 @@ class Channel:
     text: TextRules = field(default_factory=TextRules)
     added_length: Callable[[Credentials, Outgoing], int] | None = None
     reply_rule: ReplyRule | None = None
+    reply_within: timedelta | None = None
     moderator: Moderator | None = None
     threads: ThreadReader | None = None
     translate: Translate | None = None

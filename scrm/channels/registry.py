@@ -5,6 +5,7 @@ A channel is imported on first use, so that an SDK is loaded only by processes t
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 
@@ -63,6 +64,11 @@ They are named here, because finding out from the channels would load the SDKs o
 def label(kind: str) -> str:
     """Return the name of a channel on screen. If the kind does not exist, return the kind."""
     return channel(kind).label if kind in kinds() else kind
+
+
+def reply_window(kind: str) -> timedelta | None:
+    """Return the time within which a private message can be answered; None if it is not limited."""
+    return channel(kind).reply_within if kind in kinds() else None
 
 
 def icon(kind: str) -> str:

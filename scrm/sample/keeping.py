@@ -52,7 +52,8 @@ _TABLES = {
         "responses.CampaignChange responses.ResponseRuleChange responses.SavedReplyChange "
         "crm.Department crm.DepartmentChange crm.Department_accounts crm.Membership "
         "crm.MembershipChange crm.Spending listening.WebhookDelivery listening.WebhookSecret "
-        "routing.RoutingRuleChange routing.RuleRevision routing.SlaPolicy"
+        "routing.RoutingRuleChange routing.RuleRevision "
+        "routing.CalendarRevision routing.CalendarUse routing.CaseClock routing.ResponseTarget"
     ),
     TableRule.NEWER_KEPT: (
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
@@ -65,8 +66,8 @@ _TABLES = {
         "responses.Draft responses.Feedback responses.HistoryView responses.Moderation "
         "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
-        "responses.SavedReply routing.CallBack routing.Case routing.CaseConversation "
-        "routing.CaseEvent "
+        "responses.SavedReply routing.Calendar routing.CallBack routing.Case "
+        "routing.CaseConversation routing.CaseEvent "
         "routing.Issue routing.ItemDecision routing.RoutingRule routing.SavedView"
     ),
 }
@@ -77,6 +78,7 @@ _LOOSE = {
     "routing.Case.continues",
     "routing.Case.issue",
     "routing.Case.last_inbound",
+    "routing.CaseClock.revision",
     "routing.CaseEvent.revision",
     "routing.CaseEvent.undoes",
 }

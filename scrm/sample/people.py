@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.contrib.auth.hashers import make_password
 
 from crm.models import Account, Department, Membership, User
-from routing.models import SlaPolicy
+from routing.models import ResponseTarget
 from scrm.sample.logins import Login, new_password
 
 SERVICE, SALES, MARKETING, TECHNICAL = (
@@ -23,7 +23,9 @@ _HOURS = {
     MARKETING: {"urgent": 2, "high": 8, "normal": 24, "low": 72},
     TECHNICAL: {"urgent": 1, "high": 4, "normal": 12, "low": 48},
 }
-"""The first response target of each priority, in hours."""
+"""The response targets of each priority, in hours."""
+_RESOLUTION = {"urgent": 8 * 60, "high": 2 * 540, "normal": 5 * 540}
+"""Minutes of working time until a case is done; a day has nine opening hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,14 @@ def found_departments(owner: User) -> dict[str, Department]:
         )
         for position, (name, colour) in enumerate(_COLOURS.items())
     }
-    SlaPolicy.objects.bulk_create(
-        SlaPolicy(department=departments[name], priority=priority, hours=hours)
+    ResponseTarget.objects.bulk_create(
+        ResponseTarget(
+            department=departments[name],
+            priority=priority,
+            first=hours * 60,
+            next=hours * 60,
+            resolution=_RESOLUTION.get(priority),
+        )
         for name, targets in _HOURS.items()
         for priority, hours in targets.items()
     )

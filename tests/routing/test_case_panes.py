@@ -19,7 +19,7 @@ from django.utils import timezone
 from crm.models import Department, Interaction, Notice, User
 from crm.tasks import mail_notice
 from routing.at_names import mentioned
-from routing.models import Case, Presence, SlaPolicy
+from routing.models import Case, Presence, ResponseTarget
 from routing.models.presence import FRESH
 from routing.models.status import Stale
 from routing.undo import restore, snapshot
@@ -294,7 +294,7 @@ def test_a_tag_too_long_is_refused_and_kept_in_its_field(as_: As, agent: User, c
 def test_priority_moves_the_time_to_answer_by(
     as_: As, agent: User, service: Department, case: Case
 ) -> None:
-    SlaPolicy.objects.create(department=service, priority="urgent", hours=1)
+    ResponseTarget.objects.create(department=service, priority="urgent", first=60, next=60)
     Case.objects.update(due_at=timezone.now() + timedelta(hours=8))
     as_(agent).post(f"/cases/{case.pk}/priority/", {"priority": "urgent"})
     case.refresh_from_db()

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Account, Department, Membership, User
-from routing.models import Case, SlaPolicy
+from routing.models import Case, ResponseTarget
 
 As = Callable[[User], Client]
 
@@ -34,12 +34,15 @@ def test_a_department_is_made_with_its_targets(
     form = {"name": "Legal", "colour": "#aabbcc", "owner": admin.pk, "accounts": [microblog.pk]}
     as_(admin).post("/departments/new/", form | {"hours_urgent": "1.5", "hours_normal": "24"})
     legal = Department.objects.get(name="Legal")
-    assert SlaPolicy.objects.hours() == {(legal.pk, "urgent"): 1.5, (legal.pk, "normal"): 24}
+    assert set(ResponseTarget.objects.values_list("department", "priority", "first", "next")) == {
+        (legal.pk, "urgent", 90, 90),
+        (legal.pk, "normal", 24 * 60, 24 * 60),
+    }
     assert list(legal.accounts.all()) == [microblog]
 
 
 def test_an_emptied_target_is_none(as_: As, admin: User, service: Department) -> None:
-    service.targets.create(priority="high", hours=4)
+    service.targets.create(priority="high", first=240, next=240)
     page = as_(admin).get(f"/departments/{service.pk}/").content.decode()
     assert 'name="hours_high" value="4"' in page
     as_(admin).post(f"/departments/{service.pk}/", typed(service, hours_high=""))

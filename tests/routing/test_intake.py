@@ -20,8 +20,9 @@ from hypothesis.extra.django import TestCase
 
 from crm.ledger import Entry, record
 from crm.models import Contact, Conversation, Department, Interaction, Notice, Profile, User
+from routing.answering import count_as_answered
 from routing.intake import SAME_MATTER, Arrival, Hint, take_in
-from routing.models import Case, CaseConversation, CaseEvent, Issue, RoutingRule, SlaPolicy
+from routing.models import Case, CaseConversation, CaseEvent, Issue, ResponseTarget, RoutingRule
 from routing.models.status import LIVING, Stale, Status
 from routing.rules import Facts
 from routing.undo import restore, snapshot
@@ -506,23 +507,24 @@ def test_the_target_of_department_and_priority_says_when_it_is_due(
 ) -> None:
     make_rule("bag", service, priority="high")
     make_rule("buy", sales, priority="high")
-    SlaPolicy.objects.create(department=service, priority="high", hours=1.5)
-    SlaPolicy.objects.create(department=service, priority="normal", hours=8)
+    ResponseTarget.objects.create(department=service, priority="high", first=90, next=90)
+    ResponseTarget.objects.create(department=service, priority="normal", first=480, next=480)
     assert hear("a", "my bag").due_at == NOW + timedelta(hours=1.5)
     assert hear("b", "hello").due_at == NOW + timedelta(hours=8)
-    assert hear("c", "buy").due_at is None
+    # No target: the reply window of the network is the only deadline.
+    assert hear("c", "buy").due_at == NOW + DAY
 
 
 def test_what_was_answered_is_due_again_when_they_write(service: Department) -> None:
-    SlaPolicy.objects.create(department=service, priority="normal", hours=8)
+    ResponseTarget.objects.create(department=service, priority="normal", first=480, next=480)
     case = hear()
-    case.wait(answered_at=NOW, seen=case.last_inbound_id)
+    count_as_answered(case, at=NOW, seen=case.last_inbound_id, answered_by=None)
     assert case.due_at is None
     assert hear(now=NOW + DAY).due_at == NOW + DAY + timedelta(hours=8)
 
 
 def test_what_waits_already_keeps_its_hour(service: Department) -> None:
-    SlaPolicy.objects.create(department=service, priority="normal", hours=8)
+    ResponseTarget.objects.create(department=service, priority="normal", first=480, next=480)
     hear()
     assert hear(now=NOW + DAY).due_at == NOW + timedelta(hours=8)
 

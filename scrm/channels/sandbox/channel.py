@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Literal, cast
 from uuid import uuid4
 
@@ -370,4 +371,6 @@ CHANNEL = Channel(
     editor=SandboxEditor(),
     moderator=SandboxModerator(),
     threads=SandboxThreads(),
+    # As on networks whose direct messages businesses may answer only for a day.
+    reply_within=timedelta(hours=24),
 )

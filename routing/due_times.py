@@ -1,0 +1,278 @@
+"""Compute when cases are due. No other code writes `CaseClock` or `Case.due_at`.
+
+The clocks of a case follow from stored facts alone: its oldest unanswered message, its department
+and priority, the targets, and the opening hours. So a case can be recomputed at any time, for
+example after a transfer or a merge, and the result is the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crm.models import Job
+from routing.case_clock import CaseFacts, Clock, Clocks, Kind, Targets, Waiting, clocks_of, stopped
+from routing.models import Calendar, Case, CaseClock, ResponseTarget
+from routing.models.calendar import AROUND_THE_CLOCK, HoursInForce
+from routing.models.status import CLOSED, LIVING, Status
+from routing.unanswered import UnansweredItem, oldest_unanswered
+from scrm.channels import registry
+
+HEARD_LATE = timedelta(hours=1)
+"""A message that we received so long after it was written counts from when we received it."""
+AT_ONCE = 500
+"""The number of cases that the job locks and recomputes in one transaction."""
+MAX_PREVIEWED = 5_000
+JOB = "routing.recompute_due_times"
+
+_RESPONSES: tuple[Kind, ...] = ("first", "next")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What admins set: the targets by department and priority, and the opening hours."""
+
+    targets: Mapping[tuple[int, str], Targets]
+    hours: HoursInForce
+
+    @classmethod
+    def load(cls) -> Settings:
+        return cls(ResponseTarget.objects.by_department(), Calendar.objects.in_force())
+
+    def targets_of(self, case: Case) -> Targets:
+        return self.targets.get((case.department_id, case.priority), Targets())
+
+
+@dataclass
+class _Writes:
+    """The rows to write: clocks that change or end, new clocks, and due times of cases."""
+
+    changed: list[CaseClock] = field(default_factory=list)
+    created: list[CaseClock] = field(default_factory=list)
+    due: dict[int, datetime | None] = field(default_factory=dict)
+
+
+def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
+    """Compute the clocks and the due times of these cases, given by their ids.
+
+    Call this in the transaction that changed the cases, while they are locked. The number of SQL
+    statements does not depend on the number of cases.
+    """
+    if not cases:
+        return
+    now = now or timezone.now()
+    rows = list(Case.objects.filter(pk__in=cases).order_by("pk"))
+    writes = _Writes()
+    settings = Settings.load()
+    before = _latest(cases)
+    waiting = oldest_unanswered(cases)
+    for case in rows:
+        old = before[case.pk]
+        clocks = _clocks(case, waiting.get(case.pk), old, settings, now)
+        _compare(case, clocks, old, settings, writes, now)
+        due_at = earliest(clocks)
+        if due_at != case.due_at:
+            writes.due[case.pk] = due_at
+    _write(writes)
+
+
+def earliest(clocks: Clocks) -> datetime | None:
+    """Return the earliest due time of the current clocks."""
+    times = (clock.due_at for clock in clocks.values() if clock.stopped_at is None)
+    return min((at for at in times if at), default=None)
+
+
+def counted_from(item: UnansweredItem) -> Waiting:
+    """Return from when an unanswered message counts, and until when its channel lets us reply."""
+    late = item.recorded_at - item.said_at > HEARD_LATE
+    window = registry.reply_window(item.channel) if item.visibility == "private" else None
+    ends = item.said_at + window if window else None
+    since = item.recorded_at if late else item.said_at
+    # A window that had ended before we heard the message is no deadline any more.
+    return Waiting(since, late, ends if ends and ends > since else None)
+
+
+def _clocks(
+    case: Case,
+    item: UnansweredItem | None,
+    before: Mapping[Kind, CaseClock],
+    settings: Settings,
+    now: datetime,
+) -> Clocks:
+    hours = settings.hours.of(case.department_id)
+    facts = CaseFacts(
+        opened_at=case.opened_at,
+        waiting=counted_from(item) if item else None,
+        answered=case.first_response_at is not None,
+        closed=case.status in CLOSED,
+        rests=case.status == Status.WAITING
+        or (case.status == Status.SNOOZED and hours.snooze_pauses),
+    )
+    old = {kind: _pure(row) for kind, row in before.items()}
+    return clocks_of(facts, settings.targets_of(case), hours.hours, old, now)
+
+
+def _pure(row: CaseClock) -> Clock:
+    hours = row.revision.hours if row.revision else AROUND_THE_CLOCK.hours
+    return Clock(kind=row.kind, hours=hours, **row.values())  # type: ignore[arg-type]
+
+
+def _latest(cases: Collection[int]) -> defaultdict[int, dict[Kind, CaseClock]]:
+    rows = CaseClock.objects.filter(case__in=cases).select_related("revision")
+    latest: defaultdict[int, dict[Kind, CaseClock]] = defaultdict(dict)
+    for row in rows.order_by("case", "kind", "-pk").distinct("case", "kind"):
+        latest[row.case_id][row.kind] = row  # type: ignore[index]
+    return latest
+
+
+def _compare(
+    case: Case,
+    clocks: Clocks,
+    before: Mapping[Kind, CaseClock],
+    settings: Settings,
+    writes: _Writes,
+    now: datetime,
+) -> None:
+    """Add what has to be written so that the stored clocks of the case are these clocks."""
+    revision = settings.hours.of(case.department_id).revision
+    for kind, clock in clocks.items():
+        row = before.get(kind)
+        if row is not None and _was_answered(row, clock):
+            # An older message was answered, and a newer one waits: two clocks, one after the other.
+            _set(row, stopped(_pure(row), now), row.revision_id, now)
+            writes.changed.append(row)
+            row = None
+        elif row is not None and not _goes_on(row, clock, now):
+            row = None
+        if row is None:
+            row = CaseClock(case=case, kind=kind)
+            _set(row, clock, revision, now)
+            writes.created.append(row)
+        elif _set(row, clock, row.revision_id if clock.stopped_at else revision, now):
+            writes.changed.append(row)
+
+
+def _was_answered(row: CaseClock, clock: Clock) -> bool:
+    since, newer = row.running_since, clock.running_since
+    runs = row.stopped_at is None and clock.stopped_at is None and clock.kind in _RESPONSES
+    return bool(runs and since and newer and newer > since)
+
+
+def _goes_on(row: CaseClock, clock: Clock, now: datetime) -> bool:
+    """Return whether the stored clock is this one: it is current, or its end was undone."""
+    if row.stopped_at is None:
+        return True
+    if clock.kind in _RESPONSES:
+        return row.due_at == clock.due_at
+    return (clock.spent_s == row.spent_s and clock.running_since != now) or clock.spent_s > 0
+
+
+def _set(row: CaseClock, clock: Clock, revision: int | None, now: datetime) -> bool:
+    """Copy the clock to the row; return whether something changed."""
+    before = row.values() | {"revision": row.revision_id}
+    for name in before.keys() - {"revision"}:
+        setattr(row, name, getattr(clock, name))
+    row.revision_id = revision
+    # A due time that moved into the future gets a warning of its own again.
+    if row.warn_at and row.warn_at > now:
+        row.warned_at = None
+    if row.due_at and row.due_at > now:
+        row.breached_at = None
+    return before != row.values() | {"revision": row.revision_id}
+
+
+_COLUMNS = (
+    "target_s", "revision", "spent_s", "running_since", "due_at", "warn_at", "warned_at",
+    "breached_at", "stopped_at", "heard_late", "by_window",
+)  # fmt: skip
+
+
+def _write(writes: _Writes) -> None:
+    # Change first: a clock must have ended before the next one of its kind begins.
+    if writes.changed:
+        CaseClock.objects.bulk_create(
+            writes.changed, update_conflicts=True, unique_fields=["id"], update_fields=_COLUMNS
+        )
+    if writes.created:
+        CaseClock.objects.bulk_create(writes.created)
+    if writes.due:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE routing_case SET due_at = new.due_at "
+                "FROM unnest(%s::bigint[], %s::timestamptz[]) AS new (id, due_at) "
+                "WHERE routing_case.id = new.id",
+                [list(writes.due), list(writes.due.values())],
+            )
+
+
+def why_no_due_time(case: Case) -> str:
+    """Return why an open case has no due time, for staff; "" if it has one or is closed."""
+    if case.due_at or case.is_closed:
+        return ""
+    if not oldest_unanswered([case.pk]):
+        return _("Not due: no message waits for an answer.")
+    return _("Not due: no target for %(priority)s in %(department)s.") % {
+        "priority": case.get_priority_display(),
+        "department": case.department,
+    }
+
+
+def open_cases(departments: Collection[int]) -> list[int]:
+    """Return the ids of the open cases of these departments, in order."""
+    cases = Case.objects.filter(department__in=departments, status__in=LIVING)
+    return list(cases.order_by("pk").values_list("pk", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What new settings would change.
+
+    changed: ids of the open cases that get another due time.
+    late, no_longer_late: ids of the cases that become overdue, or stop being overdue.
+    """
+
+    changed: list[int]
+    late: list[int]
+    no_longer_late: list[int]
+
+
+def preview(settings: Settings, departments: Collection[int], *, now: datetime) -> Preview:
+    """Return what these settings would change for the open cases of these departments.
+
+    At most `MAX_PREVIEWED` cases are examined.
+    """
+    cases = open_cases(departments)[:MAX_PREVIEWED]
+    before, waiting = _latest(cases), oldest_unanswered(cases)
+    result = Preview([], [], [])
+    for case in Case.objects.filter(pk__in=cases).order_by("pk"):
+        due_at = earliest(_clocks(case, waiting.get(case.pk), before[case.pk], settings, now))
+        was_late, is_late = _is_past(case.due_at, now), _is_past(due_at, now)
+        if due_at != case.due_at:
+            result.changed.append(case.pk)
+        if is_late and not was_late:
+            result.late.append(case.pk)
+        if was_late and not is_late:
+            result.no_longer_late.append(case.pk)
+    return result
+
+
+def _is_past(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at < now
+
+
+def recompute_departments(job: Job) -> None:
+    """Recompute all open cases of the departments of a job, `AT_ONCE` locked cases at a time."""
+    cases = [pk for pk in open_cases(job.data["departments"]) if pk > job.result.get("last", 0)]
+    for start in range(0, len(cases), AT_ONCE):
+        part = cases[start : start + AT_ONCE]
+        with transaction.atomic():
+            recompute([case.pk for case in Case.objects.filter(pk__in=part).lock()])
+        job.note(last=part[-1])
+        job.progress(start + len(part))
+    job.finish(_("The due times of %d open cases were computed again.") % len(cases))
