@@ -75,9 +75,15 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Topic
-        fields = ("name", "purpose", "owner")
-        labels = {"purpose": _("Purpose")}
-        help_texts = {"owner": _("The person responsible for this topic.")}
+        fields = ("name", "purpose", "owner", "is_brand")
+        labels = {"purpose": _("Purpose"), "is_brand": _("Brand topic")}
+        help_texts = {
+            "owner": _("The person responsible for this topic."),
+            "is_brand": _(
+                "Our name, or another word that most messages to us contain. A brand topic does "
+                "not show that two messages are about the same matter."
+            ),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

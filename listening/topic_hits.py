@@ -90,19 +90,27 @@ class FoundTopic:
     """A topic that matched an item.
 
     topic, revision: the ids of the topic and of the revision that matched.
+    is_brand: see `Topic.is_brand`.
     """
 
     name: str
     topic: int
     revision: int
     spans: Spans
+    is_brand: bool = False
 
 
 def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
     """Return the topics of the matches that are stored for this ledger row, with one SQL query."""
     rows = Match.objects.filter(interaction=interaction).select_related("revision__topic")
     return tuple(
-        FoundTopic(row.revision.topic.name, row.revision.topic_id, row.revision_id, row.spans)
+        FoundTopic(
+            row.revision.topic.name,
+            row.revision.topic_id,
+            row.revision_id,
+            row.spans,
+            row.revision.topic.is_brand,
+        )
         for row in rows
     )
 
@@ -114,10 +122,11 @@ def found_topics(hits: Hits) -> dict[int, tuple[FoundTopic, ...]]:
     """
     revisions = {hit.key for found in hits.values() for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions)
-    topics = {
-        pk: (name, topic) for pk, name, topic in rows.values_list("pk", "topic__name", "topic")
-    }
-    return {
-        pk: tuple(FoundTopic(*topics[hit.key], hit.key, _spans(hit)) for hit in found)
-        for pk, found in hits.items()
-    }
+    columns = rows.values_list("pk", "topic__name", "topic", "topic__is_brand")
+    topics = {pk: (name, topic, is_brand) for pk, name, topic, is_brand in columns}
+
+    def found_topic(hit: Hit) -> FoundTopic:
+        name, topic, is_brand = topics[hit.key]
+        return FoundTopic(name, topic, hit.key, _spans(hit), is_brand)
+
+    return {pk: tuple(map(found_topic, found)) for pk, found in hits.items()}

@@ -45,12 +45,15 @@ class Topic(models.Model):
     """A subject to listen for.
 
     The words of a topic are stored in its revisions, one of which is the current revision.
+    is_brand: whether the topic is our name or another word that most messages to us contain. Such
+    a topic does not show that two messages are about the same matter.
     """
 
     name = models.CharField(max_length=120, unique=True)
     purpose = models.CharField(max_length=500, blank=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="topics")
     is_active = models.BooleanField(default=True)
+    is_brand = models.BooleanField(default=False)
     current = models.OneToOneField(
         "TopicRevision", models.PROTECT, null=True, related_name="current_of"
     )
