@@ -21,12 +21,10 @@ class Parent:
     If an item answers another item, the answered item is the parent.
 
     conversation: the key of the conversation of the parent.
-    addressed: whether we wrote the parent to one person.
     people: the participants of the parent's conversation.
     """
 
     conversation: str
-    addressed: bool
     people: frozenset[Person]
 
 
@@ -44,14 +42,15 @@ def conversation_key(
     author: the outside party of the item; None if we wrote to many people.
 
     All items of a private thread are in one conversation. A public item joins the conversation of
-    its parent in three cases: the item has no author, we wrote the parent to one person, or the
-    author of the item already takes part in that conversation. In all other cases, the item belongs
-    to a conversation that contains only this author's items in this thread.
+    its parent in two cases: the item has no author, or the author of the item already takes part
+    in that conversation. In all other cases, the item belongs to a conversation that contains only
+    this author's items in this thread. So a bystander who replies to our answer to somebody else
+    is never in the conversation of that person.
     """
     root = thread_key or key
     # Check this first: a private item must never join a public conversation.
     if private:
         return bounded_key(f"thread {root}")
-    if parent and (author is None or parent.addressed or author in parent.people):
+    if parent and (author is None or author in parent.people):
         return parent.conversation
     return bounded_key(f"public {json.dumps([root, *(author or ())], ensure_ascii=False)}")

@@ -18,6 +18,7 @@ from crm.models.profile import ProfileQuerySet
 from listening.highlight import highlight
 from listening.models import Match, MentionChange, TopicRevision
 from routing import above
+from routing.bystander_stack import Stack, stack_of
 from routing.models import Case, CaseEvent
 
 MAX_MESSAGES = 200
@@ -27,7 +28,7 @@ _FOLD_WITHIN = timedelta(minutes=2)
 """Events of one user within this time share one line of the timeline."""
 
 Kind = CaseEvent.Kind
-_NOT_SHOWN = (Kind.HEARD, Kind.OPENED, Kind.LEFT)
+_NOT_SHOWN = (Kind.HEARD, Kind.BYSTANDER, Kind.OPENED, Kind.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Entry:
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
+    stack: the replies of bystanders, if the line shows them.
     moderation: the panel with the moderation actions of the interaction, or None; see
       `routing.above.moderation`.
     """
@@ -54,6 +56,7 @@ class Entry:
     changes: tuple[MentionChange, ...] = ()
     readable: bool = True
     moderation: object | None = None
+    stack: Stack | None = None
 
     @property
     def colour(self) -> int:
@@ -132,6 +135,8 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     entries += [
         Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
     ]
+    if stack := stack_of(case, user):
+        entries.append(Entry(at=stack.at, stack=stack))
     return Timeline(_folded(sorted(entries, key=lambda entry: entry.at)), older)
 
 

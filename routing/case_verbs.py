@@ -20,7 +20,7 @@ from crm.models import User
 from routing import forms
 from routing.call_back import close_call_back, open_call_back, plan_call_back
 from routing.models import Case
-from routing.rules import REOPEN_WITHIN
+from scrm.channels import registry
 
 Text = str | Promise
 
@@ -180,8 +180,9 @@ CASE_VERBS = (
         run=lambda case, sent: case.finish(
             by=sent.by, seen=sent.last_inbound, why=sent.entered["why"]
         ),
-        message=lambda _case: (
-            _("Marked done. A new message within %d days reopens the case.") % REOPEN_WITHIN.days
+        message=lambda case: (
+            _("Marked done. A new message within %d days reopens the case.")
+            % registry.reopens_within(case.last_inbound.channel if case.last_inbound else "").days
         ),
         undoable=True,
         finishes=True,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from crm.interaction_kinds import WORK_KINDS
+from routing.joining import asks_what_was_said
 from scrm.conditions.explain import explain
 from scrm.conditions.language import Condition, Field, Schema
 from scrm.conditions.language import compile as predicate
@@ -20,8 +21,6 @@ from scrm.conditions.language import compile as predicate
 Assign = Literal["nobody", "person", "last"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
 Inbound = Literal["keep", "reopen", "new"]
-REOPEN_WITHIN = timedelta(days=30)
-"""A new message reopens a case that was marked as done no longer ago than this."""
 
 STANCES = ("for us", "about us", "offline")
 KINDS = tuple(WORK_KINDS)
@@ -105,6 +104,7 @@ class Verdict:
     rule: name of the rule that decided.
     why: the reason for the decision.
     why_not: for each other rule, its name and the reason why it did not decide, in rule order.
+    asks_what_was_said: whether the rule asks what was said or who said it.
     """
 
     department: int
@@ -116,6 +116,7 @@ class Verdict:
     rule: str
     why: str
     why_not: tuple[tuple[str, str], ...]
+    asks_what_was_said: bool = False
 
 
 class Router:
@@ -151,6 +152,7 @@ class Router:
             rule=rule.name,
             why=explain(rule.condition, known).sentence or "This rule always matches.",
             why_not=failed + after,
+            asks_what_was_said=asks_what_was_said(rule.condition),
         )
 
 
@@ -163,19 +165,21 @@ def _known(facts: Facts) -> Mapping[str, object]:
     return {name: None if fact == "" else fact for name, fact in asdict(facts).items()}
 
 
-def after_inbound(status: Status, done_at: datetime | None, now: datetime) -> Inbound:
+def after_inbound(
+    status: Status, done_at: datetime | None, now: datetime, *, reopens_within: timedelta
+) -> Inbound:
     """Decide what a new inbound message does to the current case of its conversation.
 
     "keep": the message joins the case, and the status does not change. This applies to new and
       open cases.
     "reopen": the message joins the case, and the case becomes open. This applies to waiting and
-      snoozed cases. It also applies to cases that were done within `REOPEN_WITHIN` or have no
+      snoozed cases. It also applies to cases that were done within `reopens_within` or have no
       `done_at`.
     "new": the message opens a new case that continues the old case. This applies to cases that
       were done longer ago, and to noise. The mark “noise” is a judgement of the earlier messages,
       not of their author.
 
-    `done_at` and `now` are aware times.
+    `done_at` and `now` are aware times. `reopens_within` is the fact of the message's channel.
     """
     if status in ("waiting", "snoozed"):
         return "reopen"
@@ -183,6 +187,6 @@ def after_inbound(status: Status, done_at: datetime | None, now: datetime) -> In
         return "new"
     if status != "done":
         return "keep"
-    if done_at is None or now - done_at <= REOPEN_WITHIN:
+    if done_at is None or now - done_at <= reopens_within:
         return "reopen"
     return "new"

@@ -85,6 +85,7 @@ class Notice(models.Model):
         TO_APPROVE = "to approve", "Waiting for your approval"
         FAILED = "failed", "Delivery problem"
         REOPENED = "reopened", "Your case is open again"
+        JOINED = "joined", _("New conversation in your case")
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
@@ -102,6 +103,7 @@ class Notice(models.Model):
         Kind.TO_APPROVE: ("list-checks", ""),
         Kind.FAILED: ("triangle-alert", "bad"),
         Kind.REOPENED: ("message-circle", "warn"),
+        Kind.JOINED: ("message-circle", ""),
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),

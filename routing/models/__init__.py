@@ -1,3 +1,4 @@
+from routing.models.bystander import BystanderReply
 from routing.models.calendar import Calendar, CalendarRevision, CalendarUse
 from routing.models.call_back import CallBack
 from routing.models.case import Case, CaseConversation
@@ -12,6 +13,7 @@ from routing.models.saved_view import SavedView
 from routing.models.target import ResponseTarget
 
 __all__ = [
+    "BystanderReply",
     "Calendar",
     "CalendarRevision",
     "CalendarUse",

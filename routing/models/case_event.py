@@ -14,8 +14,9 @@ class CaseEvent(models.Model):
     Events are never changed. Only an erasure of personal data may change `why` and `data`, and
     set `facts` to {}.
 
-    facts: for a decision of the rules, the facts that the rules were evaluated on; see
-      `routing.facts.to_store`.
+    facts: if the event is about a new item, the facts that the rules were evaluated on; see
+      `routing.facts.to_store`. `data` then contains `why_not`, and `offer` if a rule named another
+      department or person while somebody had the case.
     undoes: the transfer that this event undoes. A user may read a case that the user transferred,
       but not after the transfer was undone.
     """
@@ -24,6 +25,7 @@ class CaseEvent(models.Model):
         ROUTED = "routed", "Routed"
         HEARD = "heard", "New message"
         JOINED = "joined", "Conversation joined"
+        BYSTANDER = "bystander", "Reply by another person"
         REOPENED = "reopened", "Reopened"
         CLAIMED = "claimed", "Taken"
         RELEASED = "released", "Unassigned"

@@ -17,6 +17,7 @@ from routing import case_page
 from routing.call_back import open_call_back
 from routing.inbox.rows import due_words
 from routing.models import Case, Presence
+from routing.offers import offer_for
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
 
 
@@ -124,6 +125,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "due": due_words(case.due_at, timezone.now()),
         "why": case_page.why(case, user),
         "call_back": open_call_back(case),
+        "offer": offer_for(case),
     }
 
 

@@ -86,6 +86,10 @@ class Channel:
     connector: None if accounts of this channel need no login.
     events: receives events, after which sources are fetched at once; None if there are none.
     is_pushed: true if the network sends its items to us, so that its sources are never fetched.
+    joins_within: an item joins another case of the same person with a shared topic if the person
+    wrote there no longer ago than this.
+    reopens_within: an item reopens a case that was done no longer ago than this. A later item opens
+    a new case.
     """
 
     kind: str
@@ -120,6 +124,8 @@ class Channel:
     carries: int = 0
     events: Events | None = None
     is_pushed: bool = False
+    joins_within: timedelta = timedelta(hours=24)
+    reopens_within: timedelta = timedelta(days=14)
 
     def cost_of_item(self, address: str) -> ItemCost:
         """Return what reading one item of the source with this address can cost."""

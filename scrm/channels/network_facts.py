@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from scrm.channels.base import Credentials, Outgoing, Usage, Visibility
@@ -15,7 +16,7 @@ from scrm.channels.text_rules import LINK_OR_DOMAIN, TextRules
 class NetworkFacts:
     """The name of a network, and what the network does with texts.
 
-    icon, text, visibilities, titles: as in `Channel`.
+    icon, text, visibilities, titles, joins_within, reopens_within: as in `Channel`.
     """
 
     label: str
@@ -23,6 +24,8 @@ class NetworkFacts:
     text: TextRules = field(default_factory=TextRules)
     visibilities: tuple[Visibility, ...] = ("private", "public")
     titles: bool = True
+    joins_within: timedelta = timedelta(hours=24)
+    reopens_within: timedelta = timedelta(days=14)
 
 
 MASTODON_MAX_LENGTH = 500
@@ -54,7 +57,15 @@ BLUESKY = NetworkFacts(
     ),
     titles=False,
 )
-EMAIL = NetworkFacts(label="Email", icon="mail", visibilities=("private",))
+# Letters and mails are answered more slowly than posts and chats.
+SLOW_JOINS, SLOW_REOPENS = timedelta(days=7), timedelta(days=30)
+EMAIL = NetworkFacts(
+    label="Email",
+    icon="mail",
+    visibilities=("private",),
+    joins_within=SLOW_JOINS,
+    reopens_within=SLOW_REOPENS,
+)
 WORDPRESS = NetworkFacts(label="WordPress", icon="network-wordpress", visibilities=("public",))
 FEED = NetworkFacts(label="Feed", icon="rss")
 WEBHOOK = NetworkFacts(label="Webhook", icon="list-checks")

@@ -71,6 +71,16 @@ def reply_window(kind: str) -> timedelta | None:
     return channel(kind).reply_within if kind in kinds() else None
 
 
+def joins_within(kind: str) -> timedelta:
+    """Return `Channel.joins_within` of a kind; the usual time if the kind does not exist."""
+    return channel(kind).joins_within if kind in kinds() else Channel(kind, kind).joins_within
+
+
+def reopens_within(kind: str) -> timedelta:
+    """Return `Channel.reopens_within` of a kind; the usual time if the kind does not exist."""
+    return channel(kind).reopens_within if kind in kinds() else Channel(kind, kind).reopens_within
+
+
 def icon(kind: str) -> str:
     """Return the icon of a channel; "" if it has none or does not exist."""
     return channel(kind).icon if kind in kinds() else ""

@@ -66,8 +66,8 @@ _TABLES = {
         "responses.Draft responses.Feedback responses.HistoryView responses.Moderation "
         "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
-        "responses.SavedReply routing.Calendar routing.CallBack routing.Case "
-        "routing.CaseConversation routing.CaseEvent "
+        "responses.SavedReply routing.BystanderReply routing.Calendar routing.CallBack "
+        "routing.Case routing.CaseConversation routing.CaseEvent "
         "routing.Issue routing.ItemDecision routing.RoutingRule routing.SavedView"
     ),
 }

@@ -12,13 +12,13 @@ from crm.threads import Parent, Person, conversation_key
 from scrm.channels.bounded import bounded_key
 
 ANNA, BEN = ("x", "anna"), ("x", "ben")
-STATEMENT = Parent("public statement", addressed=False, people=frozenset())
-REPLY_TO_BEN = Parent("public talk", addressed=True, people=frozenset({BEN}))
+STATEMENT = Parent("public statement", people=frozenset())
+REPLY_TO_BEN = Parent("public talk", people=frozenset({BEN}))
 
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=500)
 keys = words.filter(bool).map(bounded_key)
 people = st.tuples(keys, keys)
-parents = st.builds(Parent, keys, st.booleans(), st.frozensets(people, max_size=4))
+parents = st.builds(Parent, keys, st.frozensets(people, max_size=4))
 
 
 def place(
@@ -37,23 +37,25 @@ def test_a_strangers_comment_on_our_statement_opens_the_commenters_own() -> None
     assert len({anna, ben, STATEMENT.conversation}) == 3
 
 
-def test_whoever_answers_what_we_wrote_to_someone_joins_them() -> None:
-    assert place(parent=REPLY_TO_BEN, author=ANNA) == REPLY_TO_BEN.conversation
+def test_a_bystander_who_answers_what_we_wrote_to_someone_has_a_conversation_of_their_own() -> None:
+    """Fails if a public answer to our answer always joins the conversation of that answer."""
+    assert place(parent=REPLY_TO_BEN, author=ANNA) == place(author=ANNA)
+    assert place(parent=REPLY_TO_BEN, author=BEN) == REPLY_TO_BEN.conversation
 
 
 def test_whoever_takes_part_already_stays_in() -> None:
-    talk = Parent("public talk", addressed=False, people=frozenset({ANNA, BEN}))
+    talk = Parent("public talk", people=frozenset({ANNA, BEN}))
     assert place(parent=talk, author=ANNA) == talk.conversation
 
 
 def test_our_own_words_stay_with_what_they_answer() -> None:
-    talk = Parent("public talk", addressed=False, people=frozenset({BEN}))
+    talk = Parent("public talk", people=frozenset({BEN}))
     assert place(parent=talk, author=None) == talk.conversation
 
 
 def test_an_answer_to_a_stranger_by_another_stranger_is_an_exchange_of_its_own() -> None:
     bens = place("1", "", author=BEN)
-    annas = place("2", "1", author=ANNA, parent=Parent(bens, False, frozenset({BEN})))
+    annas = place("2", "1", author=ANNA, parent=Parent(bens, frozenset({BEN})))
     assert annas != bens
 
 
@@ -92,10 +94,8 @@ def test_a_space_in_a_name_does_not_move_anyone_into_somebody_elses_conversation
 
 
 @given(keys, people, parents)
-def test_a_parent_decides_only_for_its_people_and_whom_we_addressed(
-    root: str, author: Person, parent: Parent
-) -> None:
-    joins = parent.addressed or author in parent.people
+def test_a_parent_decides_only_for_its_people(root: str, author: Person, parent: Parent) -> None:
+    joins = author in parent.people
     opened = place(root=root, author=author)
     joined = place(root=root, author=author, parent=parent)
     assert joined == (parent.conversation if joins else opened)

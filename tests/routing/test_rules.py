@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.rules import (
-    REOPEN_WITHIN,
     SCHEMA,
     Facts,
     Inbound,
@@ -28,6 +27,7 @@ from scrm.conditions.language import parse
 
 FALLBACK = 99
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
+WINDOW = timedelta(days=30)
 
 
 def _rule(revision: int, condition: object, **rest: object) -> Rule:
@@ -147,9 +147,10 @@ def test_something_new_keeps_reopens_or_starts_a_case(
     status: Status, days: int | None, what: Inbound
 ) -> None:
     done_at = None if days is None else NOW - timedelta(days=days)
-    assert after_inbound(status, done_at, NOW) == what
+    assert after_inbound(status, done_at, NOW, reopens_within=WINDOW) == what
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=120)))
 def test_a_done_case_reopens_up_to_the_last_moment(ago: timedelta) -> None:
-    assert (after_inbound("done", NOW - ago, NOW) == "reopen") == (ago <= REOPEN_WITHIN)
+    effect = after_inbound("done", NOW - ago, NOW, reopens_within=WINDOW)
+    assert (effect == "reopen") == (ago <= WINDOW)

@@ -19,5 +19,7 @@ CHANNEL = Channel(
     speaker=MailSpeaker(),
     connector=CONNECTOR,
     visibilities=EMAIL.visibilities,
+    joins_within=EMAIL.joins_within,
+    reopens_within=EMAIL.reopens_within,
     carries=MAX_FILE_BYTES,
 )

@@ -40,6 +40,8 @@ def _channel(network: str, *, paid: str = "", **parts: Any) -> Channel:
         text=facts.text,
         visibilities=facts.visibilities,
         titles=facts.titles,
+        joins_within=facts.joins_within,
+        reopens_within=facts.reopens_within,
         listener=SandboxListener(network, paid),
         **parts,
     )

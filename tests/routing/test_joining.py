@@ -1,0 +1,256 @@
+"""Which open case of the same person a new item joins, and what joining changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.models import Department, Notice, User
+from listening.models import Match, Topic
+from listening.topic_hits import FoundTopic
+from routing.joining import CHASING, NewItem, OpenCase, case_of_party
+from routing.models import Case, CaseEvent, ResponseTarget, RoutingRule
+from routing.models.status import Status
+from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, contact, hear, kinds
+
+pytestmark = pytest.mark.django_db
+RuleMaker = Callable[..., RoutingRule]
+Kind = CaseEvent.Kind
+SEATS, BAGS = 1, 2
+
+
+@pytest.fixture(autouse=True)
+def house(service: Department) -> Department:
+    """The fallback department, without which no case could be created."""
+    return service
+
+
+@pytest.fixture
+def make_rule(admin: User) -> RuleMaker:
+    def make(word: str, department: Department, **facts: Any) -> RoutingRule:
+        rule = RoutingRule.objects.create(name=word, owner=admin)
+        condition = {"field": "text", "op": "contains", "value": word}
+        rule.revise(conditions={"all": [condition]}, department=department, by=admin, **facts)
+        return rule
+
+    return make
+
+
+# The decision, without the database
+
+
+def item(
+    at: datetime = NOW, *, department: int | None = None, only_there: bool = False, topic: int = 0
+) -> NewItem:
+    topics = frozenset({topic} - {0})
+    return NewItem(at, department, only_there, topics, joins_within=DAY)
+
+
+def living(
+    at: datetime = NOW, *, answered: bool = True, department: int = 7, topic: int = 0, key: int = 0
+) -> OpenCase:
+    return OpenCase(key, department, at, answered, frozenset({topic} - {0}))
+
+
+def test_who_writes_again_within_an_hour_writes_about_the_same_matter() -> None:
+    joined = case_of_party(item(NOW + CHASING), [living()])
+    assert joined
+    assert joined.why == "The same person wrote again within 60 minutes."
+    assert case_of_party(item(NOW + CHASING + MINUTE), [living()]) is None
+
+
+def test_while_nobody_has_answered_a_chaser_needs_no_topic() -> None:
+    assert case_of_party(item(NOW + 30 * DAY), [living(answered=False)])
+
+
+def test_later_it_needs_a_shared_topic_within_the_time_of_the_channel() -> None:
+    seats = [living(topic=SEATS)]
+    assert case_of_party(item(NOW + DAY, topic=SEATS), seats)
+    assert case_of_party(item(NOW + DAY + MINUTE, topic=SEATS), seats) is None
+    assert case_of_party(item(NOW + DAY, topic=BAGS), seats) is None
+    assert case_of_party(item(NOW + DAY), seats) is None
+
+
+def test_a_shared_topic_does_not_join_across_departments() -> None:
+    seats = [living(topic=SEATS, department=7)]
+    assert case_of_party(item(NOW + DAY, topic=SEATS, department=8), seats) is None
+    assert case_of_party(item(NOW + DAY, topic=SEATS, department=7), seats)
+
+
+def test_what_only_another_department_may_read_never_joins() -> None:
+    assert case_of_party(item(department=8, only_there=True), [living(department=7)]) is None
+    assert case_of_party(item(department=7, only_there=True), [living(department=7)])
+
+
+def test_of_two_cases_the_one_with_the_topic_is_taken_then_the_later_one() -> None:
+    older, newer = living(NOW - MINUTE, topic=SEATS, key=1), living(NOW, topic=BAGS, key=2)
+    about_seats = case_of_party(item(topic=SEATS), [older, newer])
+    about_nothing = case_of_party(item(), [older, newer])
+    assert about_seats
+    assert about_nothing
+    assert (about_seats.key, about_nothing.key) == (1, 2)
+
+
+@given(
+    st.timedeltas(timedelta(0), 60 * DAY),
+    st.booleans(),
+    st.sampled_from([0, SEATS, BAGS]),
+    st.sampled_from([None, 7, 8]),
+)
+def test_a_joined_item_always_has_one_of_the_three_reasons(
+    later: timedelta, answered: bool, topic: int, department: int | None
+) -> None:
+    case = living(answered=answered, topic=SEATS)
+    joined = case_of_party(item(NOW + later, topic=topic, department=department), [case])
+    shared = topic == SEATS and department in (None, 7) and later <= DAY
+    assert bool(joined) == (later <= CHASING or not answered or shared)
+
+
+# Situations
+
+
+def test_a_stranger_posts_three_times_in_four_minutes(
+    service: Department, agent: User, make_rule: RuleMaker
+) -> None:
+    """Three posts in four minutes, the second one “anyone??”: one case, one assignee, due from the
+    first.
+
+    Fails if a post that shares no topic, or that another rule matches, opens a case of its own.
+    """
+    ResponseTarget.objects.create(department=service, priority="normal", first=120)
+    make_rule("bag", service, assign="person", person=agent)
+    said = ("My bag is gone", "anyone??", "Gate 12, flight SK 902")
+    cases = [
+        hear("stranger", text, thread=f"post {n}", now=NOW + n * 2 * MINUTE)
+        for n, text in enumerate(said)
+    ]
+    assert len(set(cases)) == 1
+    case = cases[-1]
+    assert (case.assignee, case.due_at) == (agent, NOW + 2 * HOUR)
+    assert kinds(case) == [Kind.ROUTED, Kind.JOINED, Kind.JOINED]
+    assert case.conversations.count() == 3
+
+
+def answered(case: Case, at: datetime = NOW) -> Case:
+    """Let us answer the case, so that the next message is not a chaser."""
+    case.wait(answered_at=at, seen=case.last_inbound_id)
+    return case
+
+
+def test_brand_topics_are_never_shared(admin: User, hit: Callable[..., Match]) -> None:
+    """Two messages that only name us are not about the same matter.
+
+    Fails if brand topics count as shared topics.
+    """
+    for name, is_brand in (("Skyward Air", True), ("Bags", False)):
+        topic = Topic.objects.create(name=name, owner=admin, is_brand=is_brand)
+        topic.revise(any_of=[name], all_of=[], none_of=[], by=admin)
+        found = FoundTopic(name, topic.pk, topic.current_id or 0, [], is_brand)
+        first = answered(hear(name, thread=f"{name} 1", topics=(found,)))
+        assert first.last_inbound
+        hit(first.last_inbound, topic, [])
+        second = hear(name, thread=f"{name} 2", topics=(found,), now=NOW + 2 * HOUR)
+        assert (second == first) is not is_brand
+
+
+def test_an_answered_case_and_another_matter_two_hours_later_stay_apart(
+    sales: Department, make_rule: RuleMaker
+) -> None:
+    make_rule("buy", sales)
+    complaint = answered(hear(thread="one"))
+    order = hear(text="I want to buy", thread="two", now=NOW + 2 * HOUR)
+    assert order != complaint
+    assert order.department == sales
+
+
+def test_a_rule_for_another_department_takes_a_case_that_nobody_has(
+    service: Department, sales: Department, make_rule: RuleMaker
+) -> None:
+    """A case that nobody has goes to the department of a rule that matches a later message.
+
+    Fails if a joined item is not routed.
+    """
+    make_rule("buy", sales, priority="high", tags=("lead",))
+    first = hear(thread="one")
+    assert first.department == service
+    joined = hear(text="I want to buy", thread="two", now=NOW + MINUTE)
+    assert joined == first
+    assert (joined.department, joined.priority, joined.tags) == (sales, "high", ["lead"])
+    moved = joined.events.get(kind=Kind.TRANSFERRED)
+    assert (moved.by, moved.data["from_"], moved.data["to"]) == (None, service.name, sales.name)
+
+
+def test_a_rule_for_another_department_is_offered_while_somebody_has_the_case(
+    service: Department, sales: Department, agent: User, make_rule: RuleMaker
+) -> None:
+    rule = make_rule("buy", sales, priority="high")
+    hear(thread="one").claim(by=agent)
+    joined = hear(text="I want to buy", thread="two", now=NOW + MINUTE)
+    assert (joined.department, joined.assignee, joined.priority) == (service, agent, "high")
+    event = joined.events.get(kind=Kind.JOINED)
+    assert event.revision == rule.current
+    assert event.data["offer"] == {"department": sales.pk, "person": None}
+    assert event.facts["channel"] == "sandbox"
+    notice = Notice.objects.get(user=agent, kind=Notice.Kind.JOINED)
+    assert notice.about == f"case:{joined.pk}"
+
+
+def test_a_rule_does_not_take_back_what_a_user_transferred(
+    service: Department, sales: Department, agent: User, make_rule: RuleMaker
+) -> None:
+    make_rule("bag", service)
+    case = hear(text="my bag")
+    case.transfer(to=sales, by=agent, why="A question about fares.")
+    again = hear(text="my bag, please", now=NOW + MINUTE)
+    assert again.department == sales
+    assert again.events.get(kind=Kind.HEARD).data["offer"]["department"] == service.pk
+
+
+def test_a_priority_never_falls_by_a_message(make_rule: RuleMaker, service: Department) -> None:
+    make_rule("urgent", service, priority="urgent")
+    hear(text="urgent: my bag")
+    assert hear(text="thanks", now=NOW + MINUTE).priority == "urgent"
+
+
+def test_between_two_open_cases_the_later_one_is_taken(
+    sales: Department, make_rule: RuleMaker
+) -> None:
+    make_rule("buy", sales)
+    answered(hear(thread="one"))
+    second = hear(text="I want to buy", thread="two", now=NOW + 2 * HOUR)
+    assert hear(thread="three", now=NOW + 2 * HOUR + MINUTE) == second
+
+
+def test_a_profile_of_the_same_contact_that_answers_in_public_is_no_bystander() -> None:
+    contact("anna-tweets", "anna-mails")
+    first = answered(hear("anna-tweets"))
+    assert hear("anna-mails", now=NOW + MINUTE) == first
+    assert Case.objects.get(pk=first.pk).status == Status.OPEN
+
+
+def test_the_page_offers_the_transfer_with_one_button(
+    sales: Department, agent: User, make_rule: RuleMaker, as_: Callable[[User], Client]
+) -> None:
+    """The button on the case page transfers the case with the rule as the reason.
+
+    Fails if a rule that matched a later message is not shown on the page.
+    """
+    make_rule("buy", sales)
+    case = hear(thread="one")
+    case.claim(by=agent)
+    hear(text="I want to buy", thread="two", now=NOW + MINUTE)
+    browser = as_(agent)
+    page = browser.get(case.get_absolute_url()).content.decode()
+    assert "Transfer to Sales" in page
+    typed = {"department": sales.pk, "person": "", "why": "The rule “buy” matched."}
+    assert browser.post(reverse("routing:transfer", args=[case.pk]), typed).status_code == 302
+    case.refresh_from_db()
+    assert case.department == sales
+    assert "Transfer to Sales" not in browser.get(case.get_absolute_url()).content.decode()
