@@ -164,9 +164,9 @@ CASE_VERBS = (
         undoable=True,
         finishes=True,
         bulk=Bulk(
-            label=__("Snooze until tomorrow"),
-            message=__("Snoozed until tomorrow: %s"),
-            values={"preset": "tomorrow"},
+            label=__("Snooze"),
+            message=__("Snoozed: %s"),
+            form=forms.BulkSnoozeForm,
         ),
     ),
     CaseVerb(

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.forms import TextInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -34,7 +35,7 @@ def carry_out(request: StaffRequest) -> HttpResponse:
     data = _job_data(request)
     if isinstance(data, str):
         messages.error(request, data)
-        return _back_to_inbox(request)
+        return _back_to_inbox(request, is_changed=False)
     cases = data["cases"]
     here = len(cases) <= bulk.AT_ONCE
     form, total = _form_uuid(request), len(cases)
@@ -88,15 +89,34 @@ def undo(request: StaffRequest, uuid: uuid.UUID) -> HttpResponse:
 
 def _job_data(request: StaffRequest) -> dict[str, Any] | str:
     """Return the submitted action, cases and values, or a message that says what is missing."""
-    verb = CASE_VERBS.get(request.POST.get("verb", ""))
+    verb = CASE_VERBS.get(request.POST.get("verb") or _verb_of_filled_field(request))
     shown = request.POST.getlist("case")[:MAX_CASES_PER_BULK]
     cases = [case for value in shown if (case := _case_from_form(value))]
     if verb is None or verb.bulk is None or not cases:
-        return _("Select the cases first, then choose an action.")
+        return _("Nothing was changed. Select the cases, then press the button of one action.")
     form = verb.bulk.form(request.POST, by=request.user)
     if not form.is_valid():
         return first_error(form)
     return {"verb": verb.name, "cases": cases, "values": form.values()}
+
+
+def _verb_of_filled_field(request: StaffRequest) -> str:
+    """Return the name of the action whose field the user filled in before pressing Enter.
+
+    Enter in a field submits the form without the button of an action. The result is "" if fields of
+    several actions are filled in, or of none.
+    """
+    names = [
+        verb.name
+        for verb in CASE_VERBS.values()
+        if verb.bulk
+        and any(
+            request.POST.get(name, "").strip()
+            for name, field in verb.bulk.form.base_fields.items()
+            if isinstance(field.widget, TextInput)  # a select has a value in any case
+        )
+    ]
+    return names[0] if len(names) == 1 else ""
 
 
 def _case_from_form(value: str) -> list[int] | None:
@@ -117,8 +137,9 @@ def _form_uuid(request: HttpRequest) -> uuid.UUID:
         return uuid.uuid4()
 
 
-def _back_to_inbox(request: StaffRequest) -> HttpResponse:
+def _back_to_inbox(request: StaffRequest, *, is_changed: bool = True) -> HttpResponse:
+    """Show the messages. If nothing changed, the list on screen keeps its selection."""
     if not request.htmx:
         return redirect("routing:inbox")
     answer = render(request, "_messages.html", {"oob": True})
-    return trigger_client_event(answer, "list-changed")
+    return trigger_client_event(answer, "list-changed") if is_changed else answer

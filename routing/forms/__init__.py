@@ -1,6 +1,12 @@
 """The forms of the pages in `routing`."""
 
-from routing.forms.bulk import BulkAssignForm, BulkForm, BulkGroupForm, BulkTagForm
+from routing.forms.bulk import (
+    BulkAssignForm,
+    BulkForm,
+    BulkGroupForm,
+    BulkSnoozeForm,
+    BulkTagForm,
+)
 from routing.forms.case import (
     AssignForm,
     CallBackForm,
@@ -25,6 +31,7 @@ __all__ = [
     "BulkAssignForm",
     "BulkForm",
     "BulkGroupForm",
+    "BulkSnoozeForm",
     "BulkTagForm",
     "CallBackForm",
     "CaseNumbersForm",

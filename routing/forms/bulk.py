@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
+from routing.forms.case import SnoozeForm
 from routing.models import Issue
 from scrm.web.form_fields import set_choices
 
@@ -60,6 +61,20 @@ class BulkAssignForm(BulkForm):
     def values(self) -> dict[str, Any]:
         person = self.cleaned_data["person"]
         return {"person": person and person.pk}
+
+
+class BulkSnoozeForm(BulkForm):
+    """Until when the cases are snoozed: the presets of the form for one case."""
+
+    preset = forms.ChoiceField(
+        choices=[pair for pair in SnoozeForm.PRESETS if pair[0]],
+        initial="tomorrow",
+        label=__("Snooze"),
+        error_messages={"required": __("Choose how long to snooze.")},
+    )
+
+    def values(self) -> dict[str, Any]:
+        return {"preset": self.cleaned_data["preset"]}
 
 
 class BulkTagForm(BulkForm):

@@ -75,10 +75,17 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
 
 @register.simple_tag(takes_context=True)
 def bulk_verbs(context: dict[str, Any]) -> list[tuple[CaseVerb, BulkForm]]:
-    """Return the actions of the bulk bar, each with its form."""
+    """Return the actions of the bulk bar, each with its form.
+
+    The key of an action with fields leads to its first field.
+    """
     user, colleagues = context["user"], context["listing"].form.colleagues
-    return [
-        (verb, verb.bulk.form(by=user, colleagues=colleagues))
-        for verb in context["case_verbs"].values()
-        if verb.bulk
-    ]
+    shown = []
+    for verb in context["case_verbs"].values():
+        if not verb.bulk:
+            continue
+        form = verb.bulk.form(by=user, colleagues=colleagues)
+        for field in list(form.fields.values())[:1]:
+            field.widget.attrs["data-bulk-key"] = verb.key
+        shown.append((verb, form))
+    return shown

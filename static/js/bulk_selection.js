@@ -58,6 +58,14 @@ document.addEventListener("keydown", (event) => {
   box.checked = !box.checked;
   showSelection();
 });
+// Enter in a field presses the button beside it: the form has one button for each action.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing || event.ctrlKey || event.metaKey) return;
+  const button = event.target.matches("#bulk .field input") && event.target.closest(".field").querySelector("button");
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});
 document.addEventListener("htmx:afterSettle", ({ target }) => {
   if (target.id === "cases") showSelection();
 });

@@ -32,10 +32,16 @@ export function mayAct(event) {
 // A field takes the focus, a small form opens at its first field, everything else is clicked.
 export function press(element) {
   if (element.matches("[data-writes]")) typeAheadOnNextPage(element.pathname);
-  if (element.matches("input, textarea, select")) focusField(element);
+  if (element.matches("input, textarea, select")) { openAround(element); focusField(element); }
   else if (element.matches("summary")) toggleSmallForm(element);
   else if (element.matches("form")) openSmallForm(element)?.focus();
   else element.click();
+}
+
+// The menu of the bar for several cases may be closed.
+function openAround(field) {
+  const closed = field.closest("details:not([open])");
+  if (closed) closed.open = true;
 }
 
 export function focusField(field) {

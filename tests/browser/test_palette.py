@@ -90,5 +90,8 @@ def test_with_cases_selected_keys_act_on_all_of_them_and_the_palette_offers_no_v
     expect(offered(hand.page)).to_have_count(0)
     close(hand.page)
     hand.page.keyboard.press("s")
-    expect(hand.said).to_contain_text("Snoozed until tomorrow: 2 cases.")
+    expect(hand.page.locator("#bulk [name=preset]")).to_be_focused()
+    hand.page.keyboard.press("Tab")
+    hand.page.keyboard.press("Enter")
+    expect(hand.said).to_contain_text("Snoozed: 2 cases.")
     assert [world[key].status for key in ("ron", "layla", "noa")] == ["new", "snoozed", "snoozed"]

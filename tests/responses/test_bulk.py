@@ -136,7 +136,11 @@ def test_what_is_not_mine_to_work_on_is_left_and_said(
     [
         ("claim", {}, lambda case, agent: case.assignee == agent),
         ("tag", {"tag": "  long   queue "}, lambda case, agent: case.tags == ["long queue"]),
-        ("snooze", {}, lambda case, agent: case.status == "snoozed" and case.snoozed_until),
+        (
+            "snooze",
+            {"preset": "hour"},
+            lambda case, agent: case.status == "snoozed" and case.snoozed_until,
+        ),
         ("noise", {}, lambda case, agent: case.status == "noise"),
         ("nothing", {"why": "Not about us"}, lambda case, agent: case.status == "done"),
         ("group", {"issue": "Seat policy"}, lambda case, agent: case.issue.name == "Seat policy"),
@@ -231,19 +235,29 @@ def test_many_are_not_taken_from_a_colleague_who_was_faster(
     assert Case.objects.filter(assignee=agent).count() == 3
 
 
-def test_enter_in_a_field_does_nothing_to_the_selected(
+def test_enter_in_a_field_runs_the_action_of_that_field(
     as_: As, agent: User, cases: list[Case]
 ) -> None:
-    """The Enter key in a field of the bulk form runs no action on the selected cases.
+    """Browsers then submit the form with its first button, which must not be an action.
 
-    When a user presses Enter, browsers press the first button of the form, so the first button must
-    not be an action.
+    Before, nothing was done, and the list came back without the selection.
     """
     page = as_(agent).get("/?view=unassigned").content.decode()
     form = page.partition('id="bulk"')[2]
     assert form.index('name="verb" value=""') < form.index('name="verb" value="done"')
-    press(as_(agent), "", cases, tag="seats")
+    press(as_(agent), "", cases, tag="seats", person="", issue=" ", why="")
+    assert {tuple(case.tags) for case in Case.objects.all()} == {("seats",)}
     assert statuses() == ["new"] * 4
+
+
+@pytest.mark.parametrize("typed", [{}, {"tag": "seats", "issue": "Seats"}])
+def test_enter_that_may_mean_several_actions_changes_nothing_and_keeps_the_selection(
+    as_: As, agent: User, cases: list[Case], typed: dict[str, str]
+) -> None:
+    answer = press(as_(agent), "", cases, **typed)
+    assert "press the button of one action" in answer.content.decode()
+    assert "list-changed" not in answer.headers.get("HX-Trigger", "")
+    assert all(not case.tags and not case.issue_id for case in Case.objects.all())
 
 
 def test_a_form_that_was_used_for_something_else_does_nothing(

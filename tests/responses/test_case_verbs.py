@@ -102,7 +102,7 @@ def test_another_key_is_one_change(
     page = squeeze(as_(agent).get(complaint.get_absolute_url()).content.decode())
     assert 'data-verb="snooze" data-key="y">Snooze <kbd>y</kbd>' in page
     assert '<kbd data-form="snooze">y</kbd></dt><dd>Snooze</dd>' in page
-    assert 'data-bulk-key="y">Snooze until tomorrow</button>' in page
+    assert '<select name="preset" data-bulk-key="y" id="bulk-preset">' in page
     assert 'key="s"' not in page
     assert "<kbd>s</kbd>" not in page
 
