@@ -22,6 +22,7 @@ from responses.models import Campaign, Delivery, Response, acknowledged
 from responses.models.response import Refused
 from responses.reply_permission import ALLOWED, permission
 from responses.served import Candidate
+from responses.shown_case import check_shown
 from responses.speaking_accounts import speaking_accounts, visibilities
 from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
@@ -68,9 +69,9 @@ class Words:
     """What the author entered in a form.
 
     `form` is the UUID of the form. `seen` is the id of the last inbound interaction that the form
-    showed. `versions` maps the id of an account to a different text for that account. The text is
-    not sent before `send_at`. With `as_thread`, a text that is too long for a network is sent as
-    several posts.
+    showed. `shown` is the `shown_case.marker` of the form. `versions` maps the id of an account to
+    a different text for that account. The text is not sent before `send_at`. With `as_thread`, a
+    text that is too long for a network is sent as several posts.
     """
 
     form: uuid.UUID
@@ -78,6 +79,7 @@ class Words:
     visibility: str
     subject: str = ""
     seen: int | None = None
+    shown: str = ""
     versions: Mapping[int, str] = field(default_factory=dict)
     send_at: datetime | None = None
     as_thread: bool = False
@@ -179,6 +181,7 @@ def reply(
         Case.objects.filter(pk__in=cases).lock()
         # This check is next, so that nothing is stored if the party wrote meanwhile.
         case.check_seen(words.seen)
+        check_shown(case, words.shown, by=by)
         answered = _answered(case, place, words.visibility)
         facts: dict[str, Any] = {
             "in_reply_to": answered, "visibility": words.visibility, "is_quote": place.quote,

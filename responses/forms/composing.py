@@ -32,11 +32,13 @@ class Composing(forms.Form):
     """Base class of the forms in the composer.
 
     `form` is the UUID of the form, so that a double click creates only one response. `seen` is the
-    id of the last inbound interaction that the page showed.
+    id of the last inbound interaction that the page showed. `shown` is the `shown_case.marker` of
+    the case.
     """
 
     form = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    shown = forms.CharField(widget=forms.HiddenInput, required=False, max_length=50)
 
     def words(self, *, visibility: str) -> Words:
         typed = self.cleaned_data
@@ -46,6 +48,7 @@ class Composing(forms.Form):
             visibility=visibility,
             subject=typed.get("subject", ""),
             seen=typed["seen"],
+            shown=typed["shown"],
             versions=typed.get("versions", {}),
             send_at=typed.get("send_at"),
             as_thread=typed.get("as_thread", False),
@@ -55,13 +58,14 @@ class Composing(forms.Form):
         """Fill the form with a draft."""
         self.initial = {**self.initial, **fields, "text": text}
 
-    def look_again(self, seen: int | None) -> None:
+    def look_again(self, seen: int | None, shown: str = "") -> None:
         """Prepare the form to be shown again below the new messages. The user's input is kept.
 
-        When the user submits the form again, the new messages count as seen.
+        When the user submits the form again, the new messages and the new state count as seen.
         """
         data = cast(QueryDict, self.data).copy()
         data["seen"] = str(seen or "")
+        data["shown"] = shown
         data["form"] = str(uuid.uuid4())  # nothing was stored: the next click creates a response
         self.data = data
 

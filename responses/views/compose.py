@@ -35,6 +35,7 @@ from responses.models import Draft, Response
 from responses.models.response import Refused, State
 from responses.rule_findings import held_for
 from responses.saved_reply_variables import replies_for
+from responses.shown_case import check_shown, marker
 from responses.views.draft import forget
 from responses.views.lookup import (
     case_to_see,
@@ -199,12 +200,13 @@ def case_responses(request: StaffRequest, pk: int) -> HttpResponse:
 def _publish(request: StaffRequest, form: StatementForm, case: Case) -> Response:
     """Publish a post about a case.
 
-    Raises Stale if the case has a message that the author of the post has not seen.
+    Raises Stale if the case has a message that the author of the post has not seen, or was closed.
     """
     words = form.words(visibility="public")
     # If the form was submitted before, its response is returned; Stale must not be raised.
     if not Response.objects.filter(uuid=words.form).exists():
         case.check_seen(words.seen)
+        check_shown(case, words.shown, by=request.user)
     return compose.state_publicly(
         words,
         accounts=list(form.cleaned_data["accounts"]),
@@ -232,6 +234,7 @@ def _form(request: StaffRequest, case: Case, tab: str) -> Composing:
     draft = _draft(request, case, tab)
     if draft and draft.text:
         form.resume(draft.fields, draft.text)
+    form.initial["shown"] = marker(case)
     return form
 
 
@@ -280,7 +283,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
     if not request.htmx:
         return redirect(case)
     if response and response.state == State.HELD:
-        answer = _composer(request, case, tab, _blank(request, case, tab))
+        answer = _composer(request, case, tab, _form(request, case, tab))
         trigger_client_event(answer, "case-changed", {"id": case.pk})
     else:
         answer = reswap(render(request, "_messages.html", {"oob": True}), "none")
@@ -309,7 +312,7 @@ def _look_again(
     news = Interaction.objects.readable_by(request.user).filter(
         conversation__in=case.conversations, direction="in", pk__gt=seen
     )
-    form.look_again(case.last_inbound_id)
+    form.look_again(case.last_inbound_id, marker(case))
     shown = news.select_related("profile").order_by("pk")
     return _composer(request, case, tab, form, status=409, news=shown, stale=stale)
 

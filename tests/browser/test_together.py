@@ -108,6 +108,25 @@ def test_a_send_that_missed_their_last_word_is_refused_with_it_in_sight(
     assert Response.objects.get().text == "Excuse us: we are sorry."
 
 
+def test_a_send_to_a_case_that_was_closed_meanwhile_is_refused_once(
+    windows: Windows, agent: User, teammate: User, world: World
+) -> None:
+    """Theo closes the case while Anna types: her reply is not sent without her knowing it."""
+    windows.expect("409")
+    anna = at(windows, agent, world, "ron")
+    anna.write("We are sorry about your bag.")
+    theo = at(windows, teammate, world, "ron")
+    theo.finish()
+    expect(theo.said).to_contain_text("Marked done.")
+    anna.send()
+    alert = anna.opened.locator(".composer").get_by_role("alert")
+    expect(alert).to_contain_text("Theo Teammate closed this case meanwhile.")
+    expect(anna.writing).to_have_value("We are sorry about your bag.")
+    assert not Response.objects.exists()
+    anna.send()
+    expect(anna.said).to_contain_text("is sent in")
+
+
 @pytest.mark.alone
 def test_a_new_case_is_on_screen_within_a_second(
     windows: Windows, agent: User, world: World

@@ -42,6 +42,84 @@ def test_it_offers_every_way_to_answer_this_person(complaint: Case, agent: User,
     assert "Message privately as @SkywardAir to @roncalder" in page
 
 
+def shown(case: Case, user: User, as_: As, tab: str = "reply") -> dict[str, Any]:
+    """Return what the composer shows of the case, as its form submits it."""
+    page = as_(user).get(url("composer", case), {"tab": tab}).context["form"]
+    return {"seen": page["seen"].value(), "shown": page["shown"].value()}
+
+
+@pytest.mark.parametrize("verb", ["done", "noise"])
+def test_a_reply_to_a_case_that_a_colleague_closed_meanwhile_is_refused_once(
+    complaint: Case, agent: User, teammate: User, as_: As, verb: str
+) -> None:
+    """The text is kept, and the same button sends it then: the author knows that it reopens.
+
+    Before, the reply was sent at once and reopened the case without a word.
+    """
+    typed = form(complaint, **shown(complaint, agent, as_))
+    if verb == "done":
+        complaint.finish(by=teammate, seen=complaint.last_inbound_id)
+    else:
+        complaint.set_aside(by=teammate)
+    client = as_(agent)
+    answer = client.post(url("reply", complaint), typed, headers={"HX-Request": "true"})
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "Theo Teammate closed this case meanwhile. An answer reopens it." in page
+    assert "We are so sorry." in page
+    assert not Response.objects.exists()
+    typed |= shown_again(answer)
+    assert client.post(url("reply", complaint), typed).status_code == 302
+    assert Response.objects.get().text == "We are so sorry."
+
+
+def shown_again(answer: Any) -> dict[str, Any]:
+    again = answer.context["form"]
+    return {name: again[name].value() for name in ("form", "seen", "shown")}
+
+
+def test_a_reply_after_the_reply_of_a_colleague_is_refused_once_and_shows_it(
+    complaint: Case, agent: User, teammate: User, as_: As
+) -> None:
+    typed = form(complaint, **shown(complaint, agent, as_))
+    sent = form(complaint, **shown(complaint, teammate, as_), text="A voucher is on its way.")
+    assert as_(teammate).post(url("reply", complaint), sent).status_code == 302
+    answer = as_(agent).post(url("reply", complaint), typed)
+    assert answer.status_code == 409
+    assert "Theo Teammate answered this case meanwhile: “A voucher" in answer.content.decode()
+    typed |= shown_again(answer)
+    assert as_(agent).post(url("reply", complaint), typed).status_code == 302
+    assert Response.objects.count() == 2
+
+
+def test_a_case_that_the_form_showed_as_closed_can_be_answered(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    complaint.finish(by=agent, seen=complaint.last_inbound_id)
+    typed = form(complaint, **shown(complaint, agent, as_))
+    assert as_(agent).post(url("reply", complaint), typed).status_code == 302
+
+
+def test_a_post_about_a_case_that_was_closed_meanwhile_is_refused_once(
+    complaint: Case, agent: User, teammate: User, as_: As
+) -> None:
+    account = Account.objects.get(name="@SkywardAir")
+    typed = form(complaint, accounts=account.pk, **shown(complaint, agent, as_, "statement"))
+    complaint.finish(by=teammate, seen=complaint.last_inbound_id)
+    answer = as_(agent).post(url("statement", complaint), typed)
+    assert answer.status_code == 409
+    typed |= shown_again(answer)
+    assert as_(agent).post(url("statement", complaint), typed).status_code == 302
+
+
+@pytest.mark.parametrize("shown", ["", "7", "a.b", "1.2.3", "9" * 40 + ".1"])
+def test_odd_values_of_what_was_shown_do_not_break_a_reply(
+    complaint: Case, agent: User, as_: As, shown: str
+) -> None:
+    answer = as_(agent).post(url("reply", complaint), form(complaint, shown=shown))
+    assert answer.status_code == 302
+
+
 def test_it_is_a_partial_for_htmx_and_a_page_for_the_rest(
     complaint: Case, agent: User, as_: As
 ) -> None:

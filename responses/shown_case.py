@@ -1,0 +1,57 @@
+"""Refuse an answer once if the case was closed or answered since its form was shown.
+
+`Case.check_seen` does the same for new messages of the party.
+"""
+
+from __future__ import annotations
+
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from crm.models import User
+from responses.models import Response
+from responses.models.response import State
+from routing.models import Case, CaseEvent
+from routing.models.status import CLOSED, Stale
+from scrm.web.params import number
+
+_CLOSING = (CaseEvent.Kind.DONE, CaseEvent.Kind.NOISE)
+
+
+def marker(case: Case) -> str:
+    """Return what a form shows of the case: “id of the last closing event.id of the last response”.
+
+    An id is 0 if there is none.
+    """
+    closed = case.events.filter(kind__in=_CLOSING).order_by("-pk").values_list("pk", flat=True)
+    answered = Response.objects.filter(case=case).order_by("-pk").values_list("pk", flat=True)
+    return f"{closed.first() or 0}.{answered.first() or 0}"
+
+
+def check_shown(case: Case, shown: str, *, by: User) -> None:
+    """Raise Stale if the case was closed, or answered by a colleague, after `shown`.
+
+    shown: the marker of the form; "" if the form has none, then nothing is checked. The caller
+    has locked the case.
+    """
+    first, _dot, second = shown.partition(".")
+    event_seen, response_seen = number(first), number(second)
+    if event_seen is None or response_seen is None:
+        return
+    events = case.events.filter(kind__in=_CLOSING, pk__gt=event_seen).select_related("by")
+    closed = events.order_by("-pk").first()
+    # Not case.is_closed: the row may have been read before the lock.
+    if closed and Case.objects.filter(pk=case.pk, status__in=CLOSED).exists():
+        raise Stale(_closed_by(closed, by))
+    answers = Response.objects.filter(case=case, pk__gt=response_seen).exclude(author=by)
+    answers = answers.exclude(state=State.CANCELLED).select_related("author")
+    if answer := answers.order_by("-pk").first():
+        told = _("%(who)s answered this case meanwhile: “%(text)s”.")
+        raise Stale(told % {"who": answer.author, "text": Truncator(answer.text).chars(200)})
+
+
+def _closed_by(event: CaseEvent, by: User) -> str:
+    if event.by_id == by.pk:
+        return _("You closed this case in another window meanwhile. An answer reopens it.")
+    told = _("%(who)s closed this case meanwhile. An answer reopens it.")
+    return told % {"who": event.by or _("A rule")}
