@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +43,7 @@ from responses.views.lookup import (
     may_work_on,
     private_notes,
 )
-from routing.at_names import mentioned
+from routing import at_names
 from routing.case_verbs import VerbInput
 from routing.models import Case
 from routing.models.status import Stale
@@ -131,11 +130,15 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
         return _composer(request, case, "note", form, status=422)
     text = form.cleaned_data["text"]
     form_uuid = form.cleaned_data["form"]
-    notified = mentioned(text, case)
+    named = at_names.read(text, case)
+    if named.problems:
+        form.add_error("text", list(named.problems))
+        return _composer(request, case, "note", form, status=422)
+    notified = list(named.users)
     case.note(text, by=request.user, mentioned=notified, form=form_uuid)
     typed_as = request.POST.get("draft_kind", "")
     gone = forget(request, kind="reply" if typed_as == "reply" else "note", case=case)
-    _confirm_note(request, text, notified)
+    _confirm_note(request, notified)
     if not request.htmx:
         return redirect(case)
     answer = _composer(request, case, "note", NoteForm())
@@ -143,17 +146,11 @@ def note(request: StaffRequest, pk: int) -> HttpResponse:
     return trigger_client_event(answer, "draft-gone", json.loads(gone))
 
 
-def _confirm_note(request: StaffRequest, text: str, notified: list[User]) -> None:
-    """Show a message that says which colleagues were notified.
-
-    If the note contains an @name but nobody was notified, the message is a warning.
-    """
+def _confirm_note(request: StaffRequest, notified: list[User]) -> None:
+    """Show a message that says which colleagues were notified."""
     if notified:
         names = ", ".join(str(user) for user in notified)
         messages.success(request, _("Note saved. Notified: %s.") % names)
-    elif unknown := re.search(r"@(\w+)", text):
-        warning = _("Note saved. No one named “%s” can see this case, so nobody was notified.")
-        messages.warning(request, warning % unknown[1])
     else:
         messages.success(request, _("Note saved. It is internal."))
 
@@ -331,6 +328,7 @@ def _composer(
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
         "kept": _stored_files(request, case, tab, form),
+        "colleagues": at_names.colleagues(case) if tab == "note" else [],
         **more,
     }
     template = "_composer" if request.htmx else "composer"

@@ -45,12 +45,12 @@ def _script_files(names: str) -> tuple[str, ...]:
 
 SCRIPTS = _script_files(
     "times live connection fields case_pane leaving dialogs small_forms typed_text typed_fields "
-    "typeahead shortcuts forms messages palette"
+    "typeahead shortcuts forms messages palette menu"
 )
 """JavaScript modules of every page. Modules that others import are listed too, so that the browser
 fetches all of them at once and not one after another."""
 
-TYPING_SCRIPTS = _script_files("drafts composer early_keys typed_resume")
+TYPING_SCRIPTS = _script_files("drafts completion_list completion composer early_keys typed_resume")
 """JavaScript modules of every page that run after those of the page itself, in this order: text
 that was typed ahead goes into a field only after the page has asked for its case again, and after
 a draft is back in that field."""

@@ -21,7 +21,6 @@ CUT = {
 """The code cuts the input of these patterns to this many characters."""
 OUR_OWN_FILES = {"scrm/pages/style_guide.py: _TOKEN", "scrm/pages/style_guide.py: _ICON"}
 MADE_WHILE_RUNNING = {
-    "routing/at_names.py: f'(?<!\\\\w)@{re.escape(name)}(?!\\\\w)'",
     "scrm/channels/sandbox/channel.py: f'(?i)(?<!\\\\w)@(?:{names})(?!\\\\w)'",
     "scrm/text/fold.py: start + body + end",
 }
