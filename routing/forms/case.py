@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -133,7 +133,9 @@ def _preset(name: str, now: datetime) -> datetime:
     now: the current time in the workspace's time zone.
     """
     if name in {"hour", "afternoon"}:
-        return now + timedelta(hours=1 if name == "hour" else 4)
+        # In UTC: adding to a local time counts hours of the clock on the wall, and at the change to
+        # winter time one of them lasts two hours.
+        return now.astimezone(UTC) + timedelta(hours=1 if name == "hour" else 4)
     days = 1 if name == "tomorrow" else 7 - now.weekday()
     morning = datetime.combine(now.date() + timedelta(days=days), time(9))
     return timezone.make_aware(morning)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -12,6 +14,7 @@ from crm.ledger import Entry, record
 from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
 from routing.case_verbs import CASE_VERBS
+from routing.forms import SnoozeForm
 from routing.models import Case, Issue, RoutingRule
 
 As = Callable[[User], Client]
@@ -244,6 +247,35 @@ def test_snoozing_until_a_preset(as_: As, agent: User, case: Case) -> None:
     until = timezone.localtime(case.snoozed_until)
     assert until.date() == timezone.localdate() + timedelta(days=1)
     assert until.hour == 9
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])  # the clocks change in the night
+@pytest.mark.parametrize("hour", range(5))
+@pytest.mark.parametrize("fold", [0, 1])
+def test_presets_are_right_when_the_clocks_change(
+    case: Case, day: str, hour: int, fold: int
+) -> None:
+    """“In an hour” is 60 minutes from now, and “tomorrow at 9:00” is 9:00 by the clock.
+
+    Before, an hour was added to the local time, so that it was two hours at the change to winter
+    time, and none at the change to summer time.
+    """
+    zone = ZoneInfo("Europe/Berlin")
+    now = datetime.fromisoformat(f"{day}T{hour:02}:30").replace(tzinfo=zone, fold=fold)
+    now = now.astimezone(UTC).astimezone(zone)
+    with timezone.override(zone), time_machine.travel(now.astimezone(UTC), tick=False):
+        ends = {name: snoozed(case, name) for name in ("hour", "afternoon", "tomorrow", "monday")}
+    assert (ends["hour"] - now.astimezone(UTC)).total_seconds() == 3600
+    assert (ends["afternoon"] - now.astimezone(UTC)).total_seconds() == 4 * 3600
+    assert f"{ends['tomorrow'].astimezone(zone):%H:%M}" == "09:00"
+    assert f"{ends['monday'].astimezone(zone):%A %H:%M}" == "Monday 09:00"
+
+
+def snoozed(case: Case, preset: str) -> datetime:
+    form = SnoozeForm({"preset": preset}, case=case)
+    assert form.is_valid(), form.errors
+    until: datetime = form.cleaned_data["until"]
+    return until
 
 
 @pytest.mark.parametrize(
