@@ -16,7 +16,7 @@ from routing.forms.base import PlainForm, TagsField
 from routing.models import Case, Issue
 from routing.models.rule import Priority
 from scrm.text.phone import MAX_TYPED, NotAPhoneNumber, e164, international
-from scrm.web.form_fields import set_queryset
+from scrm.web.form_fields import set_choices, set_queryset
 
 
 class CaseVerbForm(PlainForm):
@@ -51,6 +51,7 @@ class TransferForm(CaseVerbForm):
     """The department to transfer a case to, and optionally the new assignee there.
 
     The case's own department cannot be chosen. `AssignForm` assigns a case within its department.
+    The assignees are grouped by department; following_select.js shows those of the chosen one.
     """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
@@ -58,7 +59,7 @@ class TransferForm(CaseVerbForm):
         User.objects.none(),
         required=False,
         label=__("Assignee"),
-        empty_label=__("Unassigned"),
+        widget=forms.Select(attrs={"data-follows": "department"}),
     )
     why = forms.CharField(
         max_length=500,
@@ -70,8 +71,16 @@ class TransferForm(CaseVerbForm):
         super().__init__(*args, case=case, **kwargs)
         others = Department.objects.exclude(pk=case.department_id)
         set_queryset(self, "department", others)
-        people = User.objects.active().filter(memberships__department__in=others).distinct()
-        set_queryset(self, "person", people.order_by("name"))
+        working = Membership.objects.working().filter(department__in=others)
+        people = User.objects.filter(pk__in=working.values("user")).order_by("name")
+        set_queryset(self, "person", people)
+        by_department: dict[str, list[tuple[int, str]]] = {}
+        rows = working.select_related("department", "user").order_by(
+            "department__name", "user__name"
+        )
+        for row in rows:
+            by_department.setdefault(str(row.department), []).append((row.user_id, str(row.user)))
+        set_choices(self, "person", [("", _("Unassigned")), *by_department.items()])
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

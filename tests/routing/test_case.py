@@ -164,6 +164,28 @@ def test_it_is_handed_to_other_departments_only(
     assert as_(agent).post(f"/cases/{case.pk}/transfer/", typed).status_code == 422
 
 
+def test_the_assignees_of_a_transfer_stand_under_their_departments(
+    as_: As, agent: User, outsider: User, reader: User, sales: Department, case: Case
+) -> None:
+    """Only people who work in the department can be chosen, and the page says which one it is.
+
+    Before, one flat list named the people of all departments.
+    """
+    page = html(as_(agent).get(f"/cases/{case.pk}/"))
+    people = page[page.index('id="transfer_person"') :]
+    people = people[: people.index("</select>")]
+    group = people[people.index('<optgroup label="Sales">') :]
+    assert (
+        f'<option value="{outsider.pk}">{outsider}</option>' in group[: group.index("</optgroup>")]
+    )
+    assert "Customer service" not in people
+    assert str(agent) not in people
+    typed = {"department": sales.pk, "person": outsider.pk, "why": "Yours"}
+    as_(agent).post(f"/cases/{case.pk}/transfer/", typed)
+    case.refresh_from_db()
+    assert (case.department, case.assignee) == (sales, outsider)
+
+
 def test_who_handed_over_reads_on_but_no_longer_acts(
     as_: As, agent: User, outsider: User, sales: Department, case: Case
 ) -> None:
