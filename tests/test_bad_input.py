@@ -60,11 +60,11 @@ MORE = {
 QUERIES = {
     "routing:inbox": "q view sort department status who assignee priority due call_back channel "
     "kind topic tag issue since until before",
-    "routing:news": "since ids shown current view",
+    "routing:news": "heard ids shown current view",
     "routing:palette": "q",
     "nav": "at",
     "routing:new": "profile_q case profile form kind text said_at name phone direction outcome "
-    "duration recording call_back_at written_on received_on address reference",
+    "duration recording call_back_at written_on received_on address reference which",
     "routing:new_who": "profile_q profile",
     "routing:case": "all",
     "routing:issue": "q show",

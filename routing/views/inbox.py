@@ -1,22 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Max
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, works
-from crm.ledger import tellable
-from crm.models import User
+from crm.models import Interaction, User
 from routing.forms import InboxForm, SaveViewForm
 from routing.inbox import query as inbox_query
 from routing.inbox.query import LABELS, PAGE, SORTS, Asked
@@ -48,7 +46,8 @@ class Listing:
 
     query: the filters as a query string, with the "?" and without pagination.
     older: the query string of the next page; "" if there is none.
-    at: the time when the list was built. Cases whose last message arrived later are counted as new.
+    heard: the highest id of an interaction when the list was built. Cases with a newer message are
+      counted as new, no matter when the message was written.
     """
 
     form: InboxForm
@@ -56,7 +55,7 @@ class Listing:
     query: str
     rows: list[Row]
     older: str
-    at: datetime
+    heard: int
 
     @property
     def title(self) -> str:
@@ -102,16 +101,17 @@ def inbox(request: StaffRequest) -> HttpResponse:
 def news(request: StaffRequest) -> HttpResponse:
     """Update a list of cases on screen: render the changed rows again, and count the new cases.
 
-    Parameters of the URL: `since` is the time when the list was built, `ids` are the cases that
-    changed, and `shown` are all cases on screen.
+    Parameters of the URL: `heard` is `Listing.heard` of the list on screen, `ids` are the cases
+    that changed, and `shown` are all cases on screen.
     """
     asked, _form = _parse(request.GET, request.user)
-    since = _time(request.GET.get("since", ""))
+    heard = number(request.GET.get("heard", ""))
     ids = _ids(request.GET.get("ids", ""))
     shown = _ids(request.GET.get("shown", ""))
     own = inbox_query.cases_asked_for(asked, request.user).in_departments_of(request.user)
     # Leave out transferred cases: a list shows only the latest; older ones would seem to be new.
-    fresh = own.filter(last_inbound_at__gt=since).exclude(pk__in=shown[:MAX_SHOWN])
+    newer = own.none() if heard is None else own.filter(last_inbound_id__gt=heard)
+    fresh = newer.exclude(pk__in=shown[:MAX_SHOWN])
     query = _query(request.GET)
     context = {
         "rows": rows_in(asked, request.user, ids[:MAX_SHOWN]),
@@ -189,15 +189,17 @@ def drop_view(request: StaffRequest, pk: int) -> HttpResponse:
 def listing(request: StaffRequest) -> Listing:
     """Build the list of cases that the URL's query string asks for."""
     now = timezone.now()
+    # Before the cases are read: what is heard in between must count as new.
+    heard = Interaction.objects.aggregate(last=Max("pk"))["last"] or 0
     asked, form = _parse(request.GET, request.user)
     page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
-    found = rows(page, request.user, now=now)
+    found = rows(page, request.user, now=now, words=asked.filters.get("q", ""))
     query = _query(request.GET)
     older = ""
     if len(found) > PAGE:
         mark = inbox_query.mark_of(found[PAGE - 1].case, asked.sort)
         older = _address(query, view=asked.view, before=mark)
-    return Listing(form, asked, query, found[:PAGE], older, now)
+    return Listing(form, asked, query, found[:PAGE], older, heard)
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:
@@ -257,7 +259,7 @@ def _address(query: str, **more: str) -> str:
 def _query(data: QueryDict) -> str:
     """Return the query string without empty values, pagination, and the parameters of `news`."""
     filters = data.copy()
-    for name in ("before", "since", "ids", "shown", "shows", "current", "all", "tab"):
+    for name in ("before", "heard", "ids", "shown", "shows", "current", "all", "tab"):
         filters.pop(name, None)
     for name in [name for name, value in filters.items() if not value]:
         filters.pop(name)
@@ -267,16 +269,6 @@ def _query(data: QueryDict) -> str:
 def _ids(text: str) -> list[int]:
     """Parse comma-separated ids. Invalid ids are left out."""
     return [pk for part in text.split(",") if (pk := number(part))]
-
-
-def _time(text: str) -> datetime:
-    """Parse an aware time. If the text is invalid, return the current time."""
-    try:
-        time = parse_datetime(text)
-    except ValueError:
-        time = None
-    valid = tellable(time) if time and time.tzinfo else None
-    return valid or timezone.now()
 
 
 _MOVED_TO = {

@@ -13,9 +13,9 @@ const listSource = requestSource();
 // requested: ids in the request that is on its way; null if none is.
 const news = { changed: new Set(), requested: null, timer: 0 };
 
+// Never later than DELAY after the first change: changes that keep coming must not put it off.
 function refreshSoon() {
-  clearTimeout(news.timer);
-  news.timer = setTimeout(refreshRows, DELAY);
+  news.timer ||= setTimeout(refreshRows, DELAY);
 }
 
 function addChanged(id) {
@@ -33,7 +33,7 @@ function newsQuery(list) {
   const shown = caseRows().map((row) => row.dataset.case);
   const isMany = news.changed.has("0") || news.changed.has(0);
   const query = listQuery();
-  query.set("since", list.dataset.since);
+  query.set("heard", list.dataset.heard);
   query.set("shown", shown.join(","));
   query.set("ids", shown.filter((id) => isMany || news.changed.has(id)).join(","));
   query.set("current", shownCase() || "");
@@ -41,6 +41,7 @@ function newsQuery(list) {
 }
 
 async function refreshRows() {
+  news.timer = 0;
   const list = document.getElementById("cases");
   if (!list) return;
   const address = `${list.dataset.news}?${newsQuery(list)}`;

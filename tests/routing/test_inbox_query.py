@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Contact, Department, Interaction, User
@@ -225,11 +227,12 @@ def test_a_second_view_of_one_name_is_refused_in_words(as_: As, agent: User) -> 
 def test_news_counts_what_came_and_refreshes_what_is_on_screen(
     as_: As, agent: User, make_case: Make
 ) -> None:
-    client, since = as_(agent), timezone.now() - timedelta(minutes=1)
-    on_screen = make_case(by="ron", at=since - timedelta(hours=1))
-    came = make_case(by="rita", at=timezone.now())
+    client, now = as_(agent), timezone.now()
+    on_screen = make_case(by="ron", at=now - timedelta(hours=1))
+    heard = client.get("/?view=unassigned").context["listing"].heard
+    came = make_case(by="rita", at=now)
     on_screen.claim(by=agent)
-    asked = {"view": "unassigned", "since": since.isoformat(), "shown": on_screen.pk}
+    asked = {"view": "unassigned", "heard": heard, "shown": on_screen.pk}
     page = client.get("/inbox/news/", asked | {"ids": on_screen.pk}).content.decode()
     assert "1 new case" in page
     assert f'id="row-{on_screen.pk}"' in page
@@ -238,8 +241,30 @@ def test_news_counts_what_came_and_refreshes_what_is_on_screen(
     assert f'id="row-{came.pk}"' not in page
 
 
+def test_a_case_is_new_by_when_it_was_heard_not_by_when_it_was_written(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    """A mail that was written ten minutes ago arrives now. Before, the bar did not count it.
+
+    And what was heard before the list was built is not new, even if it was written in the future.
+    """
+    client, now = as_(agent), timezone.now()
+    make_case(by="early", at=now + timedelta(hours=1))
+    heard = client.get("/?view=unassigned").context["listing"].heard
+    asked = {"view": "unassigned", "heard": heard}
+    assert "new case" not in html(client.get("/inbox/news/", asked))
+    make_case(by="late", at=now - timedelta(minutes=10))
+    assert "Show 1 new case" in html(client.get("/inbox/news/", asked))
+
+
+def test_a_filter_by_date_stays_in_the_links_of_the_list(as_: As, agent: User, case: Case) -> None:
+    """Before, the parameter of the news had the name of the filter, and the filter was dropped."""
+    listing = as_(agent).get("/?view=open&since=2026-01-02").context["listing"]
+    assert listing.query == "?view=open&since=2026-01-02"
+
+
 def test_news_of_others_departments_are_none(as_: As, outsider: User, case: Case) -> None:
-    asked = {"view": "all", "since": "2020-01-01T00:00:00+00:00", "ids": case.pk}
+    asked = {"view": "all", "heard": 0, "ids": case.pk}
     page = as_(outsider).get("/inbox/news/", asked).content.decode()
     assert "new case" not in page
     assert f"row-{case.pk}" not in page
