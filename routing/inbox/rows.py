@@ -1,7 +1,7 @@
 """Build the rows of the inbox. One call builds the rows of a whole page.
 
-The number of SQL queries does not depend on the number of rows: there are four, or five if the
-page has restricted conversations.
+The number of SQL queries does not depend on the number of rows: there are four, one more if the
+page has restricted conversations, and two more for a search.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from django.db.models import CharField, F, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Left, NullIf
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from crm.interaction_kinds import channel_icon
@@ -22,6 +23,7 @@ from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
 from routing import above
+from routing.inbox import search_snippet
 from routing.models import CallBack, Case, Presence
 
 _LOOKED_AT = 2000
@@ -73,8 +75,13 @@ class Row:
     gone: str = ""
 
 
-def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> list[Row]:
-    """Build a row for each of these cases, in the order of `cases`."""
+def rows(
+    cases: QuerySet[Case], user: User, *, now: datetime | None = None, words: str = ""
+) -> list[Row]:
+    """Build a row for each of these cases, in the order of `cases`.
+
+    words: the words of a search. The snippet then shows the message that contains them.
+    """
     now = now or timezone.now()
     found = list(_with_last_message(cases))
     closed = _unreadable(found, user)
@@ -82,6 +89,7 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
     hits = _hits(case for case in found if case.last_inbound_id not in closed)
     contacts = _contacts(found)
     marks = _marks(found, user, now)
+    said = search_snippet.hits(words, [case.pk for case in found], user) if words else {}
     return [
         Row(
             case=case,
@@ -90,7 +98,9 @@ def rows(cases: QuerySet[Case], user: User, *, now: datetime | None = None) -> l
             initials=case.profile.initials,
             colour=case.profile_id % 8,
             via=_via(case.last_inbound),
-            snippet=_snippet(case, hits[case.last_inbound_id or 0], closed),
+            snippet=_snippet_of_hit(case, said[case.pk])
+            if case.pk in said
+            else _snippet(case, hits[case.last_inbound_id or 0], closed),
             contact_kind=contacts.get(case.profile_id, _NOBODY)[1],
             topics=tuple(sorted({topic for _spans, topic in hits[case.last_inbound_id or 0]})),
             due=due_words(case.due_at, now),
@@ -186,6 +196,15 @@ def _snippet(case: Any, hits: Iterable[Hit], closed: set[int]) -> str:
     if case.heading and not case.begins:
         return excerpt(case.heading, spans, field="title")
     return excerpt(case.begins, spans)
+
+
+def _snippet_of_hit(case: Case, hit: search_snippet.Hit) -> str:
+    """Return an excerpt of the message that a search found, with the words marked, as safe HTML."""
+    text = excerpt(hit.text, hit.spans)
+    if hit.interaction == case.last_inbound_id:
+        return text
+    who = _("We wrote:") if hit.is_ours else _("Earlier:")
+    return format_html("{} {}", who, text)
 
 
 def _sub(case: Case) -> str:

@@ -155,7 +155,8 @@ def rows_in(asked: Asked, user: User, ids: list[int]) -> list[Row]:
 
     If a case no longer belongs to the list, its row contains the reason.
     """
-    drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user)
+    words = asked.filters.get("q", "")
+    drawn = rows(Case.objects.visible_to(user).filter(pk__in=ids), user, words=words)
     wanted = inbox_query.cases_asked_for(asked, user).filter(pk__in=ids)
     belonging = set(wanted.values_list("pk", flat=True))
     return [row if row.case.pk in belonging else _gone(row) for row in drawn]

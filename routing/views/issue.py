@@ -186,7 +186,7 @@ def _found(issue: Issue, words: str, user: User) -> list[Row]:
     cases = cases_asked_for(Asked("all", "newest", {"q": words}), user)
     mine = Case.objects.workable_by(user).values("pk")
     others = cases.filter(pk__in=mine).exclude(issue=issue)
-    return rows(in_order(others, "newest")[:MAX_FOUND], user)
+    return rows(in_order(others, "newest")[:MAX_FOUND], user, words=words)
 
 
 def _added(number: int) -> str:

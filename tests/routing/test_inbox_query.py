@@ -285,6 +285,39 @@ def test_the_default_view_depends_on_what_is_asked(agent: User, case: Case) -> N
     assert inbox_query.default_view(visible, agent, {"q": "x"}) == "all"
 
 
+def test_a_found_case_shows_the_message_that_has_the_words(
+    as_: As, agent: User, case: Case, say: Say
+) -> None:
+    """The newest message with the words, with the words marked, as in the list of a case's topics.
+
+    Before, the row showed the last message, which had neither of the two words.
+    """
+    say("My suitcase is Lost in Malmö, the red one. <b>")
+    say("Hello? Anyone?")
+    found = html(as_(agent).get("/?view=all&q=lost+malm%C3%B6"))
+    row = found[found.index(f'id="row-{case.pk}"') :]
+    assert (
+        "Earlier: My suitcase is <mark>Lost</mark> in <mark>Malmö</mark>, the red one. &lt;b&gt;"
+        in row
+    )
+    assert "Hello? Anyone?" in html(as_(agent).get("/?view=all&q=roncalder"))
+
+
+def test_a_search_needs_two_more_statements_for_any_number_of_cases(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    client = as_(agent)
+    counts = []
+    for number in (1, 9):
+        for each in range(number):
+            make_case(by=f"p{number}-{each}", text="A lost bag")
+        client.get("/?view=all&q=bag")
+        with CaptureQueriesContext(connection) as made:
+            client.get("/?view=all&q=bag")
+        counts.append(len(made))
+    assert counts[0] == counts[1]
+
+
 def test_the_palette_finds_cases_people_and_issues(
     as_: As, agent: User, outsider: User, make_case: Make
 ) -> None:
@@ -296,3 +329,5 @@ def test_the_palette_finds_cases_people_and_issues(
         assert words in page
     assert f"/cases/{case.pk}/" not in as_(outsider).get("/palette/?q=ron").content.decode()
     assert as_(agent).get("/palette/?q=").content == b""
+    # The person first: a name finds all cases of the person too.
+    assert page.index("Ronda Calm") < page.index(f"/cases/{case.pk}/")

@@ -1,0 +1,72 @@
+"""Find the message that a search found in a case, and the places of the words in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models.functions import Left
+
+from crm.models import Interaction, User
+from crm.search import prefix_query
+from routing.models import CaseConversation
+from scrm.text.fold import fold, origins
+
+MAX_READ = 2_000
+"""At most this many messages of the cases on a page are searched, the newest first."""
+LOOKED_AT = 20_000
+"""Only so many characters of a message are loaded."""
+_PIECE = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The newest message of a case that contains the words.
+
+    text: the start of the message. spans: the places of the words, as in `Match.spans`.
+    """
+
+    interaction: int
+    is_ours: bool
+    text: str
+    spans: list[list[str | int]]
+
+
+def hits(words: str, cases: Iterable[int], user: User) -> dict[int, Hit]:
+    """Return a dict from case id to the message that contains the words, with two SQL statements.
+
+    Cases that were found by a name or a number are left out, and so are messages that the user may
+    not read.
+    """
+    query = prefix_query(words)
+    if query is None:
+        return {}
+    links = CaseConversation.objects.filter(case__in=list(cases), ended_at=None)
+    case_of = dict(links.values_list("conversation", "case"))
+    # The inner query is limited: PostgreSQL reads the messages of these cases only, and never all
+    # messages that contain a common word.
+    newest = Interaction.objects.filter(conversation__in=list(case_of)).order_by("-pk")
+    found = Interaction.objects.readable_by(user).filter(
+        words=query, pk__in=newest.values("pk")[:MAX_READ]
+    )
+    by_case: dict[int, Hit] = {}
+    rows = found.order_by("-pk").annotate(begins=Left("text", LOOKED_AT))
+    for row in rows.values("pk", "conversation", "direction", "title", "begins"):
+        case = case_of[row["conversation"]]
+        text = " · ".join(part for part in (row["title"], row["begins"]) if part)
+        if case not in by_case and (spans := places(text, words)):
+            is_ours = row["direction"] == Interaction.Direction.OUT
+            by_case[case] = Hit(row["pk"], is_ours, text, spans)
+    return by_case
+
+
+def places(text: str, words: str) -> list[list[str | int]]:
+    """Return the places of the words that begin with the typed ones, as in `Match.spans`."""
+    folded, where = fold(text), origins(text)
+    pieces = set(_PIECE.findall(fold(words)))
+    return [
+        ["text", where[found.start()][0], where[found.end() - 1][1]]
+        for found in _PIECE.finditer(folded)
+        if any(found[0].startswith(piece) for piece in pieces)
+    ]
