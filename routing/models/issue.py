@@ -19,20 +19,25 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         """
         return self if user.sees_everything else self.filter(owner=user)
 
-    def counted(self, *, since: datetime) -> IssueQuerySet:
+    def counted(self, *, since: datetime, seen: Q) -> IssueQuerySet:
         """Annotate each issue with counts and with the time of its last inbound message.
 
         people: number of profiles that have a case in the issue.
         cases_n: number of cases.
         living_n: number of cases that are not closed.
         grown_n: number of cases that were opened at or after `since`.
+        hidden_n: number of cases that the user may not see; all other counts leave them out.
         heard_at: time of the last inbound message in a case of the issue.
+
+        seen: the condition for the cases that the user may see, with the prefix "cases__".
         """
+        of_case = Q(cases__isnull=False) & seen
         return self.annotate(
-            people=Count("cases__profile", distinct=True),
-            cases_n=Count("cases"),
-            living_n=Count("cases", filter=Q(cases__status__in=LIVING)),
-            grown_n=Count("cases", filter=Q(cases__opened_at__gte=since)),
+            people=Count("cases__profile", distinct=True, filter=of_case),
+            cases_n=Count("cases", filter=of_case),
+            living_n=Count("cases", filter=of_case & Q(cases__status__in=LIVING)),
+            grown_n=Count("cases", filter=of_case & Q(cases__opened_at__gte=since)),
+            hidden_n=Count("cases") - F("cases_n"),
             heard_at=Max("cases__last_inbound_at"),
         )
 

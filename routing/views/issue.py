@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
+from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
@@ -21,6 +22,7 @@ from routing.inbox.query import Asked, cases_asked_for, in_order
 from routing.inbox.rows import Row, rows
 from routing.models import Case, Issue
 from routing.models.case import CaseQuerySet
+from routing.models.case_access import visible
 from routing.models.issue import IssueQuerySet
 from routing.models.status import LIVING
 from scrm.web.params import midnight, number
@@ -37,7 +39,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 
     Each issue is shown with its number of people and with the number of cases opened today.
     """
-    counted = _counted().select_related("owner").open_first()
+    counted = _counted(request.user).select_related("owner").open_first()
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
     keys = [row.pk for row in (*opened, *closed)]
@@ -53,7 +55,7 @@ def issues(request: StaffRequest) -> HttpResponse:
 @require_safe
 def issue(request: StaffRequest, pk: int) -> HttpResponse:
     """Show an issue. With the parameter `q`, also show matching cases that can be added to it."""
-    issue = get_object_or_404(_counted(), pk=pk)
+    issue = get_object_or_404(_counted(request.user), pk=pk)
     words = request.GET.get("q", "").strip()[:200]
     if request.htmx and "q" in request.GET:
         found = {"issue": issue, "words": words, "found": _found(issue, words, request.user)}
@@ -90,7 +92,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
     """Add cases to the issue. The user typed their numbers or ticked them in the search results."""
-    issue = get_object_or_404(_counted(), pk=pk)
+    issue = get_object_or_404(_counted(request.user), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
     form = CaseNumbersForm(typed, user=request.user)
@@ -129,19 +131,21 @@ def close(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(issue)
 
 
-def _counted() -> IssueQuerySet:
-    return Issue.objects.counted(since=midnight(timezone.localdate()))
+def _counted(user: User) -> IssueQuerySet:
+    """Return the issues with the counts of those cases that the user may see."""
+    seen = visible(user, prefix="cases__")
+    return Issue.objects.counted(since=midnight(timezone.localdate()), seen=seen)
 
 
 def _page(
-    request: StaffRequest, issue: Issue, *, form: CaseNumbersForm | None = None, status: int = 200
+    request: StaffRequest, issue: Any, *, form: CaseNumbersForm | None = None, status: int = 200
 ) -> HttpResponse:
+    """Render the page of an issue, which has the counts of `_counted`."""
     user = request.user
-    visible = Case.objects.visible_to(user).filter(issue=issue)
+    cases = Case.objects.visible_to(user).filter(issue=issue)
     only_living = request.GET.get("show") == "open"
-    seen, living = visible.count(), visible.living().count()
     words = request.GET.get("q", "").strip()[:200]
-    shown_rows = _rows(visible.living() if only_living else visible, user)
+    shown_rows = _rows(cases.living() if only_living else cases, user)
     workable = _workable(issue, user)
     shown = {
         "issue": issue,
@@ -151,10 +155,7 @@ def _page(
         ],
         "form_uuid": uuid4(),
         "only_living": only_living,
-        "seen": seen,
-        "living": living,
-        "more": max((living if only_living else seen) - MAX_CASES, 0),
-        "hidden": issue.cases.count() - seen,
+        "more": max((issue.living_n if only_living else issue.cases_n) - MAX_CASES, 0),
         "workable": workable,
         "form": form or CaseNumbersForm(user=user),
         "words": words,

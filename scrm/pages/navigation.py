@@ -237,15 +237,15 @@ def _counting(
     return str(statement), parameters
 
 
-def _issues() -> list[Item]:
-    """Return up to five open issues with the number of people who raised them.
+def _issues(user: User) -> list[Item]:
+    """Return up to five open issues with the number of people whose cases the user may see.
 
     The issue with the newest message comes first.
     """
     cases = Case.objects.filter(issue=OuterRef("pk"))
     newest = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
     rows: Any = Issue.objects.filter(closed_at=None).annotate(
-        people=Number(cases.values("profile").distinct()),
+        people=Number(cases.visible_to(user).values("profile").distinct()),
         heard_at=Subquery(newest.values("last_inbound_at")[:1]),
     )
     return [

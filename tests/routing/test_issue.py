@@ -88,7 +88,38 @@ def test_cases_of_other_departments_are_counted_but_not_named(
     case.group(seats, by=agent)
     page = html(as_(outsider).get(f"/issues/{seats.pk}/"))
     assert "Roncalder" not in page
-    assert "1 more case belongs to another department." in page
+    assert "1 more case is in a department that you cannot read." in page
+
+
+def test_the_counts_of_an_issue_are_those_of_its_list(
+    as_: As,
+    agent: User,
+    outsider: User,
+    admin: User,
+    sales: Department,
+    seats: Issue,
+    make_case: Callable[..., Case],
+) -> None:
+    """Of three cases, an agent of Sales can read one: page, list of issues and menu all say one.
+
+    Before, the head of the page and the list of issues counted the cases of all departments.
+    """
+    for number in range(3):
+        make_case(by=f"person{number}").group(seats, by=agent)
+    readable = seats.cases.order_by("pk")[0]
+    readable.transfer(to=sales, by=admin, why="Yours")
+    page = as_(outsider).get(f"/issues/{seats.pk}/")
+    issue = page.context["issue"]
+    assert (issue.people, issue.cases_n, issue.living_n, issue.grown_n) == (1, 1, 1, 1)
+    assert (issue.hidden_n, len(page.context["rows"])) == (2, 1)
+    assert "2 more cases in departments you cannot read" in html(page)
+    listed = html(as_(outsider).get("/issues/"))
+    assert "2 more you cannot read" in listed
+    assert "<b>1</b> of 1 case open" in " ".join(listed.split())
+    menu = page.context["nav"].issues[0]
+    assert (menu.label, menu.count) == (seats.name, 1)
+    everything = as_(admin).get(f"/issues/{seats.pk}/").context["issue"]
+    assert (everything.cases_n, everything.hidden_n) == (3, 0)
 
 
 def test_its_owner_closes_and_opens_it(as_: As, agent: User, seats: Issue) -> None:
