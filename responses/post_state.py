@@ -18,11 +18,18 @@ class PostState:
     """The label of a response in the calendar.
 
     tone: the colour of the label, as in `said.TONES`. icon: the name of an icon of the page.
+    group: "sent", "planned", "held", "failed" or "other"; the calendar shows each group in its own
+      way. Whatever is held or failed needs a person.
     """
 
     label: str
     icon: str
     tone: str = ""
+    group: str = "other"
+
+    @property
+    def needs_person(self) -> bool:
+        return self.group in {"held", "failed"}
 
 
 def post_state(response: Response, now: datetime) -> PostState:
@@ -33,7 +40,7 @@ def post_state(response: Response, now: datetime) -> PostState:
     if response.state == State.DRAFT:
         return PostState(_("draft"), "pen-line", "warn")
     if response.state == State.HELD:
-        return PostState(_("held for approval"), "pause", "warn")
+        return PostState(_("held for approval"), "pause", "warn", "held")
     if response.is_taken_down:
         return PostState(_("taken down"), "ban", "bad")
     deliveries = _current(response)
@@ -41,13 +48,13 @@ def post_state(response: Response, now: datetime) -> PostState:
     if problem := _problem(deliveries):
         return problem
     if DeliveryState.SENDING in states:
-        return PostState(_("being sent"), "send")
+        return PostState(_("being sent"), "send", group="planned")
     if DeliveryState.QUEUED in states:
         later = response.send_at is not None and response.send_at > now
-        return PostState(_("scheduled") if later else _("queued"), "clock")
+        return PostState(_("scheduled") if later else _("queued"), "clock", group="planned")
     if states == {DeliveryState.CANCELLED}:
         return PostState(_("cancelled"), "x")
-    return PostState(_("sent"), "check", "ok")
+    return PostState(_("sent"), "check", "ok", "sent")
 
 
 def _current(response: Response) -> list[Delivery]:
@@ -71,8 +78,8 @@ def _problem(deliveries: Sequence[Delivery]) -> PostState | None:
             continue
         tone = "warn" if state == DeliveryState.UNKNOWN else "bad"
         if any(delivery.is_change for delivery in found):
-            return PostState(_("change failed"), icon, tone)
+            return PostState(_("change failed"), icon, tone, "failed")
         if len(found) == len(deliveries):
-            return PostState(whole, icon, tone)
-        return PostState(part % {"n": len(found), "all": len(deliveries)}, icon, tone)
+            return PostState(whole, icon, tone, "failed")
+        return PostState(part % {"n": len(found), "all": len(deliveries)}, icon, tone, "failed")
     return None

@@ -58,8 +58,10 @@ def calendar(request: StaffRequest) -> HttpResponse:
         entry = response, post_state(response, now)
         days[timezone.localtime(at).date()].entries.append(entry)
     cells = list(days.values())
+    entries = [entry for day in cells for entry in day.entries]
     shown = {
         "first": first,
+        "need_person": [(row, state) for row, state in entries if state.needs_person],
         "shown_n": len(rows),
         "more": found.count() - len(rows) if len(rows) == MAX_RESPONSES else 0,
         "ends": (dates[0], dates[-1]),

@@ -250,7 +250,7 @@ def test_a_calendar_that_shows_only_the_first_says_so(
     shown = browser.get(page).content.decode()
     assert "The first 2 are shown" in shown
     assert "1 more is later and not on this page." in shown
-    assert shown.count('class="planned') == 2
+    assert shown.count('class="entry is-planned') == 2
 
 
 def test_the_calendar_shows_a_month_of_what_went_out_and_what_is_planned(
