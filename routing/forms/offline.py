@@ -13,6 +13,7 @@ from crm.ledger import tellable
 from crm.models import Attachment, Contact, Profile, ProfileLink, User, Workspace
 from crm.offline_kinds import OFFLINE_KINDS
 from routing.forms.offline_call import CallFields, LetterFields
+from routing.forms.offline_case import CaseChoice
 from routing.forms.offline_scans import HELP, ScansField
 from routing.models import Case
 from routing.offline.cells import LONGEST_NAME, LONGEST_TEXT, Unclear, reach
@@ -30,7 +31,7 @@ _LABELS = {
 }
 
 
-class OfflineForm(CallFields, LetterFields):
+class OfflineForm(CallFields, LetterFields, CaseChoice):
     """An offline contact: the person, the kind, the text and the time.
 
     form: UUID of the form. If the form is submitted twice, the offline contact is logged once.
@@ -144,6 +145,8 @@ class OfflineForm(CallFields, LetterFields):
             self._refuse_number_of_other()
         elif not {"phone", "profile"} & set(self.errors):
             self._use_search_words(data.get("profile_q", ""))
+        if not self.errors:
+            self.ask_case(self.user, who=self.who, reach=self.reach)
         if self.tab == "call":
             self.check_call(self.number)
         elif not data.get("text") and "text" not in self.errors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -118,6 +119,45 @@ def test_a_call_that_we_made_without_a_case_opens_none(
     assert page.headers["Location"] == profile.get_absolute_url()
     assert profile.contact == ron
     assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_call_of_somebody_with_two_open_cases_asks_which_one(
+    as_: As, agent: User, admin: User, make_case: Callable[..., Case], known: bool
+) -> None:
+    """Before, such a call opened a third case. The text is kept while the form asks."""
+    first, second = make_case("Seat 7B"), make_case("My bag", by="ron.c")
+    ron = Contact.objects.create(name="Ron Calder")
+    for case in (first, second):
+        case.profile.link_to(ron, by=admin, evidence="says so")
+    if not known:
+        phone = Profile.objects.create(network="phone", key="+442079460958", name="Ron")
+        phone.link_to(ron, by=admin, evidence="says so")
+    who = {"profile": f"contact-{ron.pk}"} if known else {"phone": "+44 20 7946 0958"}
+    form = typed(text="About the bag", outcome="reached", **who)
+    asked = as_(agent).post("/new/", form)
+    page = unescape(asked.content.decode())
+    assert asked.status_code == 422
+    assert "This person has 2 open cases. Choose the one that this is about." in page
+    assert f"#{second.pk} · Customer service · “My bag”" in page
+    assert "About the bag" in page
+    wrong = as_(agent).post("/new/", form | {"which": "999999"})
+    assert wrong.status_code == 422
+    as_(agent).post("/new/", form | {"which": second.pk})
+    assert Interaction.objects.get(kind="call").conversation in second.conversations
+    assert Case.objects.count() == 2
+    as_(agent).post("/new/", form | {"form": uuid.uuid4(), "which": "none"})
+    assert Case.objects.count() == 3
+
+
+def test_a_call_of_somebody_with_one_open_case_asks_nothing(
+    as_: As, agent: User, admin: User, case: Case
+) -> None:
+    ron = Contact.objects.create(name="Ron Calder")
+    case.profile.link_to(ron, by=admin, evidence="says so")
+    form = typed(text="Again", outcome="reached", profile=f"contact-{ron.pk}")
+    assert as_(agent).post("/new/", form).status_code == 302
+    assert Case.objects.count() == 1
 
 
 # Call-backs
