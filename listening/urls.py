@@ -9,6 +9,7 @@ from listening.views import (
     topic,
     topic_import,
     topic_search,
+    topic_stored,
     webhook,
 )
 
@@ -20,6 +21,7 @@ urlpatterns = [
     path("topics/<int:pk>/", topic.topic, name="topic"),
     path("topics/<int:pk>/edit/", topic.edit, name="topic_edit"),
     path("topics/<int:pk>/searches/", topic_search.topic_searches, name="topic_searches"),
+    path("topics/<int:pk>/stored/", topic_stored.topic_stored, name="topic_stored"),
     path("topics/<int:pk>/pause/", topic.pause, name="topic_pause"),
     path("mentions/", mention.mentions, name="mentions"),
     path("sources/", source.sources, name="sources"),

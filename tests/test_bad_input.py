@@ -263,6 +263,7 @@ TYPED: dict[str, dict[str, Any]] = {
         "name": "New", "purpose": "", "owner": "@admin", "any_of": "seat", "all_of": "",
         "none_of": "",
     },
+    "listening:topic_stored": {"days": "1"},
     "listening:topic_edit": {
         "name": "Brand", "purpose": "", "owner": "@admin", "any_of": "seat", "seen": "1",
     },

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.access import StaffRequest, admin_only
 from crm.models import Workspace
+from listening import stored_items
 from listening.forms import LISTS, TopicForm
 from listening.mention_rows import shown
 from listening.models import Mention, Topic, TopicRevision
@@ -53,8 +54,15 @@ def new(request: StaffRequest) -> HttpResponse:
         row = form.keep(by=request.user)
         message = _("Topic saved. New items are matched against “%(topic)s” from now on.")
         messages.success(request, message % {"topic": row})
-        return redirect(row)
+        return _saved(row)
     return _form(request, form)
+
+
+def _saved(topic: Topic) -> HttpResponse:
+    """Offer to match stored items, if the topic matches some of the newest."""
+    if topic.is_active and stored_items.count(topic).matching:
+        return redirect("listening:topic_stored", topic.pk)
+    return redirect(topic)
 
 
 @admin_only
@@ -67,7 +75,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         form.keep(by=request.user)
         messages.success(request, _("Saved. Earlier matches keep the terms that they matched."))
-        return redirect(row)
+        return _saved(row)
     return _form(request, form)
 
 

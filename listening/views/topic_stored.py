@@ -1,0 +1,49 @@
+"""Offer to match what is stored against a topic, after the topic was made or changed."""
+
+from __future__ import annotations
+
+from django import forms
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
+
+from crm.access import StaffRequest, admin_only
+from listening import stored_items
+from listening.mention_rows import shown
+from listening.models import Mention, Topic
+
+
+class StoredForm(forms.Form):
+    AGES = [
+        ("0", _("Only mark them with the topic")),
+        ("1", _("Open cases for those younger than a day, mark all")),
+        ("3", _("Open cases for those younger than 3 days, mark all")),
+        ("7", _("Open cases for those younger than a week, mark all")),
+        ("30", _("Open cases for those younger than 30 days, mark all")),
+    ]
+    days = forms.ChoiceField(
+        choices=AGES, initial="0", label=_("What to do"), widget=forms.RadioSelect
+    )
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def topic_stored(request: StaffRequest, pk: int) -> HttpResponse:
+    """Show how many stored items the topic matches. A POST request marks them in a job."""
+    topic = get_object_or_404(Topic.objects.select_related("current"), pk=pk)
+    form = StoredForm(request.POST or None)
+    if form.is_valid() and topic.current:
+        days = int(form.cleaned_data["days"])
+        return redirect(stored_items.ask(topic, days=days, by=request.user))
+    stored = stored_items.count(topic)
+    newest = Mention.objects.filter(pk__in=[row.pk for row in stored.newest]).order_by("-pk")
+    context = {
+        "topic": topic,
+        "stored": stored,
+        "form": form,
+        "items": shown(list(newest), user=request.user),
+        "most": stored_items.MOST,
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "listening/topic_stored.html", context, status=status)
