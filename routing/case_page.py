@@ -20,9 +20,13 @@ from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
 from routing.models import Case, CaseEvent
+from scrm.text.clean import plain
 
 MAX_MESSAGES = 200
 """Maximum number of messages on a page; `?all=1` shows the older ones too."""
+
+_HTML_READ = 20_000
+"""Only so many characters of a message's HTML are compared with its text."""
 
 _FOLD_WITHIN = timedelta(minutes=2)
 """Events of one user within this time share one line of the timeline."""
@@ -41,6 +45,7 @@ class Entry:
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
+    has_quotation: whether the whole message has more words than the text, which is without quotes.
     stack: the replies of bystanders, if the line shows them.
     moderation: the panel with the moderation actions of the interaction, or None; see
       `routing.above.moderation`.
@@ -55,6 +60,7 @@ class Entry:
     topics: tuple[str, ...] = ()
     changes: tuple[MentionChange, ...] = ()
     readable: bool = True
+    has_quotation: bool = False
     moderation: object | None = None
     stack: Stack | None = None
 
@@ -205,7 +211,16 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         changes=_changes(interaction) if readable else (),
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,
+        has_quotation=readable and _has_quotation(interaction),
     )
+
+
+def _has_quotation(interaction: Interaction) -> bool:
+    """Return whether the HTML, of which only the start is read, has more words than the text."""
+    if interaction.is_ours or not interaction.html:
+        return False
+    whole = f"{interaction.title} {interaction.text}".split()
+    return len(plain(interaction.html[:_HTML_READ]).split()) > len(whole)
 
 
 def _changes(interaction: Interaction) -> tuple[MentionChange, ...]:

@@ -93,7 +93,7 @@ def fetch(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Source.objects.fetched(), pk=pk)
     row.fetch_now()
     nudge("scrm.pipeline.poll", row.pk)
-    messages.success(request, _("A fetch is in progress. Reload this page in a moment."))
+    messages.success(request, _("The fetch has started. Its items appear here."))
     return redirect(row)
 
 
@@ -146,7 +146,6 @@ def _page(
         "source": row,
         "form": form,
         "cost": paid.cost_today(row, now=timezone.now()),
-        "fetches": row.fetches.all()[:_MAX_FETCHES],
         **_items_part(request, row),
         **webhook.context(row),
         "quarantined": Quarantined.objects.filter(fetch__source=row).select_related("mention")[
@@ -160,17 +159,20 @@ def _items_part(request: StaffRequest, row: Source) -> dict[str, Any]:
     """Return the template context of the list of items.
 
     refresh: the number of seconds until the page polls again. It is 2 until the first fetch has
-    ended, and 10 afterwards and for sources that are not fetched. If it is 0, the page does not
-    poll. It is 0 if the source is paused, and on every page after the first page.
+    ended and while a fetch is due or asked for, and 10 otherwise and for sources that are not
+    fetched. If it is 0, the page does not poll. It is 0 if the source is paused, and on every page
+    after the first page.
     """
     items, older = _items(request, row)
     is_first_page = "before" not in request.GET
     is_unfetched = not (row.last_ok_at or row.error or row.is_pushed)
+    is_due = row.is_fetched and row.next_fetch_at <= timezone.now()
     return {
         "items": items,
+        "fetches": row.fetches.all()[:_MAX_FETCHES],
         "older": older,
         "backlog": Mention.objects.backlog_of(row).count(),
-        "refresh": (2 if is_unfetched else 10) if is_first_page and row.is_active else 0,
+        "refresh": (2 if is_unfetched or is_due else 10) if is_first_page and row.is_active else 0,
     }
 
 

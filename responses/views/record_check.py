@@ -38,7 +38,7 @@ def record_check(request: StaffRequest) -> HttpResponse:
     """Show the gaps in the record and the result of each check. A POST request starts a new run."""
     if request.method == "POST":
         RecordCheck.objects.ask(by=request.user)
-        messages.success(request, _("The check has started. Reload this page in a moment."))
+        messages.success(request, _("The check has started. Its result appears here."))
         return redirect("responses:record_check")
     last = RecordCheck.objects.exclude(ended_at=None).order_by("-pk").first()
     open_gaps = Gap.objects.open()

@@ -15,6 +15,27 @@ document.addEventListener("click", ({ target }) => {
   text.focus();
 });
 
+// A text that the rules refuse cannot be sent: the button says so instead of failing when pressed.
+const REFUSED = "[data-verdict=refuse]";
+
+function showRefusal(form) {
+  const isRefused = Boolean(form.querySelector(`#speaks ${REFUSED}`));
+  for (const button of form.querySelectorAll("button.primary, button[name=then]")) {
+    button.disabled = isRefused;
+    if (isRefused) button.setAttribute("aria-describedby", "speaks");
+    else button.removeAttribute("aria-describedby");
+  }
+}
+
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  if (target.id === "speaks" && target.closest("form.write")) showRefusal(target.closest("form.write"));
+});
+
+// Without an answer to the changed text, only sending it tells.
+document.addEventListener("htmx:sendError", ({ target }) => {
+  for (const button of target.form?.querySelectorAll?.("button:disabled") || []) button.disabled = false;
+});
+
 // presence.js, where it is loaded, tells the server.
 document.addEventListener("input", ({ target }) => {
   if (!target.matches?.("textarea[data-draft]") || Date.now() - lastSignal <= SIGNAL_EVERY) return;

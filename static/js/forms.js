@@ -16,7 +16,8 @@ document.addEventListener("keydown", (event) => {
   if (!form || !event.target.matches("textarea, input")) return;
   event.preventDefault();
   const sendAndDone = form.querySelector("button[name=then][value=done]");
-  form.requestSubmit(event.shiftKey && sendAndDone ? sendAndDone : form.querySelector("button.primary"));
+  const button = event.shiftKey && sendAndDone ? sendAndDone : form.querySelector("button.primary");
+  if (!button?.disabled) form.requestSubmit(button);
 });
 
 // Keeps empty parameters out of the address: fields are disabled only while the browser builds it.
