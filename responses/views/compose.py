@@ -61,7 +61,16 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
     case = case_to_see(request, pk)
     requested = request.GET.get("tab", "")
     tab = requested if requested in TABS else _tab_of_latest_draft(case, request.user)
-    return _composer(request, case, tab, _form(request, case, tab))
+    form = _form(request, case, tab)
+    # One line, until the user goes into it; not where they asked for a tab or a draft goes on.
+    at_rest = bool(
+        request.htmx
+        and not request.GET
+        and isinstance(form, ReplyForm)
+        and form.places
+        and not form["text"].value()
+    )
+    return _composer(request, case, tab, form, at_rest=at_rest)
 
 
 @body_limit(with_files(MAX_FILES * MAX_FILE_BYTES))

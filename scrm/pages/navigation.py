@@ -32,6 +32,7 @@ class Item:
     bad: bool = False
     colour: str = ""
     unit: str = ""
+    icon: str = ""
 
     @property
     def said(self) -> str:
@@ -134,19 +135,28 @@ class Frame:
     def views(self) -> list[Item]:
         inbox, counts = reverse("routing:inbox"), self._counts
         labels = {
-            "mine": _("Mine"),
-            "unassigned": _("Unassigned"),
-            "waiting": _("Waiting for reply"),
-            "snoozed": _("Snoozed"),
+            "mine": (_("Mine"), "inbox"),
+            "unassigned": (_("Unassigned"), "users"),
+            "waiting": (_("Waiting for reply"), "clock"),
+            "snoozed": (_("Snoozed"), "alarm-clock"),
         }
         return [
-            *(Item(label, f"{inbox}?view={view}", counts[view]) for view, label in labels.items()),
-            Item(_("To approve"), reverse("responses:approvals"), counts["approve"]),
+            *(
+                Item(label, f"{inbox}?view={view}", counts[view], icon=icon)
+                for view, (label, icon) in labels.items()
+            ),
+            Item(
+                _("To approve"),
+                reverse("responses:approvals"),
+                counts["approve"],
+                icon="check-check",
+            ),
             Item(
                 _("Delivery problems"),
                 reverse("responses:delivery_problems"),
                 counts["check"],
                 bad=True,
+                icon="triangle-alert",
             ),
         ]
 
@@ -165,7 +175,7 @@ class Frame:
 
     @cached_property
     def issues(self) -> list[Item]:
-        return _issues()
+        return _issues(self.user)
 
     @cached_property
     def saved(self) -> list[Item]:

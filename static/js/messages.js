@@ -28,6 +28,13 @@ function tendMessages() {
   for (const message of document.querySelectorAll(".messages li:not([data-tended])")) startClock(message);
 }
 
+// The list of cases keeps this room free at its end, so that no message covers a row.
+const room = new ResizeObserver(([{ target }]) => {
+  const height = target.children.length ? target.offsetHeight + 28 : 0;
+  document.body.style.setProperty("--messages", `${height}px`);
+});
+room.observe(document.getElementById("messages"));
+
 document.addEventListener("htmx:afterSettle", tendMessages);
 document.addEventListener("htmx:oobAfterSwap", tendMessages);
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => {

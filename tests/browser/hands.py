@@ -185,6 +185,10 @@ class Mouse(Hand):
     """Uses the page with the mouse, and uses keys only to type text."""
 
     def press(self, key: str, what: Locator) -> None:
+        # On a phone, the menu “…” has the actions that stand in the head of the case elsewhere.
+        menu = self.opened.locator(".more-verbs:not([open]):has(.head-verbs) > summary")
+        if menu.is_visible() and what.first.evaluate("each => !!each.closest('.head-verbs')"):
+            menu.click()
         what.first.click()
 
     def go(self, to: Locator) -> None:
@@ -205,6 +209,8 @@ class Mouse(Hand):
         field.select_option(label=option)
 
     def tick(self, box: Locator) -> None:
+        if self.opened.locator(".composer.rest").filter(has=box).count():
+            self.writing.click()
         box.check()
 
 

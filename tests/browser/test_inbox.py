@@ -14,7 +14,7 @@ from responses.decisions import answer_nothing
 from responses.models import Delivery
 from routing.models import Case, Issue
 from tests.browser.conftest import Windows, leaves
-from tests.browser.hands import Hand, Keyboard
+from tests.browser.hands import Hand, Keyboard, Mouse
 from tests.browser.world import PEOPLE, World
 from tests.machinery import eventually
 
@@ -166,6 +166,107 @@ def test_several_are_done_at_once_and_taken_back(
     assert {world[key].status for key in keys} == {"new"}
 
 
+def test_enter_in_a_field_of_the_bar_runs_the_action_of_that_field(
+    sit_down: SitDown, agent: User, world: World
+) -> None:
+    """Enter under More presses the button beside the field, even if another field has a text.
+
+    Before, Enter posted an empty action: nothing was done, and the selection was lost.
+    """
+    hand = sit_down(agent)
+    hand.pick(world["layla"], world["noa"])
+    hand.go(hand.page.locator("#bulk summary"))
+    hand.type(hand.page.locator("#bulk").get_by_label("Issue"), "Half typed")
+    hand.type(hand.page.locator("#bulk").get_by_label("Tag"), "bags")
+    hand.page.keyboard.press("Enter")
+    expect(hand.said).to_contain_text("Tagged: 2 cases.")
+    assert [world[key].tags for key in ("layla", "noa", "ron")] == [["bags"], ["bags"], []]
+    assert not Issue.objects.exists()
+
+
+def test_no_message_covers_a_row(windows: Windows, agent: User, world: World) -> None:
+    """The list keeps room for the message at its end. Before, messages lay over the rows."""
+    hand = Mouse(windows.open(agent))
+    hand.open(world["ron"])
+    hand.finish()
+    expect(hand.said.locator("li")).to_be_visible()
+    message, list_ = hand.said.bounding_box(), hand.page.locator("#cases").bounding_box()
+    assert message
+    assert list_
+    assert list_["y"] + list_["height"] <= message["y"]
+
+
+def test_a_semicolon_offers_saved_replies_while_one_types(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """The list is above the composer, the letters after the semicolon narrow it, Enter inserts.
+
+    Before, the list opened inside the composer, which cut it off, and only by a key outside the
+    text. A semicolon within a word or a sentence opens nothing.
+    """
+    hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
+    hand.is_at(world["ron"])
+    hand.into(hand.writing)
+    keyboard = hand.page.keyboard
+    replies = hand.opened.locator("[data-completes=';'] ul")
+    keyboard.type("Dear Ron; ")
+    expect(replies).to_be_hidden()
+    keyboard.type(";so")
+    expect(replies).to_be_visible()
+    expect(hand.writing).to_be_focused()
+    above, line = replies.bounding_box(), hand.opened.locator(".public-line").bounding_box()
+    composer = hand.opened.locator(".composer").bounding_box()
+    assert above
+    assert composer
+    assert above["y"] + above["height"] <= composer["y"]
+    assert line is None or line["y"] > composer["y"]
+    keyboard.press("Enter")
+    expect(hand.writing).to_have_value("Dear Ron; We are sorry to hear it.")
+    expect(replies).to_be_hidden()
+    keyboard.type(" ;")
+    keyboard.press("Escape")
+    expect(replies).to_be_hidden()
+    expect(hand.writing).to_be_focused()
+
+
+def test_the_composer_rests_as_one_line_and_grows_when_one_goes_into_it(
+    windows: Windows, agent: User, world: World
+) -> None:
+    """At rest, the messages have the room, and the end of the timeline stays in sight."""
+    hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
+    hand.is_at(world["ron"])
+    composer = hand.opened.locator(".composer")
+
+    def height() -> float:
+        box = composer.bounding_box()
+        assert box
+        return box["height"]
+
+    assert height() < 70
+    expect(hand.opened.get_by_text("Private", exact=True)).to_be_visible()
+    hand.page.keyboard.press("r")
+    expect(hand.writing).to_be_focused()
+    assert height() > 150
+    hand.opened.locator(".timeline").click()
+    expect(composer).to_have_class(re.compile("rest"))
+    hand.write("We are sorry.")
+    hand.opened.locator(".timeline").click()
+    expect(composer).not_to_have_class(re.compile(r"\brest\b"))
+    expect(hand.writing).to_have_value("We are sorry.")
+
+
+def test_the_people_of_a_transfer_follow_the_department(
+    windows: Windows, agent: User, outsider: User, sales: Department, world: World
+) -> None:
+    hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
+    hand.is_at(world["ron"])
+    hand.verb("Transfer").click()
+    people = hand.opened.locator("#transfer_person")
+    expect(people.locator("option")).to_have_text(["Unassigned"])
+    hand.choose(hand.opened.locator("#transfer_department"), "Sales")
+    expect(people.locator("option")).to_have_text(["Unassigned", str(outsider)])
+
+
 def test_a_list_is_filtered_saved_and_shared(
     sit_down: SitDown, windows: Windows, agent: User, teammate: User, world: World
 ) -> None:
@@ -263,5 +364,13 @@ def test_the_head_of_a_case_has_two_rows_however_much_is_set(
     head = hand.page.locator(".case .pane-head")
     box = head.bounding_box()
     assert box
-    assert box["height"] < 90
+    assert box["height"] < 80
+    # The menu is a rail of icons here, and a button opens all of it.
+    nav = hand.page.locator(".nav")
+    assert (nav.bounding_box() or {})["width"] == 56
+    expect(nav.get_by_role("link", name="Contacts")).to_be_hidden()
+    nav.get_by_role("link", name="Menu", exact=True).click()
+    expect(nav.get_by_role("link", name="Contacts")).to_be_visible()
+    hand.page.keyboard.press("Escape")
+    expect(nav.get_by_role("link", name="Contacts")).to_be_hidden()
     assert head.evaluate("head => head.scrollWidth <= head.clientWidth")

@@ -15,7 +15,7 @@ from responses.models import Delivery
 from tests.browser.conftest import Windows
 from tests.browser.hands import Mouse
 from tests.browser.test_records import log_a_call
-from tests.browser.world import PEOPLE, World
+from tests.browser.world import PEOPLE, World, says
 
 pytestmark = pytest.mark.parametrize("theme", ["light", "dark"])
 
@@ -54,7 +54,7 @@ def test_ten_cases_are_triaged(phone: Mouse, world: World) -> None:
 def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: World) -> None:
     phone.open(world["layla"])
     expect(phone.opened.locator(".who")).to_be_hidden()
-    phone.opened.get_by_text("About this person").click()
+    phone.opened.get_by_role("link", name="About this person").click()
     expect(phone.opened.locator(".who")).to_be_visible()
     fits(phone.page)
     phone.page.get_by_role("button", name="Close").click()
@@ -68,6 +68,32 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
     phone.opened.locator(".back").click()
     expect(phone.row(world["noa"])).to_be_visible()
     expect(phone.page.locator("#open.nothing")).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [(390, 844), (640, 400)], ids=["phone", "zoom 200 %"])
+def test_a_case_opens_at_its_newest_message(
+    phone: Mouse, world: World, size: tuple[int, int]
+) -> None:
+    """The head has two rows, the composer is one line, and the newest message is in sight.
+
+    Before, the page began at the oldest message, and the composer hid the others.
+    """
+    for number in range(12):
+        says("ron", f"Message {number}. " + "It goes on and on. " * 8)
+    phone.page.set_viewport_size({"width": size[0], "height": size[1]})
+    phone.open(world["ron"])
+    expect(phone.opened.get_by_text("Message 11.")).to_be_in_viewport(ratio=0.9)
+    head = phone.opened.locator(".case .pane-head").bounding_box()
+    composer = phone.opened.locator(".composer").bounding_box()
+    assert head
+    assert composer
+    assert head["height"] < 90
+    assert composer["height"] < 70
+    phone.page.context.set_offline(True)
+    expect(phone.page.locator("#offline")).to_be_visible()
+    phone.into(phone.writing)
+    expect(phone.opened.locator(".composer .foot button.primary")).to_be_in_viewport(ratio=1)
+    phone.page.context.set_offline(False)
 
 
 def test_one_is_handed_over_and_one_put_off(phone: Mouse, sales: Department, world: World) -> None:
