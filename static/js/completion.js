@@ -1,7 +1,7 @@
 // Opens a list above the composer: saved replies and names of colleagues. A list that names a sign,
 // for example data-completes="@", also opens while the user types a word that begins with the sign.
 // The focus then stays in the text: arrows move, Enter or Tab takes, Escape closes.
-import { chosen, filterList, moveChoice } from "./completion_list.js";
+import { chosen, filterList, moveChoice, setRoles } from "./completion_list.js";
 
 const LONGEST_QUERY = 40;
 // typed: what is completed, as { details, text, from }; null if no list is open for typed text.
@@ -40,6 +40,8 @@ function close() {
   text.removeAttribute("aria-activedescendant");
   text.removeAttribute("aria-controls");
   filterList(details, "");
+  setRoles(details, false);
+  for (const entry of details.querySelectorAll("[data-chosen]")) delete entry.dataset.chosen;
 }
 
 function complete(text) {
@@ -49,6 +51,7 @@ function complete(text) {
   if (state.typed && state.typed.details !== word.details) close();
   state.typed = { details: word.details, text, from: word.from };
   placeAbove(word.details);
+  setRoles(word.details, true);
   word.details.open = true;
   moveChoice(word.details, 0, text);
 }

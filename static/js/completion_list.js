@@ -19,13 +19,30 @@ export function chosen(details) {
   return details.querySelector("li:not([hidden])[data-chosen] button");
 }
 
+// While the focus stays in the text, a screen reader reads the list as its choices.
+export function setRoles(details, isForText) {
+  const list = details.querySelector("ul");
+  if (isForText) list.setAttribute("role", "listbox");
+  else list.removeAttribute("role");
+  for (const entry of entries(details)) {
+    const button = entry.querySelector("button");
+    if (isForText) { entry.setAttribute("role", "option"); button.tabIndex = -1; continue; }
+    for (const name of ["role", "aria-selected"]) entry.removeAttribute(name);
+    button.removeAttribute("tabindex");
+  }
+}
+
 // step: 0 keeps the chosen entry, or takes the first.
 export function moveChoice(details, step, text) {
   const shown = entries(details).filter((entry) => !entry.hidden);
   const position = Math.max(0, shown.findIndex((entry) => "chosen" in entry.dataset)) + step;
-  for (const entry of entries(details)) delete entry.dataset.chosen;
+  for (const entry of entries(details)) {
+    delete entry.dataset.chosen;
+    entry.setAttribute("aria-selected", "false");
+  }
   const entry = shown[Math.max(0, Math.min(shown.length - 1, position))];
   entry.dataset.chosen = "";
+  entry.setAttribute("aria-selected", "true");
   entry.scrollIntoView({ block: "nearest" });
   details.querySelector("ul").id ||= "completions";
   entry.id ||= `completion-${entries(details).indexOf(entry)}`;

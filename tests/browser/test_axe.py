@@ -135,7 +135,7 @@ def test_the_phone(inspected: Windows, agent: User, world: World) -> None:
     page.goto(world["layla"].get_absolute_url())
     Mouse(page).is_at(world["layla"])
     said += found(page, "case")
-    page.get_by_text("About this person").click()
+    page.get_by_role("link", name="About this person").click()
     said += found(page, "who")
     page.goto("/new/")
     said += found(page, "new")

@@ -243,7 +243,7 @@ def test_the_composer_rests_as_one_line_and_grows_when_one_goes_into_it(
         return box["height"]
 
     assert height() < 70
-    expect(hand.opened.get_by_text("Private", exact=True)).to_be_visible()
+    expect(composer.get_by_text("Public", exact=True)).to_be_visible()
     hand.page.keyboard.press("r")
     expect(hand.writing).to_be_focused()
     assert height() > 150

@@ -82,7 +82,8 @@ def test_a_case_opens_at_its_newest_message(
         says("ron", f"Message {number}. " + "It goes on and on. " * 8)
     phone.page.set_viewport_size({"width": size[0], "height": size[1]})
     phone.open(world["ron"])
-    expect(phone.opened.get_by_text("Message 11.")).to_be_in_viewport(ratio=0.9)
+    newest = phone.opened.locator(".timeline").get_by_text("Message 11.")
+    expect(newest).to_be_in_viewport(ratio=0.9)
     head = phone.opened.locator(".case .pane-head").bounding_box()
     composer = phone.opened.locator(".composer").bounding_box()
     assert head

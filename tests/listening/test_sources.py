@@ -210,7 +210,8 @@ def test_an_awaited_first_visit_shows_up_by_itself(
     assert "The first fetch is in progress" in page
     assert 'hx-trigger="every 2s"' in page
     find("1", text="It came")
-    Source.objects.update(last_ok_at=timezone.now())
+    now = timezone.now()
+    Source.objects.update(last_ok_at=now, next_fetch_at=now + timedelta(minutes=5))
     body = browser.get(source.get_absolute_url(), headers=part).content.decode()
     assert "It came" in body
     assert 'hx-trigger="every 10s"' in body
@@ -393,3 +394,22 @@ def test_a_page_of_items_costs_as_many_statements_for_one_as_for_thirty(
     browser = as_(agent)
     with django_assert_max_num_queries(22):
         browser.get(source.get_absolute_url())
+
+
+def test_a_fetch_that_was_asked_for_shows_up_by_itself(
+    admin: User, as_: Any, source: Source
+) -> None:
+    """While it is awaited, the page asks every two seconds, also for the list of fetches.
+
+    Before, the message said to reload the page.
+    """
+    later = timezone.now() + timedelta(minutes=5)
+    Source.objects.update(last_ok_at=timezone.now(), next_fetch_at=later)
+    browser, part = as_(admin), {"HX-Request": "true"}
+    page = browser.get(source.get_absolute_url(), headers=part).content.decode()
+    assert 'hx-trigger="every 10s"' in page
+    asked = browser.post(f"{source.get_absolute_url()}fetch/", follow=True).content.decode()
+    assert "The fetch has started. Its items appear here." in asked
+    assert 'hx-trigger="every 2s"' in asked
+    page = browser.get(source.get_absolute_url(), headers=part).content.decode()
+    assert '<div id="fetches" hx-swap-oob="true">' in page

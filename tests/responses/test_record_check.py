@@ -397,3 +397,14 @@ def test_the_page_names_the_hole_and_leads_to_what_is_there(
     assert "answers a response but is not linked to it" in shown
     assert whole.get_absolute_url() in shown
     assert whole.case.get_absolute_url() in shown  # type: ignore[union-attr]
+
+
+def test_a_check_that_runs_shows_its_result_by_itself(supervisor: User, as_: Any) -> None:
+    """While it runs, the page asks for itself. Before, the message said to reload the page."""
+    client, url = as_(supervisor), reverse("responses:record_check")
+    assert "every 2s" not in client.get(url).content.decode()
+    asked = client.post(url, follow=True).content.decode()
+    assert "The check has started. Its result appears here." in asked
+    assert '<div id="check" hx-get="" hx-trigger="every 2s"' in asked
+    RecordCheck.objects.update(ended_at=timezone.now())
+    assert "every 2s" not in client.get(url).content.decode()
