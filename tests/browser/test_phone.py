@@ -72,7 +72,7 @@ def test_one_is_answered_and_one_goes_back_to_the_list(phone: Mouse, world: Worl
 
 @pytest.mark.parametrize("size", [(390, 844), (640, 400)], ids=["phone", "zoom 200 %"])
 def test_a_case_opens_at_its_newest_message(
-    phone: Mouse, world: World, size: tuple[int, int]
+    windows: Windows, phone: Mouse, world: World, size: tuple[int, int]
 ) -> None:
     """The head has two rows, the composer is one line, and the newest message is in sight.
 
@@ -90,6 +90,7 @@ def test_a_case_opens_at_its_newest_message(
     assert composer
     assert head["height"] < 90
     assert composer["height"] < 70
+    windows.expect("ERR_INTERNET_DISCONNECTED")
     phone.page.context.set_offline(True)
     expect(phone.page.locator("#offline")).to_be_visible()
     phone.into(phone.writing)
