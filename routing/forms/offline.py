@@ -224,6 +224,7 @@ class OfflineForm(CallFields, LetterFields, CaseChoice):
             said_at=self._said_at(),
             direction=data["direction"] if self.tab == "call" else "in",
             details=self._details(),
+            joins=not self.refuses_cases,
         )
 
     def _details(self) -> dict[str, Any]:

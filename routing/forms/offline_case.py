@@ -25,6 +25,7 @@ class CaseChoice(PlainForm):
         required=False, max_length=20, label=__("Case"), widget=forms.RadioSelect
     )
     asks_case = False
+    refuses_cases = False
 
     def ask_case(
         self, user: User, *, who: Profile | Contact | None, reach: tuple[str, str]
@@ -49,7 +50,9 @@ class CaseChoice(PlainForm):
         chosen = data.get("which", "")
         if chosen in offered:
             data["case"] = offered[chosen]
-        elif chosen != NO_CASE:
+        elif chosen == NO_CASE:
+            self.refuses_cases = True
+        else:
             told = _("This person has %d open cases. Choose the one that this is about.")
             self.add_error("which", told % len(offered))
 

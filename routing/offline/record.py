@@ -52,7 +52,7 @@ class OfflineContact:
     form: UUID of the form. If a form is submitted twice, it is logged only once.
     kind: one of the kinds in `crm.offline_kinds`.
     profile, contact: the person, if known. Otherwise phone, mail and name identify the profile.
-    case: the case that the user chose.
+    case: the case that the user chose. joins: False if the user refused all open cases.
     said_at: an aware time; None means the current time.
     direction: "in", or "out" if we called.
     details: the facts of a call or a letter; see `crm.interaction_details`.
@@ -71,6 +71,7 @@ class OfflineContact:
     contact: Contact | None = None
     direction: str = "in"
     details: Json = field(default_factory=dict)
+    joins: bool = True
 
 
 @transaction.atomic
@@ -311,4 +312,5 @@ def _arrival(
         topics=topics,
         case=offline_contact.case.pk if offline_contact.case else None,
         by=by.pk,
+        joins=offline_contact.joins,
     )
