@@ -17,6 +17,9 @@ MAX_READ = 2_000
 """At most this many messages of the cases on a page are searched, the newest first."""
 LOOKED_AT = 20_000
 """Only so many characters of a message are loaded."""
+PASSAGE = 80
+"""The number of characters of an excerpt that a row shows in any case."""
+MAX_HITS = 50
 _PIECE = re.compile(r"\w+")
 
 
@@ -62,11 +65,26 @@ def hits(words: str, cases: Iterable[int], user: User) -> dict[int, Hit]:
 
 
 def places(text: str, words: str) -> list[list[str | int]]:
-    """Return the places of the words that begin with the typed ones, as in `Match.spans`."""
+    """Return the places of the words that begin with the typed ones, as in `Match.spans`.
+
+    The places before the passage that has the most of the words are left out, because an excerpt
+    begins at the first place.
+    """
     folded, where = fold(text), origins(text)
     pieces = set(_PIECE.findall(fold(words)))
-    return [
-        ["text", where[found.start()][0], where[found.end() - 1][1]]
-        for found in _PIECE.finditer(folded)
-        if any(found[0].startswith(piece) for piece in pieces)
+    found = [
+        (where[hit.start()][0], where[hit.end() - 1][1], begun)
+        for hit in _PIECE.finditer(folded)
+        if (begun := frozenset(piece for piece in pieces if hit[0].startswith(piece)))
     ]
+    if not found:
+        return []
+    best = max(range(len(found)), key=lambda first: (_distinct(found, first), -first))
+    return [["text", start, end] for start, end, _begun in found[best:]]
+
+
+def _distinct(found: list[tuple[int, int, frozenset[str]]], first: int) -> int:
+    """Return how many of the words stand in the passage that begins with this hit."""
+    until = found[first][0] + PASSAGE
+    inside = (begun for start, _end, begun in found[first : first + MAX_HITS] if start < until)
+    return len(frozenset().union(*inside))

@@ -16,6 +16,7 @@ from django.utils import timezone
 from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
 from routing.inbox import query as inbox_query
+from routing.inbox import search_snippet
 from routing.models import Case, Issue, SavedView
 
 As = Callable[[User], Client]
@@ -301,6 +302,13 @@ def test_a_found_case_shows_the_message_that_has_the_words(
         in row
     )
     assert "Hello? Anyone?" in html(as_(agent).get("/?view=all&q=roncalder"))
+
+
+def test_the_snippet_begins_where_most_of_the_words_stand() -> None:
+    text = "My seat was wet. " + "We waited. " * 20 + "Then I paid for a second seat."
+    spans = search_snippet.places(text, "second seat")
+    assert [text[start:end] for _field, start, end in spans] == ["second", "seat"]
+    assert search_snippet.places(text, "bag") == []
 
 
 def test_a_search_needs_two_more_statements_for_any_number_of_cases(
