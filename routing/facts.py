@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from listening.models import Mention, Source
 from listening.topic_hits import FoundTopic
-from routing.rules import SCHEMA, Facts
+from routing.rules import SCHEMA, WEEKDAYS, Facts
 
 OFFLINE = "offline"
 
@@ -72,10 +73,16 @@ class Origin:
 
 
 def facts(
-    message: Message, origin: Origin, *, topics: Iterable[FoundTopic], contact_kind: str | None
+    message: Message,
+    origin: Origin,
+    *,
+    topics: Iterable[FoundTopic],
+    contact_kind: str | None,
+    written: datetime | None = None,
 ) -> Facts:
     """Build the facts of one interaction.
 
+    written: when it was written, in the workspace's time zone; None if this is not known.
     topics: the topics that matched.
     contact_kind: the kind of the author's contact; None if the author's profile is not linked to
       a contact.
@@ -94,6 +101,8 @@ def facts(
         handle=origin.handle,
         text=f"{message.title}\n{message.text}".strip(),
         language=origin.language,
+        weekday=WEEKDAYS[written.weekday()] if written else "",
+        time=written.hour * 60 + written.minute if written else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from crm.models import Department, Interaction, Profile
+from crm.models import Department, Interaction, Profile, Workspace
 from listening.models import Mention, Sighting, TopicRevision
 from listening.topic_hits import FoundTopic, topics_found_in
 from routing.facts import Origin, as_stored, facts
@@ -58,7 +58,8 @@ def rebuild(
     contact = author.contact
     kind = contact.kind if contact else None
     origin = _origin(message, author, routed_at)
-    return facts(message, origin, topics=topics, contact_kind=kind), topics
+    written = message.sort_at.astimezone(Workspace.objects.zone())
+    return facts(message, origin, topics=topics, contact_kind=kind, written=written), topics
 
 
 def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:

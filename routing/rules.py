@@ -25,6 +25,7 @@ Inbound = Literal["keep", "reopen", "new"]
 STANCES = ("for us", "about us", "offline")
 KINDS = tuple(WORK_KINDS)
 VISIBILITIES = ("public", "private")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NORMAL = "normal"
 
 
@@ -37,6 +38,8 @@ class Facts:
     reach: number of the author's followers or readers.
     known: whether the author's profile is linked to a contact.
     contact_kind: the kind of this contact.
+    weekday, time: when it was written, in the workspace's time zone. `weekday` is one of
+      `WEEKDAYS`, and `time` is the number of minutes since midnight.
     """
 
     topics: frozenset[str] = frozenset()
@@ -52,24 +55,29 @@ class Facts:
     handle: str = ""
     text: str = ""
     language: str = ""
+    weekday: str = ""
+    time: int | None = None
 
 
+_SAID, _BY, _WHERE = "What was said", "Who said it", "Where and when"
 SCHEMA: Schema = {
     field.name: field
     for field in (
-        Field("topics", "set", "topic"),
-        Field("channel", "choice", "channel"),
-        Field("network", "choice", "network"),
-        Field("source", "choice", "source"),
-        Field("stance", "choice", "source type", STANCES),
-        Field("kind", "choice", "message type", KINDS),
-        Field("visibility", "choice", "visibility", VISIBILITIES),
-        Field("reach", "number", "reach"),
-        Field("known", "bool", "contact is known"),
-        Field("contact_kind", "choice", "contact kind"),
-        Field("handle", "text", "handle"),
-        Field("text", "text", "text"),
-        Field("language", "choice", "language"),
+        Field("topics", "set", "topic", section=_SAID),
+        Field("channel", "choice", "channel", section=_WHERE),
+        Field("network", "choice", "network", section=_WHERE),
+        Field("source", "choice", "source", section=_WHERE),
+        Field("stance", "choice", "source type", STANCES, section=_WHERE),
+        Field("kind", "choice", "message type", KINDS, section=_SAID),
+        Field("visibility", "choice", "visibility", VISIBILITIES, section=_WHERE),
+        Field("reach", "number", "reach", section=_BY),
+        Field("known", "bool", "contact is known", section=_BY),
+        Field("contact_kind", "choice", "contact kind", section=_BY),
+        Field("handle", "text", "handle", section=_BY),
+        Field("text", "text", "text", section=_SAID),
+        Field("language", "choice", "language", section=_SAID),
+        Field("weekday", "choice", "weekday", WEEKDAYS, section=_WHERE),
+        Field("time", "time", "time of day", section=_WHERE),
     )
 }
 

@@ -53,6 +53,7 @@ urlpatterns = [
     path("issues/<int:pk>/close/", issue.close, name="issue_close"),
     path("departments/", department.departments, name="departments"),
     path("departments/new/", department.new, name="department_new"),
+    path("departments/<int:pk>/archive/", department.archive, name="department_archive"),
     path("departments/<int:pk>/", department.department, name="department"),
     path("departments/<int:pk>/members/", department.member, name="member"),
     path("people/invite/", memberships.invite, name="invite"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 import structlog
 from django.db import connection, transaction
@@ -16,7 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.ledger import Entry, Recorded, lock_workspace, record
-from crm.models import Account, Interaction, Profile, User
+from crm.models import Account, Interaction, Profile, User, Workspace
 from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
@@ -193,6 +193,7 @@ class _Context:
     speakers: _Speakers
     answers_us: set[tuple[str, str]]
     agents: dict[str, int]
+    zone: tzinfo
 
     @classmethod
     def load(cls, mentions: Sequence[Mention], hits: Hits, speakers: _Speakers) -> _Context:
@@ -210,6 +211,7 @@ class _Context:
             topics=found_topics(hits),
             speakers=speakers,
             agents=_agents(mentions),
+            zone=Workspace.objects.zone(),
             answers_us=own | set(answerable.values_list("scope", "key")),
         )
 
@@ -271,6 +273,7 @@ class _Context:
                 Origin.online(mention, self.sources[mention.pk]),
                 topics=self.topics[mention.pk],
                 contact_kind=row.contact_kind if row.contact else None,
+                written=mention.sort_at.astimezone(self.zone),
             ),
             topics=self.topics[mention.pk],
             joins=not mention.other_address,

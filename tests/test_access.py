@@ -156,7 +156,8 @@ POST = {
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down responses:moderate",
-    ADMIN: "routing:department_new routing:department routing:member routing:rule_new "
+    ADMIN: "routing:department_new routing:department routing:department_archive routing:member "
+    "routing:rule_new "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:topic_searches "
     "listening:topic_stored "

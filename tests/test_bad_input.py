@@ -47,13 +47,11 @@ URLS = {
     "long address": "https://a.example/" + "a" * 2022,
     "bad address": quote("http://[::1"),
 }
-GROUPS = {
-    "JSON": quote('{"all": [{"field": "text", "op": "contains", "value": "\\u0000\\ud800"}]}'),
-    "deep JSON": quote("[" * 100_000),
-}
+PATHS = {"deep path": ".".join(["1"] * 500), "JSON": quote('["0", "\\u0000", []]'), "minus": "-1"}
 MORE = {
     "before": MOMENTS, "since": MOMENTS, "until": MOMENTS, "said_at": MOMENTS, "when-0": MOMENTS,
-    "url": URLS, "address": URLS, "next": URLS, "found": URLS, "cond-2-group": GROUPS,
+    "url": URLS, "address": URLS, "next": URLS, "found": URLS, "cond-add": PATHS,
+    "cond-use": PATHS, "cond-remove": PATHS, "cond-add-group": PATHS,
 }  # fmt: skip
 """Field → further unusual values for this field alone."""
 
@@ -214,12 +212,15 @@ TYPED: dict[str, dict[str, Any]] = {
         "name": "New", "owner": "@admin", "department": "@department", "assign": "nobody",
         "person": "", "priority": "normal", "tags": "a, b", "cond-match": "all",
         "cond-0-field": "text", "cond-0-op": "contains", "cond-0-value": "seat",
-        "cond-1-field": "reach", "cond-1-op": "at least", "cond-1-value": "5", "cond-2-group": "",
+        "cond-1-field": "reach", "cond-1-op": "at least", "cond-1-value": "5",
+        "cond-2-match": "any", "cond-2.0-field": "time", "cond-2.0-op": "between",
+        "cond-2.0-value": "09:00-17:00",
     },
     "routing:rule": {
         "revision": "@revision", "name": "Old", "owner": "@admin", "department": "@department",
         "assign": "person", "person": "@member", "priority": "normal", "tags": "",
     },
+    "routing:department_archive": {"to": "archive"},
     "routing:rule_move": {"to": "up"},
     "routing:rule_switch": {"to": "on"},
     "responses:reply": {

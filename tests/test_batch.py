@@ -23,6 +23,7 @@ from listening.models.mention import HOPELESS, RISKY
 from listening.topic_hits import find_matches
 from responses.models import Delivery, Feedback, Response
 from routing.models import Case, CaseEvent, Decision, RoutingRule
+from routing.rules import WEEKDAYS
 from scrm import batch, pipeline
 from scrm.batch import process_batch, process_or_halve
 from scrm.channels.base import Author, Item
@@ -114,9 +115,11 @@ def test_what_matches_a_topic_becomes_a_case_that_says_why(
     assert (case.department, case.priority, case.profile.handle) == (service, "high", "@anna")
     assert (event.kind, event.revision) == (CaseEvent.Kind.ROUTED, brand_rule.current)
     assert event.interaction == mention.interaction
+    at = mention.sort_at
+    when = {"weekday": WEEKDAYS[at.weekday()], "time": at.hour * 60 + at.minute}
     assert event.facts == {
         "channel": "feed", "network": NET, "source": talk.name, "stance": "about us",
-        "kind": "post", "visibility": "public", "known": False,
+        "kind": "post", "visibility": "public", "known": False, **when,
         "topics": [
             {"topic": brand.pk, "revision": match.revision_id, "spans": [["text", 7, 14]]}
         ],

@@ -11,6 +11,10 @@ from crm.models.user import User
 
 
 class DepartmentQuerySet(models.QuerySet["Department"]):
+    def current(self) -> DepartmentQuerySet:
+        """Return the departments that are not archived."""
+        return self.filter(archived_at=None)
+
     def visible_to(self, user: User) -> DepartmentQuerySet:
         """Return the departments whose inbox the user may open."""
         return self if user.sees_everything else self.filter(memberships__user=user)
@@ -41,13 +45,14 @@ class DepartmentQuerySet(models.QuerySet["Department"]):
 
 @pghistory.track(
     model_name="DepartmentChange",
-    fields=["name", "owner", "is_fallback", "is_restricted"],
+    fields=["name", "owner", "is_fallback", "is_restricted", "archived_at"],
     append_only=True,
 )
 class Department(models.Model):
     """A team with its own inbox.
 
     accounts: the accounts from which members of the department may answer.
+    archived_at: None if cases can be transferred or routed to the department.
     """
 
     name = models.CharField(max_length=120, unique=True)
@@ -58,6 +63,7 @@ class Department(models.Model):
     accounts = models.ManyToManyField(Account, blank=True, related_name="departments")
     position = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
+    archived_at = models.DateTimeField(null=True)
 
     objects = DepartmentQuerySet.as_manager()
 
@@ -67,7 +73,11 @@ class Department(models.Model):
                 fields=["is_fallback"],
                 condition=models.Q(is_fallback=True),
                 name="one_fallback_department",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_fallback=False) | models.Q(archived_at=None),
+                name="fallback_is_not_archived",
+            ),
         ]
         ordering = ["position", "name"]
 

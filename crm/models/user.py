@@ -30,10 +30,15 @@ class UserManager(BaseUserManager["User"]):
 
 
 @pghistory.track(
-    model_name="UserChange", fields=["email", "name", "role", "is_active"], append_only=True
+    model_name="UserChange",
+    fields=["email", "name", "role", "is_active", "back_on"],
+    append_only=True,
 )
 class User(AbstractBaseUser):
-    """A member of staff. The memberships of a user decide which inboxes the user sees."""
+    """A member of staff. The memberships of a user decide which inboxes the user sees.
+
+    back_on: the first day on which a user who is away works again; None if the user is not away.
+    """
 
     class Role(models.TextChoices):
         STAFF = "", "Staff"
@@ -49,6 +54,7 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     shortcuts = models.BooleanField("keyboard shortcuts", default=True)
     mail_notices = models.BooleanField("email notices", default=False)
+    back_on = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     USERNAME_FIELD = "email"
@@ -74,6 +80,11 @@ class User(AbstractBaseUser):
     def sees_everything(self) -> bool:
         """Whether the user can see all departments."""
         return self.role in self.SEE_EVERYTHING
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the user is away today, in the current time zone."""
+        return self.back_on is not None and timezone.localdate() < self.back_on
 
     @property
     def initials(self) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 import pghistory
@@ -14,6 +15,11 @@ MAX_ADDRESS = 400
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+    def zone(self) -> tzinfo:
+        """Return the workspace's time zone; before the setup, UTC."""
+        here = self.here()
+        return here.tzinfo if here else UTC
+
     def here(self) -> Workspace | None:
         """Return the workspace, or None if it is not set up yet."""
         return self.filter(pk=ONLY).first()

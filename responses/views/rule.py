@@ -15,7 +15,8 @@ from responses.forms import ExampleForms, RuleForm
 from responses.models import ResponseRule
 from responses.rules.examples import failed
 from responses.rules.judge import SCHEMA
-from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
+from routing.rule_references import check_names, known_names
+from scrm.conditions.form_rows import Rows, is_change, rows_from_json, rows_from_post
 from scrm.conditions.language import ConditionErrors, parse
 
 
@@ -45,13 +46,19 @@ def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
         rows = rows_from_json(rule.conditions, SCHEMA)
         shown = [row | {"holds": "yes" if row["holds"] else "no"} for row in rule.examples]
         examples = ExampleForms(initial=shown, prefix="example")
+        rows.names = known_names()
         return _page(request, RuleForm(instance=rule), rows, examples)
     conditions, rows = rows_from_post(request.POST, SCHEMA)
-    valid_conditions = _is_valid(conditions, rows)
+    rows.names = known_names()
+    changes = is_change(request.POST)
+    valid_conditions = not changes and _is_valid(conditions, rows)
     # The form calls clean() of the model, which raises an error if a condition is invalid.
     rule.conditions = conditions if valid_conditions else {"all": []}
     form = RuleForm(request.POST, instance=rule)
     examples = ExampleForms(request.POST, prefix="example")
+    if changes:
+        form.errors.clear()
+        return _page(request, form, rows, examples)
     valid = form.is_valid() and examples.is_valid() and valid_conditions
     if not (valid and _passes_examples(rule, examples)):
         return _page(request, form, rows, examples, status=422)
@@ -62,7 +69,7 @@ def _edit(request: StaffRequest, rule: ResponseRule) -> HttpResponse:
 
 def _is_valid(conditions: object, rows: Rows) -> bool:
     try:
-        parse(conditions, SCHEMA)
+        check_names(parse(conditions, SCHEMA))
     except ConditionErrors as errors:
         rows.say(errors)
         return False

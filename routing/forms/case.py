@@ -69,7 +69,7 @@ class TransferForm(CaseVerbForm):
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         super().__init__(*args, case=case, **kwargs)
-        others = Department.objects.exclude(pk=case.department_id)
+        others = Department.objects.current().exclude(pk=case.department_id)
         set_queryset(self, "department", others)
         working = Membership.objects.working().filter(department__in=others)
         people = User.objects.filter(pk__in=working.values("user")).order_by("name")

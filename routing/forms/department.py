@@ -76,6 +76,8 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_is_fallback(self) -> bool:
         wanted: bool = self.cleaned_data["is_fallback"]
+        if wanted and self.instance.archived_at:
+            raise forms.ValidationError(_("An archived department cannot be the fallback."))
         others = Department.objects.filter(is_fallback=True).exclude(pk=self.instance.pk)
         if not wanted and not others.exists():
             raise forms.ValidationError(

@@ -12,9 +12,10 @@ from crm.models import Department, User
 from routing.forms.base import PlainForm, TagsField
 from routing.models import RoutingRule, RuleRevision
 from routing.models.rule import Priority
+from routing.rule_references import check_names, known_names
 from routing.rules import SCHEMA
 from scrm.conditions.form_rows import Rows, rows_from_json, rows_from_post
-from scrm.conditions.language import ConditionErrors
+from scrm.conditions.language import ConditionErrors, parse
 
 
 class RuleForm(PlainForm):
@@ -22,7 +23,11 @@ class RuleForm(PlainForm):
 
     name = forms.CharField(max_length=120, label=__("Name"))
     owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
-    department = forms.ModelChoiceField(Department.objects.all(), label=__("Department"))
+    department = forms.ModelChoiceField(
+        Department.objects.all(),
+        label=__("Department"),
+        error_messages={"invalid_choice": __("This department does not exist. Choose another.")},
+    )
     assign = forms.ChoiceField(choices=RuleRevision.Assign.choices, label=__("Assignee"))
     person = forms.ModelChoiceField(
         User.objects.active().order_by("name"),
@@ -51,6 +56,7 @@ class RuleForm(PlainForm):
         self.rows: Rows = rows_from_json(self.conditions, SCHEMA)
         if self.is_bound:
             self.conditions, self.rows = rows_from_post(self.data.dict(), SCHEMA)  # type: ignore[attr-defined]
+        self.rows.names = known_names()
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -58,6 +64,14 @@ class RuleForm(PlainForm):
         if others.filter(name=name).exists():
             raise forms.ValidationError(_("Another rule already has this name."))
         return name
+
+    def clean_department(self) -> Department:
+        department: Department = self.cleaned_data["department"]
+        if department.archived_at:
+            raise forms.ValidationError(
+                _("“%s” is archived. Choose another department, or bring it back.") % department
+            )
+        return department
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -80,6 +94,7 @@ class RuleForm(PlainForm):
         rule = self.rule or RoutingRule(position=_last_position() + 1)
         rule.name, rule.owner = data["name"], data["owner"]
         try:
+            check_names(parse(self.conditions, SCHEMA))
             # Use a savepoint: a rule without a valid revision must not be saved.
             with transaction.atomic():
                 rule.save()

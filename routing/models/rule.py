@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.models import Department, User
 from crm.models.contact import MAX_TAG_LENGTH
+from routing.rule_references import missing_names
 from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
 from scrm.conditions.explain import sentence
@@ -27,15 +30,19 @@ class Priority(models.TextChoices):
 
 class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
-        """Return the active rules in their order, as `Rule` values for the router.
+        """Return the rules in force in their order, as `Rule` values for the router.
 
-        This runs one SQL query.
+        An active rule that refers to something that no longer exists is not in force; see
+        `find_faults`. The number of SQL queries does not depend on the number of rules.
         """
         active = self.filter(is_active=True, current__isnull=False)
+        rules = list(active.select_related("current__department").order_by("position", "pk"))
+        revisions = [rule.current for rule in rules if rule.current]
+        faults = find_faults(revisions)
         return [
-            rule.current.pure(rule.name)
-            for rule in active.select_related("current").order_by("position", "pk")
-            if rule.current
+            revision.pure(rule.name)
+            for rule, revision in zip(rules, revisions, strict=True)
+            if not faults[revision.pk]
         ]
 
 
@@ -100,6 +107,21 @@ class RoutingRule(models.Model):
         )
         self.save(update_fields=["current"])
         return self.current
+
+
+def find_faults(revisions: Sequence[RuleRevision]) -> dict[int, list[str]]:
+    """Return revision id → sentences about what the revision refers to and what does not exist.
+
+    A rule with such a fault is not in force. Load the department of the revisions too.
+    """
+    missing = missing_names([_parse(revision.conditions) for revision in revisions])
+    found = {}
+    for revision, errors in zip(revisions, missing, strict=True):
+        found[revision.pk] = [error.message for error in errors]
+        if revision.department.archived_at:
+            message = _("The department “%s” is archived.")
+            found[revision.pk].append(message % revision.department)
+    return found
 
 
 def _parse(data: Any) -> language.Condition:

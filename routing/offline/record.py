@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from crm.interaction_details import NO_ANSWER, REACHED, CallDetails
 from crm.ledger import Entry, Recorded, record
-from crm.models import Attachment, Contact, Interaction, Profile, User
+from crm.models import Attachment, Contact, Interaction, Profile, User, Workspace
 from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
 from routing.answering import count_as_answered
 from routing.call_back import close_call_back
@@ -175,10 +175,10 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
     hits = {row.interaction: match for row, match in zip(rows, found, strict=True) if row.new}
     # Do this before routing: the rules are evaluated on the topics.
     keep_offline_matches(hits)
-    topics = found_topics(hits)
+    topics, zone = found_topics(hits), Workspace.objects.zone()
     logged = list(zip(entered, entries, rows, strict=True))
     arrivals = [
-        _arrival(offline_contact, entry, row, topics[row.interaction], by, now)
+        _arrival(offline_contact, entry, row, topics[row.interaction], by, now, zone)
         for offline_contact, entry, row in logged
         if row.new
     ]
@@ -291,23 +291,26 @@ def _arrival(
     topics: tuple[FoundTopic, ...],
     by: User,
     now: datetime,
+    zone: tzinfo,
 ) -> Arrival:
     """Return the arrival for routing."""
     contact, kind = row.contact, row.contact_kind
     if named := _link_named(offline_contact, row, by, now):
         contact, kind = named.pk, named.kind
     handle = entry.author.handle if entry.author else ""
+    said_at = min(offline_contact.said_at or now, now)
     return Arrival(
         interaction=row.interaction,
         conversation=row.conversation,
         profile=row.profile or 0,
         contact=contact,
-        said_at=min(offline_contact.said_at or now, now),
+        said_at=said_at,
         facts=facts(
             entry,
             Origin.offline(SCOPE, handle),
             topics=topics,
             contact_kind=kind if contact else None,
+            written=said_at.astimezone(zone),
         ),
         topics=topics,
         case=offline_contact.case.pk if offline_contact.case else None,

@@ -5,6 +5,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -12,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from crm.access import StaffRequest, admin_only
 from crm.models import Department, Membership, User
 from routing.forms import DepartmentForm, MemberForm
-from routing.models import Case
+from routing.models import Case, RoutingRule
 from routing.models.status import ACTIVE
 from routing.party_cases import give_back
+from scrm.db.locks import locked
 
 
 @admin_only
@@ -49,6 +51,45 @@ def department(request: StaffRequest, pk: int) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("routing:department", row.pk)
     return _page(request, row, form, MemberForm(), status=422 if form.is_bound else 200)
+
+
+@admin_only
+@require_POST
+@transaction.atomic
+def archive(request: StaffRequest, pk: int) -> HttpResponse:
+    """Archive a department or bring it back; the form contains the wanted state.
+
+    The fallback department and departments with open cases cannot be archived.
+    """
+    row = get_object_or_404(locked(Department.objects.all()), pk=pk)
+    if request.POST.get("to") == "back":
+        row.archived_at = None
+        message = _("“%s” is back. Cases can be routed and transferred to it.") % row
+    elif refusal := _why_not_archived(row):
+        messages.error(request, refusal)
+        return redirect("routing:department", pk)
+    else:
+        row.archived_at = row.archived_at or timezone.now()
+        message = _("“%s” is archived. Its closed cases can still be read.") % row
+        rules = RoutingRule.objects.filter(is_active=True, current__department=row)
+        if names := [f"“{rule}”" for rule in rules]:
+            message += " " + _("These rules are no longer in force: %s.") % ", ".join(names)
+    row.save(update_fields=["archived_at"])
+    messages.success(request, message)
+    return redirect("routing:department", pk)
+
+
+def _why_not_archived(department: Department) -> str:
+    """Return the reason why the department cannot be archived, or "" if there is none."""
+    if department.is_fallback:
+        return _("This is the fallback department. Choose another fallback first.")
+    count = Case.objects.living().filter(department=department).count()
+    message = ngettext(
+        "It has %d open case. Transfer or close it first.",
+        "It has %d open cases. Transfer or close them first.",
+        count,
+    )
+    return message % count if count else ""
 
 
 @admin_only

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
-from listening.models import Source, Topic
 from routing.forms import RuleForm
 from routing.models import Case, RoutingRule, RuleRevision
+from routing.models.rule import find_faults
 from routing.rule_trial import Trial, try_rules
-from scrm.channels.registry import kinds
+from scrm.conditions.form_rows import is_change
 from scrm.db.locks import locked
 from scrm.web.params import number
 
@@ -25,6 +25,9 @@ from scrm.web.params import number
 def rules(request: StaffRequest) -> HttpResponse:
     """List the rules in order. With the parameter `case`, also test the rules on that case."""
     rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
+    faults = find_faults([rule.current for rule in rows if rule.current])
+    for rule in rows:
+        rule.faults = faults.get(rule.current_id or 0, [])  # type: ignore[attr-defined]
     asked = request.GET.get("case", "").strip().lstrip("#")
     context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
     return render(request, "routing/rules.html", context)
@@ -39,6 +42,8 @@ def _trial(asked: str) -> Trial | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: StaffRequest) -> HttpResponse:
     form = RuleForm(request.POST or None, initial={"owner": request.user})
+    if is_change(request.POST):
+        return _changed(request, form, None)
     if form.is_valid() and form.keep(by=request.user):
         messages.success(request, _("Rule saved and active. It is the last in the order."))
         return redirect("routing:rules")
@@ -50,6 +55,8 @@ def new(request: StaffRequest) -> HttpResponse:
 def rule(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
     form = RuleForm(request.POST or None, rule=row)
+    if is_change(request.POST):
+        return _changed(request, form, row)
     # Check the revision first: an admin must not overwrite a revision that the page did not show.
     if form.is_bound and request.POST.get("revision", "") != str(row.current_id or ""):
         messages.error(request, _("Another user changed this rule meanwhile. See "
@@ -97,6 +104,12 @@ def switch(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect("routing:rules")
 
 
+def _changed(request: StaffRequest, form: RuleForm, rule: RoutingRule | None) -> HttpResponse:
+    """Show the form again after a button changed the rows. Nothing is checked or saved yet."""
+    form.errors.clear()
+    return _page(request, form, rule, status=200)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One revision, with a description of its differences from the previous revision."""
@@ -115,19 +128,9 @@ def _page(
         "last": fields[2:],
         "rule": rule,
         "rows": form.rows,
-        "known": _usable_names(),
         "history": _history(rule) if rule else [],
     }
     return render(request, "routing/rule.html", context, status=status)
-
-
-def _usable_names() -> list[tuple[str, list[str]]]:
-    """Return the names of topics, sources and channels, which can be used in conditions."""
-    return [
-        (_("Topics"), list(Topic.objects.values_list("name", flat=True))),
-        (_("Sources"), list(Source.objects.values_list("name", flat=True))),
-        (_("Channels"), list(kinds())),
-    ]
 
 
 def _history(rule: RoutingRule) -> list[Change]:

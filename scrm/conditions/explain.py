@@ -32,6 +32,8 @@ def _requirement(leaf: Leaf, *, quotes: bool = False) -> str:
     value, quotes = leaf.value, quotes or leaf.field.type == "text"
     if isinstance(value, bool):
         return ""
+    if leaf.field.type == "time" and isinstance(value, tuple):
+        return f"between {value[0]} and {value[1]}"
     if isinstance(value, tuple):
         quoted = tuple(f"“{item}”" for item in value) if quotes else value
         return listed(quoted, "and" if leaf.op == "has all" else "or")
@@ -82,7 +84,7 @@ def _finding(leaf: Leaf, facts: Facts, *, wanted: bool) -> str:
     met = question(leaf)(facts) != (leaf.op in POSITIVE)
     needed = wanted != (leaf.op in POSITIVE)
     if fact is None:
-        unknown = "unknown" if leaf.field.type in ("number", "bool") else "“unknown”"
+        unknown = "unknown" if leaf.field.type in ("number", "bool", "time") else "“unknown”"
         return f"{label} is {unknown}" + (_needs(leaf, needed=needed) if asked else "")
     if leaf.field.type == "bool":
         return label if fact else _denied(label)
@@ -125,6 +127,8 @@ def _found(leaf: Leaf, fact: Any, met: bool) -> str:
         return (
             f"“{shown}”" if leaf.field.type == "text" or (shown and not met) else shown or "blank"
         )
+    if leaf.field.type == "time":
+        return f"{fact // 60:02d}:{fact % 60:02d}"
     asked = leaf.value if isinstance(leaf.value, tuple) else ()
     named = [choice for choice in asked if choice in fact] if met else sorted(map(str, fact))
     return listed(tuple(named if met else (f"“{choice}”" for choice in named)), "and") or "empty"

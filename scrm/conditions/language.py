@@ -13,6 +13,7 @@ folding (see `fold`); choices and sets are compared exactly.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ from scrm.text.fold import beginning, fold
 
 MAX_DEPTH, MAX_LEAVES, MAX_STRING, MAX_NUMBER = 8, 200, 500, 10**15
 
-FieldType = Literal["text", "choice", "set", "number", "bool"]
+FieldType = Literal["text", "choice", "set", "number", "bool", "time"]
 Value = str | int | float | bool | tuple[str, ...]
 Facts = Mapping[str, object]
 Predicate = Callable[[Facts], bool]
@@ -35,7 +36,9 @@ OPERATORS: Mapping[FieldType, tuple[str, ...]] = {
     "set": ("has any", "has all", "has none"),
     "number": ("at least", "at most"),
     "bool": ("is",),
+    "time": ("between", "not between"),
 }
+"""Type → its operators. The first is the default, with which a form fills a new row."""
 OPERATOR_LABELS = {
     "contains any": "contains any of",
     "has any": "has any of",
@@ -43,11 +46,18 @@ OPERATOR_LABELS = {
     "has none": "has none of",
 }
 """Operator → its label on screen, where the label differs from the stored operator."""
-POSITIVE = {"is not": "is", "does not contain": "contains", "has none": "has any"}
+POSITIVE = {
+    "is not": "is",
+    "does not contain": "contains",
+    "has none": "has any",
+    "not between": "between",
+}
 _LISTED = {"is one of", "has any", "has all", "has none", "contains any"}
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _KINDS: tuple[Literal["all", "any", "none"], ...] = ("all", "any", "none")
 _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
     "text": str, "choice": str, "set": Set, "number": (int, float), "bool": bool,
+    "time": int,
 }  # fmt: skip
 
 
@@ -55,14 +65,17 @@ _FACTS: Mapping[FieldType, type | tuple[type, ...]] = {
 class Field:
     """A fact that conditions may test.
 
+    type: the fact of a field of type "time" is a number of minutes since midnight.
     label: the name of the field inside a sentence, in lower case: "reach", "contact is known".
     choices: the allowed values; () if any value is allowed.
+    section: the heading under which forms list the field.
     """
 
     name: str
     type: FieldType
     label: str
     choices: tuple[str, ...] = ()
+    section: str = ""
 
 
 Schema = Mapping[str, Field]
@@ -124,6 +137,24 @@ def _contains_any(values: tuple[str, ...]) -> Callable[[Any], bool]:
     return lambda fact: any(search(folded) for folded in (fold(fact),) for search in searches)
 
 
+def _between(values: tuple[str, ...]) -> Callable[[Any], bool]:
+    """Return a function that says whether a time of day is in an interval.
+
+    The start is included and the end is not. If the end is before the start, the interval crosses
+    midnight.
+    """
+    start, end = (minutes(value) or 0 for value in values)
+    if start < end:
+        return lambda fact: start <= fact < end
+    return lambda fact: fact >= start or fact < end
+
+
+def minutes(text: str) -> int | None:
+    """Return the minutes since midnight of a time such as "09:30", or None if it is no time."""
+    found = _TIME.fullmatch(text)
+    return int(found[1]) * 60 + int(found[2]) if found else None
+
+
 # Evaluating
 
 
@@ -138,6 +169,7 @@ _TESTS: Mapping[tuple[FieldType, str], Callable[[Any], Callable[[Any], bool]]] =
     ("number", "at least"): lambda value: lambda fact: fact >= value,
     ("number", "at most"): lambda value: lambda fact: fact <= value,
     ("bool", "is"): lambda value: lambda fact: fact is value,
+    ("time", "between"): _between,
 }
 
 
@@ -178,10 +210,13 @@ class ConditionError:
     """One error in a condition.
 
     path: the keys and indexes that lead to the error in the JSON, for example ("all", 0, "value").
+    wrong, nearest: for a name that does not exist, this name and the most similar names that do.
     """
 
     path: Path
     message: str
+    wrong: str = ""
+    nearest: tuple[str, ...] = ()
 
 
 class ConditionErrors(Exception):
@@ -267,6 +302,8 @@ class _Reader:
             self.boolean(value, (*path, "value"))
         elif field.type == "number":
             self.number(value, (*path, "value"))
+        elif field.type == "time":
+            value = self.interval(value, (*path, "value"))
         elif op in _LISTED:
             value = self.strings(value, field, (*path, "value"))
         else:
@@ -282,6 +319,16 @@ class _Reader:
             self.wrong(path, "Enter a number.")
         elif not -MAX_NUMBER <= value <= MAX_NUMBER:
             self.wrong(path, f"Enter a number between {-MAX_NUMBER:,} and {MAX_NUMBER:,}.")
+
+    def interval(self, value: object, path: Path) -> tuple[str, ...]:
+        """Read a list of two times of day, such as ["09:00", "17:30"]."""
+        times = value if isinstance(value, list) else []
+        known = [time for time in times if isinstance(time, str) and minutes(time) is not None]
+        if len(times) != 2 or len(known) != 2:
+            self.wrong(path, "Enter two times, such as 09:00-17:30.")
+        elif known[0] == known[1]:
+            self.wrong(path, "The two times are equal. Enter two different times.")
+        return tuple(known)
 
     def strings(self, value: object, field: Field, path: Path) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:

@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import combining
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from scrm.conditions.explain import explain, hits, sentence
@@ -35,6 +35,7 @@ SCHEMA: Schema = {
     "topics": Field("topics", "set", "topic"),
     "reach": Field("reach", "number", "reach"),
     "known": Field("known", "bool", "contact is known"),
+    "time": Field("time", "time", "time of day"),
 }
 LISTED = ("is one of", "contains any")
 WORDS = ("art", "party", "Zoë", "東京", "seat policy", "a.b")
@@ -46,6 +47,9 @@ _values: Mapping[FieldType, st.SearchStrategy[Any]] = {
     "set": st.lists(st.sampled_from(NAMES), min_size=1, max_size=3),
     "number": st.integers(-3, 3) | st.floats(-3, 3),
     "bool": st.booleans(),
+    "time": st.lists(
+        st.sampled_from(("00:00", "09:30", "23:59")), min_size=2, max_size=2, unique=True
+    ),
 }
 
 
@@ -74,6 +78,7 @@ facts = st.fixed_dictionaries(
         "topics": st.frozensets(st.sampled_from(NAMES)),
         "reach": st.none() | st.integers(-3, 3),
         "known": st.booleans(),
+        "time": st.integers(0, 24 * 60 - 1),
     },
 )
 json = st.recursive(
@@ -448,3 +453,32 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
 )
 def test_folding_keeps_what_is_a_letter_of_its_own(text: str, folded: str) -> None:
     assert fold(text) == folded
+
+
+@given(st.integers(0, 24 * 60 - 1), st.integers(0, 24 * 60 - 1), st.integers(0, 24 * 60 - 1))
+def test_a_time_is_between_the_start_and_before_the_end_also_across_midnight(
+    start: int, end: int, fact: int
+) -> None:
+    assume(start != end)
+    clock = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in (start, end)]
+    condition = parse({"field": "time", "op": "between", "value": clock}, SCHEMA)
+    inside, minute = set(), start
+    while minute != end:
+        inside.add(minute)
+        minute = (minute + 1) % (24 * 60)
+    assert predicate(condition)({"time": fact}) == (fact in inside)
+    assert not predicate(condition)({"time": None})
+
+
+def test_times_are_said_as_people_write_them() -> None:
+    late = parse({"field": "time", "op": "not between", "value": ["09:00", "17:30"]}, SCHEMA)
+    assert sentence(late) == "time of day is not between 09:00 and 17:30"
+    office = parse({"field": "time", "op": "between", "value": ["09:00", "17:30"]}, SCHEMA)
+    found = explain(office, {"time": 18 * 60 + 5})
+    assert found.sentence == "time of day is 18:05 (rule needs between 09:00 and 17:30)"
+
+
+@pytest.mark.parametrize("value", [[], ["9:00", "17:00"], ["09:00"], ["25:00", "26:00"], "09:00"])
+def test_what_is_no_interval_is_refused(value: object) -> None:
+    with pytest.raises(ConditionErrors, match="Enter two times"):
+        parse({"field": "time", "op": "between", "value": value}, SCHEMA)

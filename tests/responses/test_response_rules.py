@@ -6,8 +6,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from crm.models import User
+from crm.models import Department, User
 from responses.models import ResponseRule
+from responses.rules.judge import SCHEMA
+from tests.condition_fields import posted
 
 As = Callable[[User], Client]
 NEW = "/response-rules/new/"
@@ -56,7 +58,7 @@ def test_a_wrong_condition_is_an_error_at_its_row_with_everything_kept(
     wrong = {"cond-1-value": "very long", "reason": "Kept"}
     page = as_(admin).post(NEW, typed(admin, **wrong))
     assert page.status_code == 422
-    first, second = page.context["rows"].rows
+    first, second = page.context["rows"].root.members
     assert (first.errors, second.errors) == ([], ["Enter a number."])
     for kept in ("very long", "refund", "Kept"):
         assert kept in page.content.decode()
@@ -73,7 +75,7 @@ def test_a_wrong_row_and_a_blank_field_are_both_shown(admin: User, as_: As) -> N
     page = as_(admin).post(NEW, typed(admin, name="", **{"cond-0-op": "at most"}))
     assert page.status_code == 422
     assert "name" in page.context["form"].errors
-    assert page.context["rows"].rows[0].errors
+    assert page.context["rows"].root.members[0].errors
 
 
 def test_editing_keeps_a_group_inside_the_group(admin: User, as_: As) -> None:
@@ -83,13 +85,29 @@ def test_editing_keeps_a_group_inside_the_group(admin: User, as_: As) -> None:
         name="Nested", owner=admin, verdict="hold", reason="Look", conditions={"all": [inner, leaf]}
     )
     browser = as_(admin)
-    page = browser.get(rule.get_absolute_url())
-    assert "(part of an issue)" in page.content.decode()
-    group = page.context["rows"].rows[0].group
-    posted = typed(admin, **{"cond-0-field": "", "cond-0-group": group})
-    browser.post(rule.get_absolute_url(), posted)
+    assert 'name="cond-0.0-field"' in browser.get(rule.get_absolute_url()).content.decode()
+    unchanged = {key: value for key, value in typed(admin).items() if not key.startswith("cond-")}
+    browser.post(rule.get_absolute_url(), unchanged | posted(rule.conditions, SCHEMA))
     rule.refresh_from_db()
-    assert rule.conditions["all"][0] == inner
+    assert rule.conditions == {"all": [inner, leaf]}
+
+
+def test_a_department_that_does_not_exist_is_refused_with_the_nearest_name(
+    admin: User, as_: As, service: Department
+) -> None:
+    row = {"cond-1-field": "department", "cond-1-op": "is", "cond-1-value": "Custmer service"}
+    page = as_(admin).post(NEW, typed(admin, **row))
+    assert page.status_code == 422
+    assert "There is no department “Custmer service”." in page.content.decode()
+    assert ">Customer service</button>" in page.content.decode()
+
+
+def test_a_button_of_the_rows_saves_nothing_and_reports_no_errors(admin: User, as_: As) -> None:
+    page = as_(admin).post(NEW, typed(admin, name="", **{"cond-add": ""}))
+    assert page.status_code == 200
+    assert not page.context["form"].errors
+    assert 'name="cond-2-field"' in page.content.decode()
+    assert not ResponseRule.objects.exists()
 
 
 @pytest.mark.parametrize("who", ["agent", "lead", "supervisor"])

@@ -6,7 +6,6 @@ film director usually booked a second seat.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 
@@ -20,9 +19,11 @@ from responses import default_rules, release, rule_facts
 from responses.compose import Words, state_publicly
 from responses.models import Response, ResponseRule
 from responses.rules.examples import Example, failed, known_of
+from responses.rules.judge import SCHEMA
 from responses.rules.personal_data import codes_in
 from routing.models import Case
 from scrm.sample import words
+from tests.condition_fields import posted
 
 As = Callable[[User], Client]
 WITHOUT = words.STATEMENT.replace(
@@ -60,6 +61,17 @@ def say(complaint: Case, microblog: Account, lead: User) -> Callable[[str], Resp
     return write
 
 
+def in_group(leaf: dict[str, object]) -> dict[str, str]:
+    """Return the fields of a second condition that is a group with this leaf alone."""
+    fields = posted({"all": [{"any": [leaf]}]}, SCHEMA)
+    return {key.replace("cond-0", "cond-1"): value for key, value in fields.items()}
+
+
+def only_first(fields: dict[str, str]) -> dict[str, str]:
+    """Return the fields without those of the second condition."""
+    return {key: value for key, value in fields.items() if not key.startswith("cond-1")}
+
+
 def form(rule: ResponseRule, **more: str) -> dict[str, str]:
     """Return the data that the form of the rule posts if the user changes nothing.
 
@@ -71,14 +83,11 @@ def form(rule: ResponseRule, **more: str) -> dict[str, str]:
         for name, value in example.items()
         if name != "channel"
     }
-    whole, anything = rule.conditions["all"][0], rule.conditions["all"][1]
     return {
         "name": rule.name, "owner": str(rule.owner_id), "position": "1", "is_active": "on",
         "verdict": rule.verdict, "reason": rule.reason, "steps": rule.steps, "within": "4",
-        "cond-match": "all", "cond-0-field": whole["field"], "cond-0-op": whole["op"],
-        "cond-0-value": whole["value"], "cond-1-group": json.dumps(anything),
         "example-TOTAL_FORMS": str(len(rule.examples)), "example-INITIAL_FORMS": "0",
-    } | examples | more  # fmt: skip
+    } | posted(rule.conditions, SCHEMA) | examples | more  # fmt: skip
 
 
 # The privacy fault of the sample story
@@ -164,9 +173,9 @@ def test_weakening_the_rule_is_refused_at_its_example(
 
     Fails if the examples are not checked.
     """
-    weaker = {"any": [{"field": "text", "op": "contains any", "value": ["passport"]}]}
+    weaker = {"field": "text", "op": "contains any", "value": ["passport"]}
     url = reverse("responses:rule", args=[privacy.pk])
-    page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(weaker)}))
+    page = as_(admin).post(url, only_first(form(privacy)) | in_group(weaker))
     assert page.status_code == 422
     errors = [each.errors.get("text") for each in page.context["examples"].forms]
     assert any("must catch this example, but does not" in str(error) for error in errors)
@@ -177,9 +186,9 @@ def test_weakening_the_rule_is_refused_at_its_example(
 def test_a_rule_that_catches_too_much_is_refused_as_well(
     privacy: ResponseRule, admin: User, as_: As
 ) -> None:
-    greedy = {"any": [{"field": "text", "op": "contains any", "value": ["seat", "SK"]}]}
+    greedy = {"field": "text", "op": "contains any", "value": ["seat", "SK"]}
     url = reverse("responses:rule", args=[privacy.pk])
-    page = as_(admin).post(url, form(privacy, **{"cond-1-group": json.dumps(greedy)}))
+    page = as_(admin).post(url, only_first(form(privacy)) | in_group(greedy))
     assert page.status_code == 422
     assert "must not catch this example, but does" in page.content.decode()
 

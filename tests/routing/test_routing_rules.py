@@ -4,12 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from crm.models import Department, User
+from listening.models import Source, Topic
 from routing.models import Case, RoutingRule
+from routing.rules import SCHEMA
+from tests.condition_fields import posted
 
 As = Callable[[User], Client]
+
+
+@pytest.fixture(autouse=True)
+def topics(brand: Topic, admin: User) -> None:
+    Topic.objects.create(name="Seat policy", owner=admin)
 
 
 def typed(service: Department, owner: User, **facts: Any) -> dict[str, Any]:
@@ -67,7 +78,7 @@ def test_a_wrong_condition_is_said_at_its_row_and_nothing_is_stored(
     page = as_(admin).post("/rules/new/", form)
     assert page.status_code == 422
     assert not RoutingRule.objects.exists()
-    rows = page.context["rows"].rows
+    rows = page.context["rows"].root.members
     assert [each.errors for each in rows] == [[], ["Enter a number."]]
     assert 'value="many"' in html(page)
     assert 'value="Brand, Seat policy"' in html(page)
@@ -135,12 +146,10 @@ def test_nested_conditions_survive_an_edit(
 ) -> None:
     nested = {"any": [{"field": "topics", "op": "has any", "value": ["Brand"]}]}
     brand_rule.revise(conditions={"all": [nested]}, department=service, by=admin)
-    page = as_(admin).get(f"/rules/{brand_rule.pk}/")
-    group = page.context["rows"].rows[0].group
     form = typed(service, admin, name="Brand", revision=brand_rule.current_id)
-    for part in ("field", "op", "value"):
-        del form[f"cond-0-{part}"]
-    as_(admin).post(f"/rules/{brand_rule.pk}/", form | {"cond-0-group": group})
+    unchanged = {key: value for key, value in form.items() if not key.startswith("cond-")}
+    shown = posted({"all": [nested]}, SCHEMA)
+    as_(admin).post(f"/rules/{brand_rule.pk}/", unchanged | shown)
     brand_rule.refresh_from_db()
     assert brand_rule.current
     assert brand_rule.current.conditions == {"all": [nested]}
@@ -188,3 +197,100 @@ def test_the_rules_can_be_tried_on_a_case_without_moving_it(
 
 def test_trying_on_no_case_says_so(as_: As, admin: User, service: Department) -> None:
     assert "There is no case “99”" in html(as_(admin).get("/rules/?case=99"))
+
+
+# Names that do not exist
+
+
+def test_an_unknown_topic_is_an_error_at_its_row_with_the_nearest_names(
+    as_: As, admin: User, service: Department
+) -> None:
+    """Fails if the rule is saved as in force, although it can never match."""
+    form = typed(service, admin) | row(1, "topics", "has any", "Seat polcy")
+    page = as_(admin).post("/rules/new/", form)
+    assert page.status_code == 422
+    assert not RoutingRule.objects.exists()
+    assert page.context["rows"].root.members[1].errors == ["There is no topic “Seat polcy”."]
+    assert ">Seat policy</button>" in html(page)
+    pressed = page.context["rows"].root.members[1].fixes[0][1]
+    page = as_(admin).post("/rules/new/", form | {"cond-use": pressed})
+    assert page.status_code == 200
+    assert page.context["rows"].root.members[1].value == "Seat policy"
+    assert not RoutingRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("source", "Bloog"), ("channel", "blueksy"), ("contact_kind", "pres")],
+)
+def test_other_unknown_names_are_refused_too(
+    as_: As, admin: User, service: Department, field: str, name: str
+) -> None:
+    Source.objects.create(kind="feed", address="https://a.example/f", name="Blog", owner=admin)
+    page = as_(admin).post("/rules/new/", typed(service, admin) | row(1, field, "is", name))
+    assert page.status_code == 422
+    assert page.context["rows"].root.members[1].fixes
+
+
+def test_a_rule_whose_topic_was_renamed_says_so_and_is_not_in_force(
+    as_: As, admin: User, brand_rule: RoutingRule, brand: Topic
+) -> None:
+    assert len(RoutingRule.objects.in_force()) == 1
+    Topic.objects.filter(pk=brand.pk).update(name="Our brand")
+    assert RoutingRule.objects.in_force() == []
+    page = html(as_(admin).get("/rules/"))
+    assert "not in force" in page
+    assert "There is no topic “Brand”." in page
+
+
+def test_the_list_stays_flat_with_many_rules(
+    as_: As, admin: User, brand_rule: RoutingRule, service: Department,
+    django_assert_max_num_queries: Any,
+) -> None:  # fmt: skip
+    browser = as_(admin)
+    browser.get("/rules/")
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/rules/")
+    for number in range(5):
+        rule = RoutingRule.objects.create(name=f"Rule {number}", owner=admin)
+        rule.revise(conditions=brand_rule.current.conditions, department=service, by=admin)
+    with django_assert_max_num_queries(len(one)):
+        browser.get("/rules/")
+
+
+def test_a_rule_names_no_archived_department(
+    as_: As, admin: User, brand_rule: RoutingRule, service: Department, sales: Department
+) -> None:
+    rule = RoutingRule.objects.create(name="To sales", owner=admin)
+    rule.revise(conditions={"all": []}, department=sales, by=admin)
+    browser = as_(admin)
+    page = browser.post(f"/departments/{sales.pk}/archive/", {"to": "archive"}, follow=True)
+    assert "These rules are no longer in force: “To sales”." in html(page)
+    assert "The department “Sales” is archived." in html(browser.get("/rules/"))
+    assert [rule.name for rule in RoutingRule.objects.in_force()] == ["Brand"]
+    page = browser.post("/rules/new/", typed(sales, admin))
+    assert "“Sales” is archived. Choose another department, or bring it back." in html(page)
+    browser.post(f"/departments/{sales.pk}/archive/", {"to": "back"})
+    assert len(RoutingRule.objects.in_force()) == 2
+
+
+def test_a_department_with_open_cases_and_the_fallback_are_not_archived(
+    as_: As, admin: User, case: Case, service: Department, sales: Department
+) -> None:
+    Case.objects.filter(pk=case.pk).update(department=sales)
+    browser = as_(admin)
+    for department, reason in ((sales, "1 open case"), (service, "fallback department")):
+        page = browser.post(
+            f"/departments/{department.pk}/archive/", {"to": "archive"}, follow=True
+        )
+        assert reason in html(page)
+        department.refresh_from_db()
+        assert department.archived_at is None
+
+
+def test_an_archived_department_is_no_target_of_a_transfer(
+    as_: As, agent: User, case: Case, sales: Department
+) -> None:
+    assert ">Sales</option>" in html(as_(agent).get(f"/cases/{case.pk}/"))
+    Department.objects.filter(pk=sales.pk).update(archived_at=timezone.now())
+    assert ">Sales</option>" not in html(as_(agent).get(f"/cases/{case.pk}/"))
