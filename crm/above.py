@@ -6,15 +6,17 @@ function at startup.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
 from crm.models.account import Account
 from crm.models.profile import Profile
 from crm.models.user import User
+from crm.ownership import OwnedKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class CaseLink:
 
     department: str
     case: int
+
+
+class HoldPlanned(Protocol):
+    def __call__(self, person: User, *, by: User, now: datetime) -> int: ...
 
 
 cases_of_conversations: Callable[[Collection[int], User], dict[int, CaseLink]]
@@ -53,14 +59,11 @@ open_case_counts: Callable[[], dict[int | None, int]]
 open_cases_of: Callable[[User], dict[str, int]]
 """Return department name → number of open cases in it that are assigned to the user."""
 
-return_open_cases: Callable[[User, User], int]
-"""Unassign the open cases of the first user and return their number.
+owned_kinds: Callable[[], Sequence[OwnedKind]]
+"""Return the kinds of rows that users own, of all apps."""
 
-The case events name the second user as the one who did it.
-"""
-
-owned_by: Callable[[User], Iterable[Any]]
-"""Return the first few topics, sources, rules and issues that the user owns."""
+hold_planned: HoldPlanned
+"""Hold the planned responses of a user who leaves; return their number."""
 
 source_pages: Callable[[Account], dict[str, tuple[str, str]]]
 """Return address → (name, URL of its page) of each source that uses the account."""

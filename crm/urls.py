@@ -3,6 +3,7 @@ from django.urls import path
 from crm.views import (
     account,
     attachment,
+    away,
     budget,
     connect,
     contact,
@@ -47,6 +48,8 @@ urlpatterns = [
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/edit/", people.edit, name="person_edit"),
     path("people/<int:pk>/deactivate/", people.deactivate, name="deactivate"),
+    path("people/<int:pk>/reassign/", people.reassign, name="reassign"),
+    path("people/<int:pk>/away/", away.away, name="away"),
     path("people/<int:pk>/activate/", people.activate, name="activate"),
     path("people/<int:pk>/reset-password/", people.reset_password, name="reset_password"),
     path("our-accounts/", account.accounts, name="accounts"),

@@ -29,3 +29,12 @@ moderation: Callable[[Case, User, Sequence[Interaction]], Mapping[int, object]]
 
 last_posts: Callable[[Collection[int]], dict[int, datetime]]
 """Issue id → time when its latest post was released. Issues without a post are left out."""
+
+give_drafts: Callable[[User, User, Collection[int]], list[int]]
+"""Give the drafts that the first user wrote for these cases to the second; return their ids."""
+
+return_drafts: Callable[[User, User, Collection[int]], list[int]]
+"""Return drafts, given by their ids, from the first user to the second."""
+
+drafts_of: Callable[[User, Collection[int]], int]
+"""Return how many drafts the user has for these cases."""

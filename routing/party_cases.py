@@ -69,11 +69,6 @@ def open_cases_of(person: User) -> dict[str, int]:
     return dict(departments.annotate(Count("pk")).order_by("department__name"))
 
 
-def return_open_cases(person: User, by: User) -> int:
-    """Unassign all open cases of a user, and return the number of cases."""
-    return give_back(Case.objects.living().filter(assignee=person), by=by)
-
-
 def give_back(cases: QuerySet[Case], *, by: User) -> int:
     """Unassign these cases, and return the number of cases.
 

@@ -14,6 +14,7 @@ from routing.views import (
     offline_survey,
     palette,
     rule,
+    take_over,
 )
 
 
@@ -52,6 +53,8 @@ urlpatterns = [
     path("issues/<int:pk>/remove/", issue.remove, name="issue_remove"),
     path("issues/<int:pk>/close/", issue.close, name="issue_close"),
     path("departments/", department.departments, name="departments"),
+    path("people/<int:pk>/take-over/", take_over.take_over, name="take_over"),
+    path("people/<int:pk>/take-over/undo/", take_over.undo, name="take_over_undo"),
     path("departments/new/", department.new, name="department_new"),
     path("departments/<int:pk>/archive/", department.archive, name="department_archive"),
     path("departments/<int:pk>/", department.department, name="department"),

@@ -7,32 +7,25 @@ a function in its `above.py`, and this file sets the function.
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import Any
-
 import crm.above
+import crm.owned
 import listening.above
+import listening.owned
+import responses.owned
 import routing.above
 import routing.models.case_clock
-from crm.models import User
+import routing.owned
+from crm.ownership import OwnedKind
 from listening import paid
-from listening.models import Source, Topic
 from responses import moderation_panels, posts
 from routing import due_times, party_cases
-from routing.models import Issue, RoutingRule
 
-_OWNED: tuple[Any, ...] = (Topic, Source, RoutingRule, Issue)
-_MAX_OWNED = 10
-"""The number of rows of each kind that `owned_by` returns."""
+_OWNED = (*routing.owned.OWNED, *responses.owned.OWNED, *listening.owned.OWNED, *crm.owned.OWNED)
 
 
-def owned_by(person: User) -> chain[Any]:
-    """Return the topics, sources, rules and issues that a user owns.
-
-    At most `_MAX_OWNED` rows of each kind are returned.
-    """
-    rows = (model.objects.filter(owner=person)[:_MAX_OWNED] for model in _OWNED)
-    return chain.from_iterable(rows)
+def owned_kinds() -> tuple[OwnedKind, ...]:
+    """Return the kinds of rows that users own, of all apps."""
+    return _OWNED
 
 
 def connect() -> None:
@@ -41,8 +34,8 @@ def connect() -> None:
     crm.above.party_cases = party_cases.party_cases
     crm.above.open_case_counts = party_cases.open_case_counts
     crm.above.open_cases_of = party_cases.open_cases_of
-    crm.above.return_open_cases = party_cases.return_open_cases
-    crm.above.owned_by = owned_by
+    crm.above.owned_kinds = owned_kinds
+    crm.above.hold_planned = responses.owned.hold_planned
     crm.above.source_pages = paid.source_pages
     crm.above.posts_to = posts.posts_to
     crm.above.unsent_files = posts.unsent_files
@@ -53,4 +46,7 @@ def connect() -> None:
     routing.above.bounced = posts.bounced
     routing.above.response_marks = posts.response_marks
     routing.above.moderation = moderation_panels.panels
+    routing.above.give_drafts = responses.owned.give_drafts
+    routing.above.return_drafts = responses.owned.return_drafts
+    routing.above.drafts_of = responses.owned.drafts_of
     routing.above.last_posts = posts.last_posts

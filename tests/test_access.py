@@ -81,6 +81,7 @@ UPLOAD = "L43.444"  # also a row of the agent's own; read-only members upload no
 MINE = "L44.444"  # only a row of the agent's own
 ADMINS_OWN = "L333334"  # a file that the admin uploaded; here it belongs to another user
 MINE_OR_ABOVE = "L33.3.."  # a row of the agent's own, and users who see everything
+LED = "L4.4..."  # the user, team leads of the user's departments, and users who see everything
 LEADS = "L333..."  # team leads of any department
 ITS_LEADS = "L444..."  # team leads of its department, and users who see everything
 NOT_IN_IT = "L444444"  # the request names no existing row, for example no case of the issue
@@ -101,6 +102,7 @@ GET = {
     "listening:mentions reports:map "
     "responses:campaigns glossary",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
+    "routing:take_over "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",
     UPLOAD: "routing:survey",
@@ -121,7 +123,7 @@ GET = {
     "listening:topic_stored "
     "listening:csv_upload listening:webhook_new "
     "listening:topic_import crm:people routing:invite "
-    "crm:person crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
+    "crm:person crm:reassign crm:accounts crm:account crm:account_new crm:connect crm:reconnect "
     "crm:oauth_callback crm:workspace routing:memberships sample:start",
 }
 POST = {
@@ -141,10 +143,12 @@ POST = {
     "responses:close_as_deleted",
     LEADS: "responses:campaign_new",
     ITS_LEADS: "responses:campaign_edit responses:campaign_close",
+    LED: "crm:away",
     SIGN: "responses:approve responses:send_back responses:review",
     STAFF: "routing:issue responses:issue_draft crm:me crm:read routing:save_view "
     "responses:save_view",
-    WORKERS: "routing:next responses:bulk responses:saved_reply_new crm:contact_new "
+    WORKERS: "routing:take_over routing:take_over_undo routing:next "
+    "responses:bulk responses:saved_reply_new crm:contact_new "
     "crm:contact_edit "
     "crm:contact_link crm:link crm:unlink crm:link_confirm crm:link_again crm:make_contact "
     "crm:tag crm:untag crm:relate crm:relation_end crm:relation_again "
@@ -167,7 +171,8 @@ POST = {
     "listening:webhook_new listening:webhook_add_secret listening:webhook_remove_secret "
     "listening:webhook_test "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "
-    "crm:activate crm:reset_password crm:account_new crm:account crm:account_pause crm:connect "
+    "crm:activate crm:reassign crm:reset_password "
+    "crm:account_new crm:account crm:account_pause crm:connect "
     "crm:reconnect crm:account_budget crm:account_spending crm:account_events "
     "crm:workspace routing:memberships sample:start reports:checklist",
 }

@@ -221,6 +221,10 @@ TYPED: dict[str, dict[str, Any]] = {
         "assign": "person", "person": "@member", "priority": "normal", "tags": "",
     },
     "routing:department_archive": {"to": "archive"},
+    "routing:take_over": {"to": "@member"},
+    "routing:take_over_undo": {"token": "x"},
+    "crm:away": {"back_on": "2099-01-01"},
+    "crm:reassign": {"everything": "@member"},
     "routing:rule_move": {"to": "up"},
     "routing:rule_switch": {"to": "on"},
     "responses:reply": {

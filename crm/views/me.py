@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from crm.access import StaffRequest
 from crm.forms import MeForm
+from crm.forms.away import AwayForm
 from crm.models import User
 
 
@@ -20,4 +21,6 @@ def me(request: StaffRequest) -> HttpResponse:
     if form.is_valid() and form.save_if_free():
         messages.success(request, _("Saved."))
         return redirect("crm:me")
-    return render(request, "crm/me.html", {"form": form}, status=422 if form.is_bound else 200)
+    away_form = AwayForm(initial={"back_on": mine.back_on})
+    context = {"form": form, "away_form": away_form}
+    return render(request, "crm/me.html", context, status=422 if form.is_bound else 200)

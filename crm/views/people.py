@@ -8,19 +8,21 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm import above
 from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
 from crm.forms import PersonForm, is_last_admin
+from crm.forms.reassign import ReassignForm
+from crm.leaving import end_access, give_all, owned_by, restore_access
 from crm.models import User
 from scrm.db.locks import locked
 
 _log = structlog.get_logger(__name__)
-_MAX_OWNED = 10
 
 
 @admin_only
@@ -55,18 +57,20 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
-    """Deactivate a user, and unassign the open cases of that user."""
+    """End the access of a user at once, and list what needs a new owner."""
     row = _locked(pk)
     refusal = _why_not(row, by=request.user)
     if refusal:
         messages.error(request, refusal)
         return redirect("crm:person", pk)
-    row.is_active = False
-    row.set_unusable_password()  # ends sessions and password links for good
-    row.save(update_fields=["is_active", "password"])
-    # In the same transaction: a user who cannot log in must not keep an open case.
-    messages.success(request, _return_cases(row, by=request.user))
-    return redirect("crm:person", pk)
+    held = end_access(row, by=request.user, now=timezone.now())
+    message = _("%s can no longer log in. Give everything below to others.") % row
+    if held:
+        message += " " + ngettext(
+            "%d planned response is held.", "%d planned responses are held.", held
+        ) % held  # fmt: skip
+    messages.success(request, message)
+    return redirect("crm:reassign", pk)
 
 
 @admin_only
@@ -74,10 +78,29 @@ def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
 def activate(request: StaffRequest, pk: int) -> HttpResponse:
     """Allow a user to log in again. The user must first set a new password."""
     row = get_object_or_404(User, pk=pk)
-    row.is_active = True
-    row.save(update_fields=["is_active"])
+    restore_access(row)
     messages.success(request, _("%(person)s can log in again.") % {"person": row})
     return with_link(request, row)
+
+
+@admin_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def reassign(request: StaffRequest, pk: int) -> HttpResponse:
+    """List what a user owns, and give it to others: all in one step, or each kind."""
+    row = get_object_or_404(User, pk=pk)
+    owned = owned_by(row)
+    form = ReassignForm(request.POST or None, person=row, owned=owned)
+    if form.is_valid():
+        given = give_all(row, to=form.owners, by=request.user)
+        left = sum(each.count for each in owned) - given
+        message = ngettext("%d entry has a new owner.", "%d entries have new owners.", given)
+        messages.success(request, message % given)
+        if form.owners and left and given:
+            messages.info(request, _("The rest stays below until you give it to somebody."))
+        return redirect("crm:reassign", pk)
+    status = 422 if form.is_bound else 200
+    context = {"person": row, "form": form, "owned": owned}
+    return render(request, "crm/reassign.html", context, status=status)
 
 
 @admin_only
@@ -108,17 +131,6 @@ def _why_not(person: User, *, by: User) -> str:
     return ""
 
 
-def _return_cases(person: User, *, by: User) -> str:
-    """Unassign the person's open cases; return the message for the admin."""
-    count = above.return_open_cases(person, by)
-    message = ngettext(
-        "%(person)s can no longer log in. %(count)d case returned to its department.",
-        "%(person)s can no longer log in. %(count)d cases returned to their departments.",
-        count,
-    )
-    return message % {"person": person, "count": count}
-
-
 def with_link(request: StaffRequest, person: User) -> HttpResponse:
     """Mail a password link to the person, and show the link so that the admin can pass it on.
 
@@ -140,15 +152,12 @@ def with_link(request: StaffRequest, person: User) -> HttpResponse:
 
 def _page(request: StaffRequest, row: User, form: PersonForm, status: int = 200) -> HttpResponse:
     counts = above.open_cases_of(row)
-    accounts, departments = row.accounts.all(), row.departments_owned.all()
-    owned = [*accounts[:_MAX_OWNED], *departments[:_MAX_OWNED], *above.owned_by(row)]
     context = {
         "person": row,
         "form": form,
         "memberships": row.memberships.select_related("department"),
         "open_cases": sum(counts.values()),
-        "by_department": counts.items(),
-        "owned": [f"{thing._meta.verbose_name} “{thing}”" for thing in owned],
+        "owned": owned_by(row),
         "why_not": _why_not(row, by=request.user) if row.is_active else "",
     }
     return render(request, "crm/person.html", context, status=status)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.forms.reassign import PersonChoice
 from crm.ledger import tellable
 from crm.models import Department, Membership, Profile, User, Workspace
 from routing.call_back import open_call_back
@@ -55,7 +56,7 @@ class TransferForm(CaseVerbForm):
     """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
-    person = forms.ModelChoiceField(
+    person = PersonChoice(
         User.objects.none(),
         required=False,
         label=__("Assignee"),
@@ -156,7 +157,7 @@ class AssignForm(CaseVerbForm):
     Only users who may work on the case can be chosen.
     """
 
-    person = forms.ModelChoiceField(
+    person = PersonChoice(
         User.objects.none(),
         required=False,
         label=__("Assignee"),

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -37,6 +38,9 @@ BEAT_SECONDS = 20
 BEAT = b"event: beat\ndata: 0\n\n"
 STREAMS_OF_ONE = 30
 """Open streams of one user in a process: one per browser, or one per tab without HTTPS."""
+_ENDED = "scrm:live:ended"
+"""The Redis key of a sorted set: id of a user whose access ended → when, in seconds since 1970."""
+_END = "end"
 _WAITING = 100
 """The number of events that may wait for a slow browser; above it, the oldest are dropped."""
 
@@ -70,6 +74,51 @@ def _publish(message: str) -> None:
         _log.warning("live hint lost", error=str(error))
 
 
+def end_streams(user: int) -> None:
+    """Close all open streams of a user and refuse new ones, when the transaction commits.
+
+    If Redis cannot be reached, the streams end with their tokens, after at most `TOKEN_SECONDS`.
+    """
+    transaction.on_commit(lambda: _mark_ended(user), robust=True)
+    publish(f"user:{user}", _END, user)
+
+
+def allow_streams(user: int) -> None:
+    """Allow the user new streams again, when the transaction commits."""
+    transaction.on_commit(lambda: _unmark_ended(user), robust=True)
+
+
+def _mark_ended(user: int) -> None:
+    now = time.time()
+    try:
+        _publisher().zremrangebyscore(_ENDED, "-inf", now - TOKEN_SECONDS)
+        _publisher().zadd(_ENDED, {str(user): now})
+    except redis.RedisError as error:
+        _log.warning("end of streams not stored", error=str(error))
+
+
+def _unmark_ended(user: int) -> None:
+    try:
+        _publisher().zrem(_ENDED, str(user))
+    except redis.RedisError as error:
+        _log.warning("end of streams not removed", error=str(error))
+
+
+async def _has_ended(topics: Iterable[str]) -> bool:
+    """Return whether the access of the token's user ended after the token was made."""
+    users = [topic.removeprefix("user:") for topic in topics if topic.startswith("user:")]
+    try:
+        async with redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5
+        ) as client:
+            found = [await client.zscore(_ENDED, user) for user in users]
+    except (redis.RedisError, OSError):
+        # Without Redis no event arrives either; the stream ends at the latest with its token.
+        return False
+    since = time.time() - TOKEN_SECONDS
+    return any(score is not None and score > since for score in found)
+
+
 def token(topics: Iterable[str]) -> str:
     """Return the token with which a browser may open the stream for these topics."""
     return signing.dumps(sorted(topics), salt="live", compress=True)
@@ -82,13 +131,22 @@ class _Line:
     are sent together.
     """
 
-    __slots__ = ("_send", "sending", "topics", "waiting")
+    __slots__ = ("_send", "_serving", "ended", "sending", "topics", "until", "waiting")
 
     def __init__(self, topics: Iterable[str], send: Any) -> None:
         self.topics = tuple(sys.intern(topic) for topic in topics)
         self._send = send
         self.waiting: list[bytes] = []
         self.sending: asyncio.Task[None] | None = None
+        self.until = time.monotonic() + TOKEN_SECONDS
+        self.ended = False
+        self._serving = asyncio.current_task()
+
+    def end(self) -> None:
+        """Close the stream."""
+        self.ended = True
+        if self._serving:
+            self._serving.cancel()
 
     def tell(self, body: bytes) -> None:
         self.waiting.append(body)
@@ -170,10 +228,17 @@ class _Hub:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             for line in self.lines:
+                # A browser that may still listen opens a new stream, with a new token.
+                if line.until < time.monotonic():
+                    line.end()
                 line.tell(BEAT)
 
     def _spread(self, data: bytes) -> None:
         message = json.loads(data)
+        if message["event"] == _END:
+            for line in self.watching.get(message["topic"], ()):
+                line.end()
+            return
         body = f"event: {message['event']}\ndata: {message['id']}\n\n".encode()
         for line in self.watching.get(message["topic"], ()):
             line.tell(body)
@@ -185,7 +250,8 @@ _hub = _Hub()
 async def stream(scope: Any, receive: Any, send: Any) -> None:
     """ASGI application that answers `GET /live/?token=…` with an event stream.
 
-    The answer is 403 if the token is too old or was not signed by us. It is 429 if the user has too
+    The answer is 403 if the token is too old or was not signed by us, or if the access of its user
+    has ended. It is 429 if the user has too
     many open streams.
     """
     query = parse_qs(scope["query_string"].decode("latin-1"))
@@ -193,6 +259,9 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
         signed = query.get("token", [""])[0]
         topics = signing.loads(signed, salt="live", max_age=TOKEN_SECONDS)
     except signing.BadSignature:
+        await _refuse(send, 403)
+        return
+    if await _has_ended(topics):
         await _refuse(send, 403)
         return
     # Check before the headers are sent: a refused browser must get 429, not an empty stream.
@@ -207,10 +276,15 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     line = _Line(topics, send)
-    with _hub.holding(line):
-        line.tell(BEAT)
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    try:
+        with _hub.holding(line):
+            line.tell(BEAT)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except asyncio.CancelledError:
+        if not line.ended:
+            raise
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(send: Any, status: int) -> None:

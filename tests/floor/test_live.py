@@ -175,6 +175,53 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
     assert outsider.heard.startswith("event: beat")
 
 
+def test_the_streams_of_a_user_whose_access_ends_close_and_do_not_open_again() -> None:
+    """Fails if a stream stays open, or if its token opens a new one, until the token runs out."""
+    mine, theirs = uuid.uuid4().int % 10**12, uuid.uuid4().int % 10**12
+
+    async def scene() -> tuple[Browser, Browser]:
+        leaver, colleague = (Browser(live.token([f"user:{user}"])) for user in (mine, theirs))
+        stream, other = leaver.opens(), colleague.opens()
+        await asyncio.sleep(0.3)  # the subscription to Redis has begun
+        for _ in range(50):
+            await asyncio.to_thread(live._mark_ended, mine)
+            end = json.dumps({"topic": f"user:{mine}", "event": "end", "id": mine})
+            await asyncio.to_thread(live._publish, end)
+            await asyncio.wait([stream], timeout=0.1)
+            if stream.done():
+                break
+        assert stream.done()
+        await stream
+        assert not other.done()
+        colleague.left.set()
+        await asyncio.wait_for(other, 5)
+        return leaver, colleague
+
+    leaver, colleague = asyncio.run(scene())
+    assert leaver.sent[-1] == {"type": "http.response.body", "body": b""}
+    assert "event: end" not in leaver.heard
+    assert refused(live.token([f"user:{mine}"]))
+    assert colleague.sent[0]["status"] == 200
+    live._unmark_ended(mine)
+    again = Browser(live.token([f"user:{mine}"]))
+    again.left.set()
+    asyncio.run(live.stream(again.scope, again.receive, again.send))
+    assert again.sent[0]["status"] == 200
+
+
+def test_a_stream_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser must ask for a new token each hour, which somebody without a login does not get."""
+    monkeypatch.setattr(live, "TOKEN_SECONDS", 0.2)
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.1)
+
+    async def scene() -> Browser:
+        browser = Browser(live.token(["department:1"]))
+        await asyncio.wait_for(browser.opens(), 5)
+        return browser
+
+    assert asyncio.run(scene()).sent[-1] == {"type": "http.response.body", "body": b""}
+
+
 def test_one_user_has_so_many_streams_and_another_one_more() -> None:
     """One user can open at most `STREAMS_OF_ONE` streams at a time; the next gets status 429.
 

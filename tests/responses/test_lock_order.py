@@ -251,7 +251,10 @@ def test_cases_of_a_user_who_leaves(as_: As, complaint: Case, agent: User, admin
     complaint.claim(by=agent)
     with recorded_locks() as locks:
         as_(admin).post(reverse("crm:deactivate", args=[agent.pk]))
+        as_(admin).post(reverse("crm:reassign", args=[agent.pk]), {"everything": admin.pk})
     assert locks.saw("crm_user", "routing_case")
+    complaint.refresh_from_db()
+    assert complaint.assignee == admin
 
 
 def test_a_department_becomes_restricted(as_: As, complaint: Case, admin: User) -> None:

@@ -1,0 +1,89 @@
+"""Give the open cases of a user to another user, for example because the user is ill.
+
+The drafts that the user wrote for the cases and their call-backs go with them. The clocks of the
+cases do not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.models import About, Notice, User
+from routing import above
+from routing.models import CallBack, Case, CaseEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What was given to the new user: the ids of the cases and drafts, and the call-backs.
+
+    stayed: how many cases stayed, because the new user may not work in their departments.
+    """
+
+    cases: tuple[int, ...]
+    drafts: tuple[int, ...]
+    call_backs: int
+    stayed: int
+
+    @property
+    def sentence(self) -> str:
+        """Return what was moved, for example “12 cases, 2 drafts and 1 call-back”."""
+        cases = ngettext("%d case", "%d cases", len(self.cases)) % len(self.cases)
+        drafts = ngettext("%d draft", "%d drafts", len(self.drafts)) % len(self.drafts)
+        calls = ngettext("%d call-back", "%d call-backs", self.call_backs) % self.call_backs
+        return _("%(cases)s, %(drafts)s and %(calls)s") % {
+            "cases": cases, "drafts": drafts, "calls": calls,
+        }  # fmt: skip
+
+
+@transaction.atomic
+def hand_over(cases: QuerySet[Case], *, person: User, to: User, by: User) -> Moved:
+    """Assign those of the cases that `person` has to `to`, with their drafts and call-backs."""
+    found = cases.filter(assignee=person).values_list("pk", flat=True)
+    workable = set(
+        Case.objects.workable_by(to).filter(pk__in=list(found)).values_list("pk", flat=True)
+    )
+    stayed = len(found) - len(workable)
+    rows = [
+        row for row in Case.objects.filter(pk__in=workable).lock() if row.assignee_id == person.pk
+    ]
+    for case in rows:
+        case.compare_and_set({}, assignee_id=to.pk)
+        case.log(CaseEvent.Kind.CLAIMED, by=by, person=str(to), why=_("From %s.") % person)
+    moved = [case.pk for case in rows]
+    drafts = above.give_drafts(person, to, moved)
+    call_backs = CallBack.objects.filter(case__in=moved, closed_at=None).count()
+    result = Moved(tuple(moved), tuple(drafts), call_backs, stayed)
+    _tell(result, person=person, to=to, by=by)
+    return result
+
+
+@transaction.atomic
+def take_back(
+    cases: Collection[int], drafts: Collection[int], *, person: User, to: User, by: User
+) -> int:
+    """Undo a hand-over: return cases and drafts that `to` still has to `person`.
+
+    Returns the number of cases that were returned.
+    """
+    rows = [row for row in Case.objects.filter(pk__in=cases).lock() if row.assignee_id == to.pk]
+    for case in rows:
+        case.compare_and_set({}, assignee_id=person.pk)
+        case.log(CaseEvent.Kind.UNDONE, by=by, why=_("Back to %s.") % person)
+    above.return_drafts(to, person, drafts)
+    return len(rows)
+
+
+def _tell(moved: Moved, *, person: User, to: User, by: User) -> None:
+    if moved.cases:
+        about = About(
+            key="", title=str(person), place="", url=reverse("routing:inbox") + "?view=mine"
+        )
+        Notice.give([to], Notice.Kind.ASSIGNED, by=by, about=about, text=moved.sentence)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core import signing
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from crm.access import StaffRequest, worker_only
+from crm.forms.away import AwayForm
+from crm.models import User
+from crm.views.away import users_led_by
+from routing import above
+from routing.forms.take_over import TakeOverForm
+from routing.hand_over import hand_over, take_back
+from routing.models import CallBack, Case
+from routing.undo import UNDO_WITHIN
+
+_SALT = "take-over"
+MAX_SHOWN = 200
+
+
+@worker_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def take_over(request: StaffRequest, pk: int) -> HttpResponse:
+    """Show the open cases of a colleague, and give them to another user in one step."""
+    person = get_object_or_404(User, pk=pk)
+    cases = _cases(person, request.user)
+    form = TakeOverForm(request.POST or None, person=person, user=request.user)
+    if not form.is_valid():
+        return _page(request, person, cases, form, status=422 if form.is_bound else 200)
+    to = form.cleaned_data["to"]
+    moved = hand_over(cases, person=person, to=to, by=request.user)
+    message = _("%(what)s moved to %(to)s.") % {"what": moved.sentence, "to": to}
+    if moved.stayed:
+        message += " " + _("%(n)d cases stay: %(to)s does not work in their departments.") % {
+            "n": moved.stayed, "to": to,
+        }  # fmt: skip
+    messages.success(request, message)
+    done = {"to": to.pk, "cases": moved.cases, "drafts": moved.drafts}
+    token = signing.dumps(done, salt=f"{_SALT}:{request.user.pk}:{person.pk}", compress=True)
+    return _page(request, person, _cases(person, request.user), form, undo=token)
+
+
+@worker_only
+@require_POST
+def undo(request: StaffRequest, pk: int) -> HttpResponse:
+    """Return the cases that were just given to another user, as far as this user still has them."""
+    person = get_object_or_404(User.objects.active(), pk=pk)
+    salt = f"{_SALT}:{request.user.pk}:{person.pk}"
+    try:
+        done = signing.loads(request.POST.get("token", ""), salt=salt, max_age=UNDO_WITHIN)
+    except signing.BadSignature:
+        messages.error(request, _("This can no longer be undone. Nothing was changed."))
+        return redirect("routing:take_over", pk)
+    to = get_object_or_404(User, pk=done["to"])
+    count = take_back(done["cases"], done["drafts"], person=person, to=to, by=request.user)
+    messages.success(request, _("%(n)d cases are back with %(who)s.") % {"n": count, "who": person})
+    return redirect("routing:take_over", pk)
+
+
+def _cases(person: User, user: User) -> QuerySet[Case]:
+    """Return the open cases of a person in the departments in which the user works."""
+    return Case.objects.living().of(person).workable_by(user)
+
+
+def _page(
+    request: StaffRequest,
+    person: User,
+    cases: QuerySet[Case],
+    form: TakeOverForm,
+    *,
+    status: int = 200,
+    undo: str = "",
+) -> HttpResponse:
+    calls = CallBack.objects.filter(case=OuterRef("pk"), closed_at=None)
+    rows = cases.select_related("profile", "department").annotate(call=Exists(calls))
+    shown = list(rows.order_by("due_at", "pk")[:MAX_SHOWN])
+    pks = [case.pk for case in shown]
+    context: dict[str, Any] = {
+        "person": person,
+        "cases": shown,
+        "count": cases.count() if len(shown) == MAX_SHOWN else len(shown),
+        "drafts": above.drafts_of(person, pks),
+        "calls": sum(case.call for case in shown),  # type: ignore[attr-defined]
+        "form": form,
+        "undo": undo,
+        "may_mark": users_led_by(request.user).filter(pk=person.pk).exists(),
+        "away_form": AwayForm(initial={"back_on": person.back_on}),
+    }
+    return render(request, "routing/take_over.html", context, status=status)
