@@ -131,7 +131,7 @@ class _Line:
     are sent together.
     """
 
-    __slots__ = ("_send", "_serving", "ended", "sending", "topics", "until", "waiting")
+    __slots__ = ("_send", "_serving", "ended", "sending", "started", "topics", "until", "waiting")
 
     def __init__(self, topics: Iterable[str], send: Any) -> None:
         self.topics = tuple(sys.intern(topic) for topic in topics)
@@ -139,8 +139,20 @@ class _Line:
         self.waiting: list[bytes] = []
         self.sending: asyncio.Task[None] | None = None
         self.until = time.monotonic() + TOKEN_SECONDS
-        self.ended = False
+        self.ended = self.started = False
         self._serving = asyncio.current_task()
+
+    async def start(self) -> None:
+        """Send the headers, and then the events that have come since the line was made."""
+        headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            # This header is for nginx, which would otherwise buffer and so delay the events.
+            (b"x-accel-buffering", b"no"),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self.started = True
+        self.tell(BEAT)
 
     def end(self) -> None:
         """Close the stream."""
@@ -153,7 +165,7 @@ class _Line:
         # Events for a browser that does not read them must not fill the memory.
         del self.waiting[:-_WAITING]
         # Only one task sends to a stream: two tasks would mix up their events.
-        if self.sending is None:
+        if self.sending is None and self.started:
             self.sending = asyncio.create_task(self._send_waiting())
 
     async def _send_waiting(self) -> None:
@@ -261,30 +273,27 @@ async def stream(scope: Any, receive: Any, send: Any) -> None:
     except signing.BadSignature:
         await _refuse(send, 403)
         return
-    if await _has_ended(topics):
-        await _refuse(send, 403)
-        return
     # Check before the headers are sent: a refused browser must get 429, not an empty stream.
     if not _hub.has_room_for(topics):
         await _refuse(send, 429)
         return
-    headers = [
-        (b"content-type", b"text/event-stream"),
-        (b"cache-control", b"no-store"),
-        # This header is for nginx, which would otherwise buffer and so delay the events.
-        (b"x-accel-buffering", b"no"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
     line = _Line(topics, send)
     try:
         with _hub.holding(line):
-            line.tell(BEAT)
+            # After the line is held: an end of the access is either found or heard.
+            if await _has_ended(topics):
+                await _refuse(send, 403)
+                return
+            await line.start()
             while (await receive())["type"] != "http.disconnect":
                 pass
     except asyncio.CancelledError:
         if not line.ended:
             raise
-        await send({"type": "http.response.body", "body": b""})
+        if line.started:
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await _refuse(send, 403)
 
 
 async def _refuse(send: Any, status: int) -> None:

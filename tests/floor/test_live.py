@@ -211,7 +211,7 @@ def test_the_streams_of_a_user_whose_access_ends_close_and_do_not_open_again() -
 
 def test_a_stream_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser must ask for a new token each hour, which somebody without a login does not get."""
-    monkeypatch.setattr(live, "TOKEN_SECONDS", 0.2)
+    monkeypatch.setattr(live, "TOKEN_SECONDS", 2)
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.1)
 
     async def scene() -> Browser:
