@@ -38,6 +38,9 @@ class HoldPlanned(Protocol):
 cases_of_conversations: Callable[[Collection[int], User], dict[int, CaseLink]]
 """Return conversation id → its current case; a conversation without a case is left out."""
 
+recorded_only: Callable[[Collection[int]], dict[int, str]]
+"""Return interaction id → name of the routing rule because of which it opened no case."""
+
 party_cases: Callable[[QuerySet[Profile], User], list[Any]]
 """Return the cases with these profiles, open cases first.
 

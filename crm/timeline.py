@@ -29,12 +29,14 @@ class Activity:
     department: the name of the department that has the case of the conversation; "" if there is no
     case.
     case: the id of that case; 0 if there is no case or the user may not see it.
+    rule: the name of the routing rule because of which it opened no case; "" if there is none.
     """
 
     interaction: Interaction
     readable: bool
     department: str
     case: int
+    rule: str = ""
 
     @property
     def icon(self) -> str:
@@ -106,6 +108,7 @@ def _activities(rows: Sequence[Interaction], user: User) -> list[Activity]:
         Interaction.objects.readable_by(user).filter(pk__in=restricted).values_list("pk", flat=True)
     )
     links = above.cases_of_conversations(conversations, user)
+    recorded = above.recorded_only([row.pk for row in rows])
     none = above.CaseLink("", 0)
     return [
         Activity(
@@ -113,6 +116,7 @@ def _activities(rows: Sequence[Interaction], user: User) -> list[Activity]:
             readable=not row.conversation.restricted_to_id or row.pk in readable,
             department=links.get(row.conversation_id, none).department,
             case=links.get(row.conversation_id, none).case,
+            rule=recorded.get(row.pk, ""),
         )
         for row in rows
     ]

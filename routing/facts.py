@@ -72,17 +72,29 @@ class Origin:
         return cls(network=network, handle=handle, stance=OFFLINE)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """When an interaction was written.
+
+    local: the time in the workspace's zone.
+    in_working_hours: whether the default calendar was open; None if there is no calendar.
+    """
+
+    local: datetime
+    in_working_hours: bool | None = None
+
+
 def facts(
     message: Message,
     origin: Origin,
     *,
     topics: Iterable[FoundTopic],
     contact_kind: str | None,
-    written: datetime | None = None,
+    written: Written | None = None,
 ) -> Facts:
     """Build the facts of one interaction.
 
-    written: when it was written, in the workspace's time zone; None if this is not known.
+    written: when it was written; None if this is not known.
     topics: the topics that matched.
     contact_kind: the kind of the author's contact; None if the author's profile is not linked to
       a contact.
@@ -101,8 +113,9 @@ def facts(
         handle=origin.handle,
         text=f"{message.title}\n{message.text}".strip(),
         language=origin.language,
-        weekday=WEEKDAYS[written.weekday()] if written else "",
-        time=written.hour * 60 + written.minute if written else None,
+        weekday=WEEKDAYS[written.local.weekday()] if written else "",
+        time=written.local.hour * 60 + written.local.minute if written else None,
+        working_hours=written.in_working_hours if written else None,
     )
 
 

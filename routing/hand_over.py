@@ -22,13 +22,14 @@ from routing.models import CallBack, Case, CaseEvent
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was given to the new user: the ids of the cases and drafts, and the call-backs.
+    """What was given to the new user.
 
+    cases, texts: the ids of the cases and of the drafts. call_backs: how many call-backs.
     stayed: how many cases stayed, because the new user may not work in their departments.
     """
 
     cases: tuple[int, ...]
-    drafts: tuple[int, ...]
+    texts: tuple[int, ...]
     call_backs: int
     stayed: int
 
@@ -36,10 +37,10 @@ class Moved:
     def sentence(self) -> str:
         """Return what was moved, for example “12 cases, 2 drafts and 1 call-back”."""
         cases = ngettext("%d case", "%d cases", len(self.cases)) % len(self.cases)
-        drafts = ngettext("%d draft", "%d drafts", len(self.drafts)) % len(self.drafts)
+        texts = ngettext("%d draft", "%d drafts", len(self.texts)) % len(self.texts)
         calls = ngettext("%d call-back", "%d call-backs", self.call_backs) % self.call_backs
-        return _("%(cases)s, %(drafts)s and %(calls)s") % {
-            "cases": cases, "drafts": drafts, "calls": calls,
+        return _("%(cases)s, %(texts)s and %(calls)s") % {
+            "cases": cases, "texts": texts, "calls": calls,
         }  # fmt: skip
 
 

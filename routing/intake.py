@@ -28,6 +28,7 @@ from routing.models import BystanderReply, Case, CaseConversation, CaseEvent
 from routing.models.case import restrict
 from routing.models.rule import Priority
 from routing.models.status import Status
+from routing.rule_effects import RuleEffects
 from routing.rules import Verdict, after_inbound
 from scrm.bus.live import publish
 from scrm.channels import registry
@@ -47,7 +48,8 @@ Kind = CaseEvent.Kind
 def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
     """Route the arrivals; return {interaction id: case id}. The caller must lock the ledger.
 
-    For a reply of a bystander, the case is the one below which it was written.
+    For a reply of a bystander, the case is the one below which it was written. Interactions that a
+    rule only records are left out.
     """
     if not arrivals:
         return {}
@@ -55,7 +57,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
     ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
     placed = {arrival.interaction: batch.place(arrival) for arrival in ordered}
     batch.write()
-    return {interaction: case.pk for interaction, case in placed.items()}
+    return {interaction: case.pk for interaction, case in placed.items() if case}
 
 
 @dataclass
@@ -76,13 +78,16 @@ class _Batch(Loaded):
     links: list[CaseConversation] = field(default_factory=list)
     replies: list[BystanderReply] = field(default_factory=list)
     events: list[CaseEvent] = field(default_factory=list)
+    effects: RuleEffects = field(default_factory=RuleEffects)
 
-    def place(self, arrival: Arrival) -> Case:
+    def place(self, arrival: Arrival) -> Case | None:
         """Return the arrival's case: a case that a user chose, an existing case, or a new case.
+
+        Returns None if a rule says that the arrival opens no case.
 
         Call this in the order of `said_at`: an arrival may join a case that an earlier call opened.
         """
-        verdict = self.router.route(arrival.facts)
+        verdict = self.router.route(arrival.facts, may_record=arrival.by is None)
         if chosen := self.cases.get(arrival.case or 0):
             return self._continue(chosen, arrival, verdict)
         case = self.by_conversation.get(arrival.conversation)
@@ -95,6 +100,8 @@ class _Batch(Loaded):
             return self._stack(below, arrival, verdict)
         if case:
             return self._continue(case, arrival, verdict)
+        if self.effects.records_only(arrival.interaction, verdict, self.now):
+            return None
         joined = self._case_of_party(arrival, verdict)
         return self._join(*joined, arrival, verdict) if joined else self._open(arrival, verdict)
 
@@ -126,7 +133,7 @@ class _Batch(Loaded):
             text=arrival.facts.text,
             is_to_us=arrival.facts.stance == "for us" or bool(answered and answered.is_ours),
             has_topic=bool(arrival.own_topics),
-            rule=verdict.rule if verdict.asks_what_was_said else "",
+            rule=verdict.rule if verdict.asks_what_was_said and verdict.opens_case else "",
         )
 
     def _stack(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case:
@@ -141,7 +148,7 @@ class _Batch(Loaded):
 
     def _case_of_party(self, arrival: Arrival, verdict: Verdict) -> tuple[Case, str] | None:
         """Return the open case of the same party that the arrival joins, and the reason."""
-        if not arrival.joins:
+        if not arrival.joins or verdict.outcome == "aside":
             return None
         named = verdict.department if verdict.revision else None
         item = NewItem(
@@ -176,7 +183,7 @@ class _Batch(Loaded):
         self.grown.append(case)
         return case
 
-    def _continue(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case:
+    def _continue(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
         """Add the arrival to this case, or to a case that continues this case.
 
         If this case is waiting, snoozed, or was done recently, it becomes open again.
@@ -198,8 +205,10 @@ class _Batch(Loaded):
             self._hear(case, arrival, Kind.HEARD, "", verdict)
         return case
 
-    def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case:
+    def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
         """Add the arrival to a case that continues the old case. If there is none, open one."""
+        if self.effects.records_only(arrival.interaction, verdict, self.now):
+            return None
         self.moved.append(arrival.conversation)  # write() ends the link to the old case
         # A message in another conversation of the old case may have opened such a case already.
         newer = [case for case in self.by_party[arrival.party] if case.continues_id == old.pk]
@@ -217,15 +226,14 @@ class _Batch(Loaded):
             profile_id=arrival.profile,
             department=self.departments[department],
             assignee_id=self._assignee(arrival, verdict, department),
-            priority=verdict.priority,
-            tags=list(verdict.tags),
-            issue_id=arrival.hint.issue if arrival.hint else None,
+            **self.effects.values(verdict, arrival.hint.issue if arrival.hint else None),
             continues=continues,
             opened_at=self.now,
             last_inbound_id=arrival.interaction,
             last_inbound_at=arrival.said_at,
         )
         self.created.append(case)
+        self.effects.routed.append((case, verdict))
         self.topics[id(case)] = set(arrival.own_topics)
         self._link(case, arrival)
         self.by_party[arrival.party].append(case)
@@ -250,8 +258,8 @@ class _Batch(Loaded):
         case.assignee_id = self._able(case.assignee_id, case.department_id)
         # A late message may be older than the last one: the time must not go back.
         case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
-        if case.issue_id is None and arrival.hint:
-            case.issue_id = arrival.hint.issue
+        case.issue_id = case.issue_id or (arrival.hint and arrival.hint.issue) or verdict.issue
+        self.effects.routed.append((case, verdict))
         self.topics[id(case)] |= arrival.own_topics
         # A case without a primary key is new: write() creates it with these values.
         if case.pk:
@@ -272,7 +280,7 @@ class _Batch(Loaded):
         case.tags = [*case.tags, *(tag for tag in verdict.tags if tag not in case.tags)]
         old = case.department_id
         person = self._assignee(arrival, verdict, verdict.department)
-        moves = verdict.revision is not None and verdict.department != old
+        moves = verdict.names_department and verdict.department != old
         gives = verdict.assign == "person" and person not in (None, case.assignee_id)
         offer: dict[str, Any] = {}
         if case.assignee_id is None and not (moves and self._stays(case, arrival)):
@@ -311,7 +319,7 @@ class _Batch(Loaded):
                 revision_id=verdict.revision,
                 interaction_id=arrival.interaction,
                 why=why,
-                data={"why_not": [list(pair) for pair in verdict.why_not], **data},
+                data=self.effects.data(verdict) | data,
                 facts=to_store(arrival.facts, arrival.topics),
             )
         )
@@ -331,9 +339,9 @@ class _Batch(Loaded):
         # Do this after writing the links: they decide which messages wait for an answer.
         # A case below which only bystanders wrote is not locked, and its clocks stay.
         recompute({case.pk for case in (*self.created, *self.touched.values())}, now=self.now)
-        # Do this after writing the links: they decide which department may read a conversation.
-        self._restrict_texts()
+        self._restrict_texts()  # after the links, which decide who may read a conversation
         self._notify()
+        self.effects.write(self._able)
         changed: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
             changed[event.case.department_id].add(event.case.pk)
@@ -361,4 +369,4 @@ class _Batch(Loaded):
 
 def _agrees(verdict: Verdict, case: Case) -> bool:
     """Return whether no rule matched, or the rule that matched names the department of the case."""
-    return verdict.revision is None or verdict.department == case.department_id
+    return not verdict.names_department or verdict.department == case.department_id

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
 from crm.ownership import OwnedKind, owner_field
 from routing.hand_over import hand_over
-from routing.models import Case, Issue, RoutingRule, SavedView
+from routing.models import Calendar, Case, Issue, RoutingRule, SavedView
 from scrm.db.locks import locked
 
 
@@ -24,29 +24,30 @@ def _give_cases(person: User, to: User, by: User) -> int:
 
 
 def _naming_rules(user: User) -> QuerySet[Any, Any]:
-    return RoutingRule.objects.filter(current__person=user).order_by("pk")
+    named = Q(current__person=user) | Q(current__notify__contains=[user.pk])
+    return RoutingRule.objects.filter(named).order_by("pk")
 
 
 @transaction.atomic
 def _give_naming_rules(person: User, to: User, by: User) -> int:
-    """Let the rules that assign cases to `person` assign them to `to`, with a new revision.
+    """Let the rules that name `person` name `to` instead, with a new revision.
 
-    A rule stays if `to` does not work in the department of the rule.
+    A rule stays if it assigns cases and `to` does not work in its department.
     """
     given = 0
-    for rule in locked(_naming_rules(person)).select_related("current__department"):
+    found = _naming_rules(person).values_list("pk", flat=True)
+    for rule in locked(RoutingRule.objects.filter(pk__in=list(found))):
         old = rule.current
-        if old and old.department.has_worker(to):
-            rule.revise(
-                conditions=old.conditions,
-                department=old.department,
-                by=by,
-                assign=old.assign,
-                person=to,
-                priority=old.priority,
-                tags=tuple(old.tags),
-            )
-            given += 1
+        assigned = old is not None and old.person_id == person.pk
+        if old is None or (assigned and not (old.department and old.department.has_worker(to))):
+            continue
+        rule.revise_like(
+            old,
+            by=by,
+            person=to if assigned else old.person,
+            notify=[to.pk if user == person.pk else user for user in old.notify],
+        )
+        given += 1
     return given
 
 
@@ -55,11 +56,12 @@ OWNED = (
     OwnedKind(
         "naming_rules",
         "routing.RuleRevision.person",
-        _("Routing rules that assign cases to this user"),
+        _("Routing rules that assign cases to this user or notify them"),
         _naming_rules,
         _give_naming_rules,
     ),
     owner_field("rules", _("Routing rules"), RoutingRule.objects),
     owner_field("issues", _("Issues"), Issue.objects.filter(closed_at=None)),
+    owner_field("calendars", _("Calendars"), Calendar.objects),
     owner_field("views", _("Saved views of the inbox"), SavedView.objects),
 )

@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 
 from crm.above import CaseLink
 from crm.models import Profile, User
-from routing.models import Case, CaseConversation, CaseEvent
+from routing.models import Case, CaseConversation, CaseEvent, RecordedOnly
 from scrm.db.locks import locked
 
 MAX_CLOSED = 10
@@ -29,6 +29,12 @@ def cases_of_conversations(conversations: Collection[int], user: User) -> dict[i
         conversation: CaseLink(department, case if case in known else 0)
         for conversation, case, department in rows
     }
+
+
+def recorded_only(interactions: Collection[int]) -> dict[int, str]:
+    """Return a dict from interaction id to the name of the rule that only records it."""
+    found = RecordedOnly.objects.filter(interaction__in=interactions)
+    return dict(found.values_list("interaction", "revision__rule__name"))
 
 
 def opened_by(interactions: QuerySet[Any, Any]) -> int:

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from crm.models import Department, Interaction, Profile, Workspace
+from crm.models import Department, Interaction, Profile
 from listening.models import Mention, Sighting, TopicRevision
 from listening.topic_hits import FoundTopic, topics_found_in
 from routing.facts import Origin, as_stored, facts
 from routing.models import Case, CaseEvent, RoutingRule
 from routing.rules import Facts, Verdict, route
+from routing.when_written import WhenWritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def rebuild(
     contact = author.contact
     kind = contact.kind if contact else None
     origin = _origin(message, author, routed_at)
-    written = message.sort_at.astimezone(Workspace.objects.zone())
+    written = WhenWritten.load().at(message.sort_at)
     return facts(message, origin, topics=topics, contact_kind=kind, written=written), topics
 
 

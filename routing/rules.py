@@ -1,8 +1,8 @@
 """Routing rules decide the department of a new case. The rules are tried in order.
 
 The first rule that matches decides. The verdict states for every other rule why that rule did not
-decide. The module also decides what a new message does to an existing case. These functions do
-not access the database.
+decide. Beside it, rules that always run add tags, issues and notices. The module also decides what
+a new message does to an existing case. These functions do not access the database.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scrm.conditions.language import Condition, Field, Schema
 from scrm.conditions.language import compile as predicate
 
 Assign = Literal["nobody", "person", "last"]
+Outcome = Literal["case", "aside", "record"]
 Status = Literal["new", "open", "waiting", "snoozed", "done", "noise"]
 Inbound = Literal["keep", "reopen", "new"]
 
@@ -27,6 +28,13 @@ KINDS = tuple(WORK_KINDS)
 VISIBILITIES = ("public", "private")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NORMAL = "normal"
+PRIORITIES = ("urgent", "high", NORMAL, "low")
+"""All priorities, the most urgent first."""
+EFFECT_LABELS = {
+    "outcome": "Outcome", "department": "Department", "person": "Assignee", "priority": "Priority",
+    "tags": "Tags", "issue": "Issue", "notify": "Notices",
+}  # fmt: skip
+_NO_MATCH = "No rule matched, so the case went to the fallback department."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Facts:
     contact_kind: the kind of this contact.
     weekday, time: when it was written, in the workspace's time zone. `weekday` is one of
       `WEEKDAYS`, and `time` is the number of minutes since midnight.
+    working_hours: whether the default calendar was open then.
     """
 
     topics: frozenset[str] = frozenset()
@@ -57,6 +66,7 @@ class Facts:
     language: str = ""
     weekday: str = ""
     time: int | None = None
+    working_hours: bool | None = None
 
 
 _SAID, _BY, _WHERE = "What was said", "Who said it", "Where and when"
@@ -78,6 +88,7 @@ SCHEMA: Schema = {
         Field("language", "choice", "language", section=_SAID),
         Field("weekday", "choice", "weekday", WEEKDAYS, section=_WHERE),
         Field("time", "time", "time of day", section=_WHERE),
+        Field("working_hours", "bool", "within working hours", section=_WHERE),
     )
 }
 
@@ -86,18 +97,46 @@ SCHEMA: Schema = {
 class Rule:
     """One revision of a rule.
 
-    department: id of the department for the case.
+    department: id of the department for the case; None for rules that do not decide it.
     person: id of the user to assign, if `assign` is "person".
+    priority: one of `PRIORITIES`; "" leaves it unchanged.
+    always: whether the rule runs beside the first rule that matches. Such a rule adds tags, an
+      issue and notices and may raise the priority, and decides nothing else.
+    outcome: "case" opens a case, "aside" opens it as noise, and "record" opens none.
+    issue: id of the issue that the case is added to.
+    notify: ids of users to notify. notify_leads: whether the leads of the department are notified.
     """
 
     revision: int
     name: str
     condition: Condition
-    department: int
+    department: int | None
     assign: Assign = "nobody"
     person: int | None = None
     priority: str = NORMAL
     tags: tuple[str, ...] = ()
+    always: bool = False
+    outcome: Outcome = "case"
+    issue: int | None = None
+    notify: tuple[int, ...] = ()
+    notify_leads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One thing that a rule does to a case, with the reason.
+
+    what: "department", "person", "priority", "tags", "issue", "notify" or "outcome".
+    """
+
+    what: str
+    rule: str
+    revision: int
+    why: str
+
+    @property
+    def label(self) -> str:
+        return EFFECT_LABELS[self.what]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +150,11 @@ class Verdict:
     revision: id of the revision of the rule that decided.
     rule: name of the rule that decided.
     why: the reason for the decision.
-    why_not: for each other rule, its name and the reason why it did not decide, in rule order.
     asks_what_was_said: whether the rule asks what was said or who said it.
+    why_not: for each other rule that could have decided, its name and the reason why it did not, in
+      rule order.
+    outcome, issue, notify, notify_leads: see `Rule`.
+    effects: every effect with the rule that caused it; effects of rules that always run come first.
     """
 
     department: int
@@ -125,43 +167,102 @@ class Verdict:
     why: str
     why_not: tuple[tuple[str, str], ...]
     asks_what_was_said: bool = False
+    outcome: Outcome = "case"
+    issue: int | None = None
+    notify: frozenset[int] = frozenset()
+    notify_leads: bool = False
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def opens_case(self) -> bool:
+        return self.outcome != "record"
+
+    @property
+    def names_department(self) -> bool:
+        """Return whether a rule chose the department."""
+        return self.revision is not None and self.opens_case
 
 
 class Router:
     """The rules in their order. They are compiled once and can then route many interactions."""
 
     def __init__(self, rules: Iterable[Rule], fallback: int) -> None:
-        self._rules = [(rule, predicate(rule.condition)) for rule in rules]
+        compiled = [(rule, predicate(rule.condition)) for rule in rules]
+        self._always = [pair for pair in compiled if pair[0].always]
+        self._rules = [pair for pair in compiled if not pair[0].always]
         self._fallback = fallback
 
-    def route(self, facts: Facts) -> Verdict:
-        """Return the verdict of the first rule that matches.
+    def route(self, facts: Facts, *, may_record: bool = True) -> Verdict:
+        """Return the verdict of the first rule that matches, and of all rules that always run.
 
         If no rule matches, the verdict contains the fallback department.
+
+        may_record: False if a user logged the interaction, who expects a case. Rules that only
+          record are then passed over.
         """
         known = _known(facts)
-        place = next((i for i, (_, matches) in enumerate(self._rules) if matches(known)), None)
-        tried = [rule for rule, _ in self._rules[:place]]
-        failed = tuple((rule.name, explain(rule.condition, known).sentence) for rule in tried)
-        if place is None:
-            why = "No rule matched, so the case went to the fallback department."
-            return Verdict(self._fallback, "nobody", None, NORMAL, (), None, "", why, failed)
-        rule = self._rules[place][0]
-        after = tuple(
-            (later.name, f"“{rule.name}” matched first") for later, _ in self._rules[place + 1 :]
-        )
+        decider, why_not = self._first_match(known, may_record)
+        acting = [rule for rule, matches in self._always if matches(known)]
+        acting += [decider] if decider else []
+        reasons = {rule.revision: _reason(rule, known) for rule in acting}
+        priorities = [rule.priority for rule in acting if rule.priority]
+        issues = [rule.issue for rule in reversed(acting) if rule.issue]
         return Verdict(
-            department=rule.department,
-            assign=rule.assign,
-            person=rule.person if rule.assign == "person" else None,
-            priority=rule.priority,
-            tags=rule.tags,
-            revision=rule.revision,
-            rule=rule.name,
-            why=explain(rule.condition, known).sentence or "This rule always matches.",
-            why_not=failed + after,
-            asks_what_was_said=asks_what_was_said(rule.condition),
+            asks_what_was_said=bool(decider and asks_what_was_said(decider.condition)),
+            department=(decider and decider.department) or self._fallback,
+            assign=decider.assign if decider else "nobody",
+            person=decider.person if decider and decider.assign == "person" else None,
+            priority=min(priorities, key=PRIORITIES.index, default=NORMAL),
+            tags=tuple(dict.fromkeys(tag for rule in acting for tag in rule.tags)),
+            revision=decider.revision if decider else None,
+            rule=decider.name if decider else "",
+            why=reasons[decider.revision] if decider else _NO_MATCH,
+            why_not=why_not,
+            outcome=decider.outcome if decider else "case",
+            issue=issues[0] if issues else None,
+            notify=frozenset(user for rule in acting for user in rule.notify),
+            notify_leads=any(rule.notify_leads for rule in acting),
+            effects=tuple(
+                Effect(what, rule.name, rule.revision, reasons[rule.revision])
+                for rule in acting
+                for what in _effects(rule)
+            ),
         )
+
+    def _first_match(
+        self, known: Mapping[str, object], may_record: bool
+    ) -> tuple[Rule | None, tuple[tuple[str, str], ...]]:
+        """Return the first rule that matches, and why each other rule did not decide."""
+        decider: Rule | None = None
+        why_not = []
+        for rule, matches in self._rules:
+            if decider:
+                why_not.append((rule.name, f"“{decider.name}” matched first"))
+            elif not matches(known):
+                why_not.append((rule.name, explain(rule.condition, known).sentence))
+            elif rule.outcome == "record" and not may_record:
+                why_not.append((rule.name, "it opens no case, and this was logged by hand"))
+            else:
+                decider = rule
+        return decider, tuple(why_not)
+
+
+def _reason(rule: Rule, known: Mapping[str, object]) -> str:
+    return explain(rule.condition, known).sentence or "This rule always matches."
+
+
+def _effects(rule: Rule) -> list[str]:
+    """Return what a rule does, as the values of `Effect.what`."""
+    done = {
+        "outcome": not rule.always and rule.outcome != "case",
+        "department": rule.department is not None,
+        "person": rule.assign != "nobody",
+        "priority": bool(rule.priority),
+        "tags": bool(rule.tags),
+        "issue": rule.issue is not None,
+        "notify": bool(rule.notify) or rule.notify_leads,
+    }
+    return [what for what, is_done in done.items() if is_done]
 
 
 def route(facts: Facts, rules: Iterable[Rule], fallback: int) -> Verdict:

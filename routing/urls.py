@@ -40,6 +40,7 @@ urlpatterns = [
     path("new/survey/<uuid:uuid>/", offline_survey.columns, name="survey"),
     path("new/survey/<uuid:uuid>/bad/", offline_survey.bad_rows, name="survey_bad"),
     path("cases/<int:pk>/", case.case, name="case"),
+    path("cases/<int:pk>/why/", case.why, name="why"),
     path("cases/<int:pk>/present/", case.present, name="present"),
     path("cases/<int:pk>/here/", case.here, name="here"),
     path("cases/<int:pk>/left/", case.left, name="left"),

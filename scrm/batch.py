@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 import structlog
 from django.db import connection, transaction
@@ -16,7 +16,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from crm.ledger import Entry, Recorded, lock_workspace, record
-from crm.models import Account, Interaction, Profile, User, Workspace
+from crm.models import Account, Interaction, Profile, User
 from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
@@ -26,6 +26,7 @@ from responses.results.feedback import Answered, Heard
 from routing.facts import Origin, facts
 from routing.intake import Arrival, Hint, take_in
 from routing.models import Case
+from routing.when_written import WhenWritten
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
 from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
@@ -193,7 +194,7 @@ class _Context:
     speakers: _Speakers
     answers_us: set[tuple[str, str]]
     agents: dict[str, int]
-    zone: tzinfo
+    clock: WhenWritten
 
     @classmethod
     def load(cls, mentions: Sequence[Mention], hits: Hits, speakers: _Speakers) -> _Context:
@@ -211,7 +212,7 @@ class _Context:
             topics=found_topics(hits),
             speakers=speakers,
             agents=_agents(mentions),
-            zone=Workspace.objects.zone(),
+            clock=WhenWritten.load(),
             answers_us=own | set(answerable.values_list("scope", "key")),
         )
 
@@ -273,7 +274,7 @@ class _Context:
                 Origin.online(mention, self.sources[mention.pk]),
                 topics=self.topics[mention.pk],
                 contact_kind=row.contact_kind if row.contact else None,
-                written=mention.sort_at.astimezone(self.zone),
+                written=self.clock.at(mention.sort_at),
             ),
             topics=self.topics[mention.pk],
             joins=not mention.other_address,

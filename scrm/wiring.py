@@ -31,6 +31,7 @@ def owned_kinds() -> tuple[OwnedKind, ...]:
 def connect() -> None:
     """Set every function that an `above.py` declares."""
     crm.above.cases_of_conversations = party_cases.cases_of_conversations
+    crm.above.recorded_only = party_cases.recorded_only
     crm.above.party_cases = party_cases.party_cases
     crm.above.open_case_counts = party_cases.open_case_counts
     crm.above.open_cases_of = party_cases.open_cases_of

@@ -106,7 +106,7 @@ GET = {
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
     "responses:saved_reply_new",
     UPLOAD: "routing:survey",
-    READ: "routing:case routing:present responses:thread responses:composer "
+    READ: "routing:case routing:why routing:present responses:thread responses:composer "
     "responses:case_responses responses:response responses:campaign responses:campaign_rows",
     ANSWER: "responses:edit responses:send_again",
     NOT_IN_IT: "responses:correct responses:take_down responses:moderate",

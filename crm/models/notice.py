@@ -90,6 +90,7 @@ class Notice(models.Model):
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
         BUDGET = "budget", _("Budget of an account")
+        RULE = "rule", _("New case: a routing rule notifies you")
         DUE_SOON = "due soon", _("Due soon")
         OVERDUE = "overdue", _("Overdue")
         HEARD_LATE = "heard late", _("Received late")
@@ -108,6 +109,7 @@ class Notice(models.Model):
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),
         Kind.BUDGET: ("triangle-alert", "warn"),
+        Kind.RULE: ("bell", ""),
         Kind.DUE_SOON: ("clock", "warn"),
         Kind.OVERDUE: ("clock", "bad"),
         Kind.HEARD_LATE: ("clock", "warn"),

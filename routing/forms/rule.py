@@ -8,9 +8,10 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from crm.forms.reassign import PersonChoice
 from crm.models import Department, User
 from routing.forms.base import PlainForm, TagsField
-from routing.models import RoutingRule, RuleRevision
+from routing.models import Issue, RoutingRule, RuleRevision
 from routing.models.rule import Priority
 from routing.rule_references import check_names, known_names
 from routing.rules import SCHEMA
@@ -23,20 +24,59 @@ class RuleForm(PlainForm):
 
     name = forms.CharField(max_length=120, label=__("Name"))
     owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
+    always = forms.ChoiceField(
+        choices=[("", __("First match decides")), ("on", __("Always runs"))],
+        required=False,
+        label=__("Runs"),
+        help_text=__(
+            "A rule that always runs adds tags, an issue and notices and can raise the priority."
+        ),
+    )
+    outcome = forms.ChoiceField(
+        choices=RuleRevision.Outcome.choices,
+        required=False,
+        label=__("Outcome"),
+        help_text=__("Record only: kept in the timeline of the contact; no case is opened."),
+    )
     department = forms.ModelChoiceField(
         Department.objects.all(),
+        required=False,
         label=__("Department"),
+        empty_label=__("choose a department"),
         error_messages={"invalid_choice": __("This department does not exist. Choose another.")},
     )
-    assign = forms.ChoiceField(choices=RuleRevision.Assign.choices, label=__("Assignee"))
-    person = forms.ModelChoiceField(
+    assign = forms.ChoiceField(
+        choices=RuleRevision.Assign.choices, required=False, label=__("Assignee")
+    )
+    person = PersonChoice(
         User.objects.active().order_by("name"),
         required=False,
         label=__("Specific user"),
         empty_label=__("No one"),
     )
-    priority = forms.ChoiceField(choices=Priority.choices, label=__("Priority"), initial="normal")
+    priority = forms.ChoiceField(
+        choices=[("", __("Unchanged")), *Priority.choices],
+        required=False,
+        label=__("Priority"),
+        initial="normal",
+    )
     tags = TagsField()
+    issue = forms.ModelChoiceField(
+        Issue.objects.filter(closed_at=None),
+        required=False,
+        label=__("Add to issue"),
+        empty_label=__("None"),
+        error_messages={"invalid_choice": __("This issue is closed or does not exist.")},
+    )
+    notify = forms.ModelMultipleChoiceField(
+        User.objects.active().order_by("name"),
+        required=False,
+        label=__("Notify"),
+        widget=forms.SelectMultiple(attrs={"size": 4}),
+    )
+    notify_leads = forms.BooleanField(
+        required=False, label=__("Notify the team leads of the department")
+    )
 
     def __init__(self, *args: Any, rule: RoutingRule | None = None, **kwargs: Any) -> None:
         revision = rule.current if rule else None
@@ -49,6 +89,11 @@ class RuleForm(PlainForm):
                 "person": revision.person_id,
                 "priority": revision.priority,
                 "tags": ", ".join(revision.tags),
+                "always": "on" if revision.always else "",
+                "outcome": revision.outcome,
+                "issue": revision.issue_id,
+                "notify": revision.notify,
+                "notify_leads": revision.notify_leads,
             }
         super().__init__(*args, **kwargs)
         self.rule = rule
@@ -65,9 +110,9 @@ class RuleForm(PlainForm):
             raise forms.ValidationError(_("Another rule already has this name."))
         return name
 
-    def clean_department(self) -> Department:
-        department: Department = self.cleaned_data["department"]
-        if department.archived_at:
+    def clean_department(self) -> Department | None:
+        department: Department | None = self.cleaned_data["department"]
+        if department and department.archived_at:
             raise forms.ValidationError(
                 _("“%s” is archived. Choose another department, or bring it back.") % department
             )
@@ -75,13 +120,28 @@ class RuleForm(PlainForm):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        if data.get("assign") != "person":
+        data["always"] = data.get("always") == "on"
+        data["outcome"] = data.get("outcome") or RuleRevision.Outcome.CASE
+        data["assign"] = data.get("assign") or RuleRevision.Assign.NOBODY
+        if data["always"]:
+            data |= {"outcome": "case", "department": None, "assign": "nobody"}
+        elif data["outcome"] == RuleRevision.Outcome.RECORD:
+            data |= {"department": None, "assign": "nobody", "issue": None}
+            data |= {"notify": User.objects.none(), "notify_leads": False}
+        else:
+            data["priority"] = data.get("priority") or Priority.NORMAL
+            if not data.get("department") and "department" not in self.errors:
+                self.add_error("department", _("Choose the department that gets the case."))
+        self._check_person(data)
+        return data
+
+    def _check_person(self, data: dict[str, Any]) -> None:
+        if data["assign"] != "person":
             data["person"] = None
         elif not data.get("person"):
             self.add_error("person", _("Choose the named user, or another way to assign."))
         elif data.get("department") and not data["department"].has_worker(data["person"]):
             self.add_error("person", _("This user does not work in that department."))
-        return data
 
     @transaction.atomic
     def keep(self, *, by: User) -> RoutingRule | None:
@@ -106,6 +166,11 @@ class RuleForm(PlainForm):
                     person=data["person"],
                     priority=data["priority"],
                     tags=tuple(data["tags"]),
+                    always=data["always"],
+                    outcome=data["outcome"],
+                    issue=data["issue"],
+                    notify=sorted(user.pk for user in data["notify"]),
+                    notify_leads=data["notify_leads"],
                 )
         except ConditionErrors as errors:
             self.rows.say(errors)

@@ -8,6 +8,7 @@ from routing.models.decision import Decision
 from routing.models.issue import Issue
 from routing.models.item_decision import ItemDecision
 from routing.models.presence import Presence
+from routing.models.recorded_only import RecordedOnly
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.saved_view import SavedView
 from routing.models.target import ResponseTarget
@@ -26,6 +27,7 @@ __all__ = [
     "Issue",
     "ItemDecision",
     "Presence",
+    "RecordedOnly",
     "ResponseTarget",
     "RoutingRule",
     "RuleRevision",

@@ -10,9 +10,11 @@ from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from crm.models import Department, User
 from crm.models.contact import MAX_TAG_LENGTH
+from routing.models.issue import Issue
 from routing.rule_references import missing_names
 from routing.rules import SCHEMA, Rule
 from scrm.conditions import language
@@ -36,7 +38,11 @@ class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
         `find_faults`. The number of SQL queries does not depend on the number of rules.
         """
         active = self.filter(is_active=True, current__isnull=False)
-        rules = list(active.select_related("current__department").order_by("position", "pk"))
+        rules = list(
+            active.select_related("current__department", "current__issue").order_by(
+                "position", "pk"
+            )
+        )
         revisions = [rule.current for rule in rules if rule.current]
         faults = find_faults(revisions)
         return [
@@ -73,20 +79,32 @@ class RoutingRule(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("routing:rule", args=[self.pk])
 
+    @property
+    def always_runs(self) -> bool:
+        """Return whether the rule runs beside the first rule that matches. Load `current` too."""
+        return self.current is not None and self.current.always
+
     @transaction.atomic
     def revise(
         self,
         *,
         conditions: Any,
-        department: Department,
+        department: Department | None,
         by: User,
         assign: str = "nobody",
         person: User | None = None,
         priority: str = Priority.NORMAL,
         tags: tuple[str, ...] = (),
+        always: bool = False,
+        outcome: str = "case",
+        issue: Issue | None = None,
+        notify: Sequence[int] = (),
+        notify_leads: bool = False,
         now: datetime | None = None,
     ) -> RuleRevision:
         """Add a revision of the rule and make it the current revision.
+
+        The arguments are those of `routing.rules.Rule`.
 
         Raises ConditionErrors if the conditions are invalid.
         """
@@ -102,11 +120,35 @@ class RoutingRule(models.Model):
             person=person,
             priority=priority,
             tags=list(tags),
+            always=always,
+            outcome=outcome,
+            issue=issue,
+            notify=list(notify),
+            notify_leads=notify_leads,
             made_by=by,
             made_at=now or timezone.now(),
         )
         self.save(update_fields=["current"])
         return self.current
+
+    def revise_like(
+        self, old: RuleRevision, *, by: User, person: User | None, notify: Sequence[int]
+    ) -> RuleRevision:
+        """Add a revision that differs from an older one only in the users that it names."""
+        return self.revise(
+            conditions=old.conditions,
+            department=old.department,
+            by=by,
+            assign=old.assign,
+            person=person,
+            priority=old.priority,
+            tags=tuple(old.tags),
+            always=old.always,
+            outcome=old.outcome,
+            issue=old.issue,
+            notify=notify,
+            notify_leads=old.notify_leads,
+        )
 
 
 def find_faults(revisions: Sequence[RuleRevision]) -> dict[int, list[str]]:
@@ -118,7 +160,7 @@ def find_faults(revisions: Sequence[RuleRevision]) -> dict[int, list[str]]:
     found = {}
     for revision, errors in zip(revisions, missing, strict=True):
         found[revision.pk] = [error.message for error in errors]
-        if revision.department.archived_at:
+        if revision.department and revision.department.archived_at:
             message = _("The department “%s” is archived.")
             found[revision.pk].append(message % revision.department)
     return found
@@ -139,13 +181,25 @@ class RuleRevision(models.Model):
         PERSON = "person", "Specific user"
         LAST = "last", "Last assignee of this contact"
 
+    class Outcome(models.TextChoices):
+        CASE = "case", _lazy("Open a case")
+        RECORD = "record", _lazy("Record only")
+        ASIDE = "aside", _lazy("Set aside")
+
     rule = models.ForeignKey(RoutingRule, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
     conditions = models.JSONField()
-    department = models.ForeignKey(Department, models.PROTECT, related_name="+")
+    department = models.ForeignKey(Department, models.PROTECT, null=True, related_name="+")
     assign = models.CharField(max_length=10, choices=Assign.choices, default=Assign.NOBODY)
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
+    priority = models.CharField(
+        max_length=10, choices=Priority.choices, default=Priority.NORMAL, blank=True
+    )
+    always = models.BooleanField(default=False)
+    outcome = models.CharField(max_length=6, choices=Outcome.choices, default=Outcome.CASE)
+    issue = models.ForeignKey(Issue, models.PROTECT, null=True, related_name="+")
+    notify = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    notify_leads = models.BooleanField(default=False)
     tags = ArrayField(models.CharField(max_length=MAX_TAG_LENGTH), default=list, blank=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     made_at = models.DateTimeField(default=timezone.now)
@@ -156,6 +210,12 @@ class RuleRevision(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(assign="person") | models.Q(person__isnull=False),
                 name="a_person_is_named",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(always=True)
+                | models.Q(outcome="record")
+                | models.Q(department__isnull=False),
+                name="rule_names_a_department",
             ),
         ]
         ordering = ["-number"]
@@ -183,4 +243,10 @@ class RuleRevision(models.Model):
             person=self.person_id,
             priority=self.priority,
             tags=tuple(self.tags),
+            always=self.always,
+            outcome=self.outcome,  # type: ignore[arg-type]
+            # A closed issue takes no new cases.
+            issue=self.issue.pk if self.issue and not self.issue.closed_at else None,
+            notify=tuple(self.notify),
+            notify_leads=self.notify_leads,
         )

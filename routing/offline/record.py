@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from crm.interaction_details import NO_ANSWER, REACHED, CallDetails
 from crm.ledger import Entry, Recorded, record
-from crm.models import Attachment, Contact, Interaction, Profile, User, Workspace
+from crm.models import Attachment, Contact, Interaction, Profile, User
 from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
 from routing.answering import count_as_answered
 from routing.call_back import close_call_back
@@ -25,6 +25,7 @@ from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
 from routing.join import join_conversation
 from routing.models import Case, CaseConversation
+from routing.when_written import WhenWritten
 from scrm.channels.base import Author, Json
 from scrm.channels.email.people import readable
 from scrm.text.phone import international
@@ -175,10 +176,10 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
     hits = {row.interaction: match for row, match in zip(rows, found, strict=True) if row.new}
     # Do this before routing: the rules are evaluated on the topics.
     keep_offline_matches(hits)
-    topics, zone = found_topics(hits), Workspace.objects.zone()
+    topics, clock = found_topics(hits), WhenWritten.load()
     logged = list(zip(entered, entries, rows, strict=True))
     arrivals = [
-        _arrival(offline_contact, entry, row, topics[row.interaction], by, now, zone)
+        _arrival(offline_contact, entry, row, topics[row.interaction], by, now, clock)
         for offline_contact, entry, row in logged
         if row.new
     ]
@@ -291,7 +292,7 @@ def _arrival(
     topics: tuple[FoundTopic, ...],
     by: User,
     now: datetime,
-    zone: tzinfo,
+    clock: WhenWritten,
 ) -> Arrival:
     """Return the arrival for routing."""
     contact, kind = row.contact, row.contact_kind
@@ -310,7 +311,7 @@ def _arrival(
             Origin.offline(SCOPE, handle),
             topics=topics,
             contact_kind=kind if contact else None,
-            written=said_at.astimezone(zone),
+            written=clock.at(said_at),
         ),
         topics=topics,
         case=offline_contact.case.pk if offline_contact.case else None,

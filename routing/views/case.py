@@ -16,6 +16,7 @@ from crm.timeline import timeline as party_timeline
 from routing import case_page
 from routing.call_back import open_call_back
 from routing.inbox.rows import due_words
+from routing.item_reasons import item_reasons
 from routing.models import Case, Presence
 from routing.offers import offer_for
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
@@ -30,6 +31,15 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile__handle_was_of", "department", "assignee", "issue")
     return page(request, get_object_or_404(with_names, pk=pk))
+
+
+@require_safe
+def why(request: StaffRequest, pk: int) -> HttpResponse:
+    """Explain for each item of the case why it is here, and why not elsewhere."""
+    visible = Case.objects.visible_to(request.user).select_related("profile", "department")
+    case = get_object_or_404(visible, pk=pk)
+    context = {"case": case, "reasons": item_reasons(case, request.user)}
+    return render(request, "routing/why.html", context)
 
 
 @require_POST

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
+from crm.models import User
 from routing.forms import RuleForm
-from routing.models import Case, RoutingRule, RuleRevision
+from routing.models import Case, RecordedOnly, RoutingRule, RuleRevision
 from routing.models.rule import find_faults
 from routing.rule_trial import Trial, try_rules
 from scrm.conditions.form_rows import is_change
@@ -24,13 +30,40 @@ from scrm.web.params import number
 @require_safe
 def rules(request: StaffRequest) -> HttpResponse:
     """List the rules in order. With the parameter `case`, also test the rules on that case."""
-    rows = RoutingRule.objects.select_related("owner", "current__department", "current__person")
+    rows = list(
+        RoutingRule.objects.select_related(
+            "owner", "current__department", "current__person", "current__issue"
+        )
+    )
     faults = find_faults([rule.current for rule in rows if rule.current])
+    recorded = _recorded_counts()
+    notified = _names(user for rule in rows if rule.current for user in rule.current.notify)
     for rule in rows:
         rule.faults = faults.get(rule.current_id or 0, [])  # type: ignore[attr-defined]
+        rule.recorded = recorded.get(rule.pk, 0)  # type: ignore[attr-defined]
+        named = rule.current.notify if rule.current else []
+        rule.notified = [notified[user] for user in named]  # type: ignore[attr-defined]
+    always = [rule for rule in rows if rule.always_runs]
+    deciding = [rule for rule in rows if not rule.always_runs]
     asked = request.GET.get("case", "").strip().lstrip("#")
-    context = {"rules": rows, "number": asked, "trial": _trial(asked) if asked else None}
+    context = {
+        "always": always,
+        "rules": deciding,
+        "number": asked,
+        "trial": _trial(asked) if asked else None,
+    }
     return render(request, "routing/rules.html", context)
+
+
+def _recorded_counts() -> dict[int, int]:
+    """Return rule id → how many interactions of the last 30 days opened no case because of it."""
+    since = timezone.now() - timedelta(days=30)
+    recent = RecordedOnly.objects.filter(at__gte=since).values_list("revision__rule")
+    return dict(recent.annotate(Count("pk")).order_by())
+
+
+def _names(users: Iterable[int]) -> dict[int, str]:
+    return {user.pk: str(user) for user in User.objects.filter(pk__in=set(users))}
 
 
 def _trial(asked: str) -> Trial | None:
@@ -75,14 +108,17 @@ def rule(request: StaffRequest, pk: int) -> HttpResponse:
 def move(request: StaffRequest, pk: int) -> HttpResponse:
     """Move a rule one place up or down, and renumber the positions of all rules."""
     # Lock all rules: two requests at the same time must not overwrite each other's positions.
-    rules = locked(RoutingRule.objects.all())
+    rules = locked(RoutingRule.objects.select_related("current"))
     order = sorted(rules, key=lambda rule: (rule.position, rule.pk))
-    row = get_object_or_404(RoutingRule, pk=pk)
-    here = order.index(row)
+    row = get_object_or_404(RoutingRule.objects.select_related("current"), pk=pk)
+    # A rule moves among its own kind: rules that always run are before those that decide.
+    group = [rule for rule in order if rule.always_runs == row.always_runs]
+    here = group.index(row)
     there = here + (1 if request.POST.get("to") == "down" else -1)
-    if 0 <= there < len(order):
-        order[here], order[there] = order[there], order[here]
-    for position, rule in enumerate(order):
+    if 0 <= there < len(group):
+        group[here], group[there] = group[there], group[here]
+    others = [rule for rule in order if rule.always_runs != row.always_runs]
+    for position, rule in enumerate([*group, *others] if row.always_runs else [*others, *group]):
         if rule.position != position:
             rule.position = position
             rule.save(update_fields=["position"])
@@ -134,7 +170,7 @@ def _page(
 
 
 def _history(rule: RoutingRule) -> list[Change]:
-    revisions = list(rule.revisions.select_related("department", "person", "made_by"))
+    revisions = list(rule.revisions.select_related("department", "person", "made_by", "issue"))
     changes = [Change(new, _differences(old, new)) for new, old in pairwise(revisions)]
     return [*changes, *(Change(first, [_("First revision.")]) for first in revisions[-1:])]
 
@@ -142,10 +178,14 @@ def _history(rule: RoutingRule) -> list[Change]:
 def _differences(old: RuleRevision, new: RuleRevision) -> list[str]:
     pairs = {
         _("condition"): (old.sentence, new.sentence),
-        _("department"): (str(old.department), str(new.department)),
+        _("department"): (str(old.department or ""), str(new.department or "")),
         _("assignee"): (_assignee(old), _assignee(new)),
         _("priority"): (old.get_priority_display(), new.get_priority_display()),
         _("tags"): (", ".join(old.tags), ", ".join(new.tags)),
+        _("runs"): (_runs(old), _runs(new)),
+        _("outcome"): (str(old.get_outcome_display()), str(new.get_outcome_display())),
+        _("issue"): (str(old.issue or ""), str(new.issue or "")),
+        _("notices"): (_notices(old), _notices(new)),
     }
     changes = [
         _("%(what)s: “%(old)s” → “%(new)s”")
@@ -154,6 +194,17 @@ def _differences(old: RuleRevision, new: RuleRevision) -> list[str]:
         if before != after
     ]
     return changes or [_("No changes except the number.")]
+
+
+def _runs(revision: RuleRevision) -> str:
+    return _("always") if revision.always else _("until the first match")
+
+
+def _notices(revision: RuleRevision) -> str:
+    leads = [_("team leads")] if revision.notify_leads else []
+    people = len(revision.notify)
+    named = [ngettext("%d user", "%d users", people) % people] if people else []
+    return ", ".join([*named, *leads])
 
 
 def _assignee(revision: RuleRevision) -> str:

@@ -41,7 +41,7 @@ def take_over(request: StaffRequest, pk: int) -> HttpResponse:
             "n": moved.stayed, "to": to,
         }  # fmt: skip
     messages.success(request, message)
-    done = {"to": to.pk, "cases": moved.cases, "drafts": moved.drafts}
+    done = {"to": to.pk, "cases": moved.cases, "texts": moved.texts}
     token = signing.dumps(done, salt=f"{_SALT}:{request.user.pk}:{person.pk}", compress=True)
     return _page(request, person, _cases(person, request.user), form, undo=token)
 
@@ -58,7 +58,7 @@ def undo(request: StaffRequest, pk: int) -> HttpResponse:
         messages.error(request, _("This can no longer be undone. Nothing was changed."))
         return redirect("routing:take_over", pk)
     to = get_object_or_404(User, pk=done["to"])
-    count = take_back(done["cases"], done["drafts"], person=person, to=to, by=request.user)
+    count = take_back(done["cases"], done["texts"], person=person, to=to, by=request.user)
     messages.success(request, _("%(n)d cases are back with %(who)s.") % {"n": count, "who": person})
     return redirect("routing:take_over", pk)
 
@@ -85,7 +85,7 @@ def _page(
         "person": person,
         "cases": shown,
         "count": cases.count() if len(shown) == MAX_SHOWN else len(shown),
-        "drafts": above.drafts_of(person, pks),
+        "texts": above.drafts_of(person, pks),
         "calls": sum(case.call for case in shown),  # type: ignore[attr-defined]
         "form": form,
         "undo": undo,

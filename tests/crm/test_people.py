@@ -179,8 +179,10 @@ def test_before_a_deactivation_its_page_says_what_will_happen(
     profile = Profile.objects.create(network="x", key="1")
     Case.objects.create(profile=profile, department=service, assignee=agent, status="open")
     body = as_(admin).get(f"/people/{agent.pk}/").content.decode()
-    assert "1 open case returns to Customer service" in body
-    assert "The user remains the owner of topic “Brand”" in body
+    assert "Planned responses are held." in body
+    assert "Open cases: 1" in body
+    assert "Topics: 1" in body
+    assert f"/people/{agent.pk}/reassign/" in body
 
 
 def test_the_last_admin_is_told_why_not_before_they_try(admin: User, as_: Any) -> None:

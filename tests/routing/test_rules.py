@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.rules import (
+    PRIORITIES,
     SCHEMA,
     Facts,
     Inbound,
@@ -35,6 +36,12 @@ def _rule(revision: int, condition: object, **rest: object) -> Rule:
     return Rule(revision, f"rule {revision}", parsed, department=revision * 10, **rest)  # type: ignore[arg-type]
 
 
+def _always(revision: int, condition: object, **rest: object) -> Rule:
+    parsed = parse(condition, SCHEMA)
+    rest = {"priority": "", "always": True} | rest
+    return Rule(revision, f"rule {revision}", parsed, None, **rest)  # type: ignore[arg-type]
+
+
 def _about(topic: str) -> dict[str, object]:
     return {"field": "topics", "op": "has any", "value": [topic]}
 
@@ -49,6 +56,20 @@ rules = st.lists(
         st.sampled_from((_about("Brand"), _about("Seat policy"), LOUD, {"none": [LOUD]}, ALWAYS)),
     ),
     max_size=6,
+)
+always_run = st.lists(
+    st.builds(
+        _always,
+        st.integers(10, 19),
+        st.sampled_from((_about("Brand"), LOUD, ALWAYS)),
+        tags=st.lists(st.sampled_from(("vip", "loud", "press")), unique=True).map(tuple),
+        priority=st.sampled_from(("", "urgent", "high", "low")),
+        issue=st.none() | st.integers(1, 3),
+        notify=st.lists(st.integers(1, 5), unique=True).map(tuple),
+        notify_leads=st.booleans(),
+    ),
+    max_size=4,
+    unique_by=lambda rule: rule.revision,
 )
 facts = st.builds(
     Facts,
@@ -89,6 +110,54 @@ def test_rules_after_the_winner_change_nothing(
     with_later = route(known, [*ordered, always, *later], FALLBACK)
     without = route(known, [*ordered, always], FALLBACK)
     assert (with_later.revision, with_later.why) == (without.revision, without.why)
+
+
+@given(facts, rules, always_run)
+def test_rules_that_always_run_decide_nothing_but_what_they_may(
+    known: Facts, ordered: list[Rule], beside: list[Rule]
+) -> None:
+    """Department, person and outcome are those of the first match, whatever runs beside it."""
+    alone, together = route(known, ordered, FALLBACK), route(known, [*beside, *ordered], FALLBACK)
+    for name in ("department", "assign", "person", "revision", "rule", "why", "why_not", "outcome"):
+        assert getattr(alone, name) == getattr(together, name)
+    assert set(alone.tags) <= set(together.tags)
+    assert PRIORITIES.index(together.priority) <= PRIORITIES.index(alone.priority) or (
+        alone.revision is None
+    )
+
+
+@given(facts, rules, always_run)
+def test_every_effect_names_the_rule_that_caused_it_and_its_reason(
+    known: Facts, ordered: list[Rule], beside: list[Rule]
+) -> None:
+    """No tag, issue or notice comes from nowhere, and none of a rule that matched is lost.
+
+    Fails if only the first of the rules that always run is applied.
+    """
+    verdict = route(known, [*beside, *ordered], FALLBACK)
+    mapping = {"topics": known.topics, "reach": known.reach}
+    acting = [rule for rule in beside if predicate(rule.condition)(mapping)]
+    acting += [rule for rule in ordered if rule.revision == verdict.revision][:1]
+    assert set(verdict.tags) == {tag for rule in acting for tag in rule.tags}
+    assert verdict.notify == {user for rule in acting for user in rule.notify}
+    assert verdict.notify_leads == any(rule.notify_leads for rule in acting)
+    assert verdict.issue in {rule.issue for rule in acting if rule.issue} or not verdict.issue
+    assert {effect.revision for effect in verdict.effects} <= {rule.revision for rule in acting}
+    assert all(effect.why and effect.label for effect in verdict.effects)
+    for rule in acting:
+        done = {effect.what for effect in verdict.effects if effect.revision == rule.revision}
+        assert ("tags" in done) == bool(rule.tags)
+        assert ("notify" in done) == bool(rule.notify or rule.notify_leads)
+
+
+def test_a_rule_can_record_only_but_not_what_a_user_logs() -> None:
+    """A user who logs a call expects a case, so the next rule decides."""
+    quiet = Rule(1, "Thanks", parse(ALWAYS, SCHEMA), None, outcome="record")
+    verdict = route(Facts(), [quiet, _rule(2, ALWAYS)], FALLBACK)
+    assert (verdict.outcome, verdict.revision) == ("record", 1)
+    logged = Router([quiet, _rule(2, ALWAYS)], FALLBACK).route(Facts(), may_record=False)
+    assert (logged.outcome, logged.department) == ("case", 20)
+    assert logged.why_not == (("Thanks", "it opens no case, and this was logged by hand"),)
 
 
 def test_a_verdict_carries_what_the_rule_says() -> None:

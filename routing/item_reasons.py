@@ -1,0 +1,97 @@
+"""Explain for each item of a case why it is here, and why not elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from crm.models import Interaction, User
+from listening.models import TopicRevision
+from routing.models import Case, CaseEvent
+from routing.rules import EFFECT_LABELS
+
+MAX_ITEMS = 100
+"""The page explains this many items, the newest."""
+
+Kind = CaseEvent.Kind
+_EXPLAINED = (Kind.ROUTED, Kind.JOINED, Kind.HEARD, Kind.REOPENED, Kind.BYSTANDER)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectShown:
+    """One effect of a rule: what it set, the name of the rule, and its reason."""
+
+    label: str
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReason:
+    """Why one item is in its case.
+
+    event: the event that recorded the decision, with its rule and its item.
+    sentence: what happened to the item.
+    topics: the topic revisions that matched.
+    effects: what the rules did, with their reasons.
+    why_not: for each other rule, its name and the reason why it did not decide.
+    """
+
+    event: CaseEvent
+    sentence: str
+    topics: tuple[TopicRevision, ...]
+    effects: tuple[EffectShown, ...]
+    why_not: tuple[tuple[str, str], ...]
+
+
+def item_reasons(case: Case, user: User) -> list[ItemReason]:
+    """Return the reasons for the items of a case, newest first.
+
+    Items that the user may not read are left out, because the reasons could quote their text. The
+    number of SQL statements does not depend on the number of items.
+    """
+    events = case.events.filter(kind__in=_EXPLAINED, interaction__isnull=False)
+    events = events.select_related("revision__rule", "interaction__profile")
+    latest = list(events.order_by("-pk")[:MAX_ITEMS])
+    items = [event.interaction_id or 0 for event in latest]
+    readable = set(
+        Interaction.objects.readable_by(user).filter(pk__in=items).values_list("pk", flat=True)
+    )
+    shown = [event for event in latest if event.interaction_id in readable]
+    topics = _topics(shown)
+    return [
+        ItemReason(
+            event=event,
+            sentence=_sentence(event),
+            topics=tuple(topics[key] for key in _keys(event) if key in topics),
+            effects=tuple(
+                EffectShown(EFFECT_LABELS.get(what, what), rule, why)
+                for what, rule, why in event.data.get("effects", [])
+            ),
+            why_not=tuple((name, why) for name, why in event.data.get("why_not", [])),
+        )
+        for event in shown
+    ]
+
+
+def _sentence(event: CaseEvent) -> str:
+    """Return what happened to the item of an event, as one or two plain sentences."""
+    start = {
+        Kind.ROUTED: _("It opened this case."),
+        Kind.JOINED: _("It was added to this case."),
+        Kind.HEARD: _("It continues a conversation of this case."),
+        Kind.REOPENED: _("It continues a conversation of this case and reopened it."),
+        Kind.BYSTANDER: _("It is a reply by somebody else and is only linked to this case."),
+    }[Kind(event.kind)]
+    return f"{start} {event.why}".strip()
+
+
+def _keys(event: CaseEvent) -> list[int]:
+    return [topic["revision"] for topic in event.facts.get("topics", [])]
+
+
+def _topics(events: Sequence[CaseEvent]) -> dict[int, TopicRevision]:
+    wanted: Iterable[int] = {key for event in events for key in _keys(event)}
+    return TopicRevision.objects.select_related("topic").in_bulk(list(wanted))
