@@ -32,7 +32,8 @@ def queries() -> Iterator[tuple[str, Call]]:
     for who, user in (("admin", admin), ("agent", agent)):
         for view in ("unassigned", "open", "waiting", "snoozed", "done", "noise", "all"):
             yield f"list_{view}_{who}", _listed(user, view)
-        for sort in ("oldest", "priority"):
+        yield from _due_lists(who, user)
+        for sort in ("oldest", "priority", "due"):
             yield f"list_open_{sort}_{who}", _listed(user, "open", sort)
             yield f"list_all_{sort}_{who}", _listed(user, "all", sort)
         yield f"list_deep_{who}", _deep(user)
@@ -44,6 +45,7 @@ def queries() -> Iterator[tuple[str, Call]]:
         yield f"badges_departments_{who}", lambda user=user: navigation.Frame(user).departments
     yield "badges_issues", lambda: navigation.Frame(admin).issues
     yield "list_mine_agent", _listed(agent, "mine")
+    yield "list_mine_due_agent", _listed(agent, "mine", "due")
     yield (
         "list_department_admin",
         _listed(admin, "open", department=Department.objects.get(name="Sales")),
@@ -65,6 +67,14 @@ def queries() -> Iterator[tuple[str, Call]]:
     yield "people_by_name", lambda: list(some_contacts_named("ba")[:6])
 
 
+def _due_lists(who: str, user: User) -> Iterator[tuple[str, Call]]:
+    for view in ("unassigned", "snoozed"):
+        yield f"list_{view}_due_{who}", _listed(user, view, "due")
+    yield f"list_snoozed_overdue_{who}", _listed(user, "snoozed", "due", due="snoozed")
+    for value in ("over", "soon", "today"):
+        yield f"list_due_{value}_{who}", _listed(user, "open", "due", due=value)
+
+
 def _filters() -> dict[str, dict[str, Any]]:
     return {
         "tag_common": {"tag": "tag0"},
@@ -74,7 +84,7 @@ def _filters() -> dict[str, dict[str, Any]]:
         "issue": {"issue": Issue.objects.get(name="Issue 1")},
         "channel": {"channel": "sandbox"},
         "assignee": {"assignee": str(User.objects.get(email="otto.sales@bench.example").pk)},
-        "due": {"due": "over"},
+        "late": {"late": "yes"},
     }
 
 

@@ -14,7 +14,7 @@ from crm.models import Department, Membership, User
 from crm.models.contact import MAX_TAG_LENGTH
 from listening.models import Source, Topic
 from routing.forms.base import PlainForm
-from routing.inbox.query import LABELS, NOT_CLOSED, SORTS
+from routing.inbox.query import DUE, LABELS, NOT_CLOSED, SORTS
 from routing.models import Issue, SavedView
 from routing.models.rule import Priority
 from routing.models.status import Status
@@ -71,8 +71,13 @@ class InboxForm(PlainForm):
     )
     due = forms.ChoiceField(
         required=False,
-        label=__("Reply due"),
-        choices=[_ANY, ("over", __("overdue")), ("soon", __("within an hour"))],
+        label=__("Due"),
+        choices=[_ANY, *DUE.items()],
+    )
+    late = forms.ChoiceField(
+        required=False,
+        label=__("Received"),
+        choices=[_ANY, ("yes", __("late")), ("no", __("in time"))],
     )
     call_back = forms.ChoiceField(
         required=False,
@@ -100,8 +105,8 @@ class InboxForm(PlainForm):
     )
 
     FILTERS = (
-        "department", "status", "who", "assignee", "priority", "due", "call_back", "channel",
-        "kind", "topic", "tag", "issue", "since", "until",
+        "department", "status", "who", "assignee", "priority", "due", "late", "call_back",
+        "channel", "kind", "topic", "tag", "issue", "since", "until",
     )  # fmt: skip
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
-from routing.models import CallBack, Case, CaseConversation, CaseEvent
+from routing.models import CallBack, Case, CaseClock, CaseConversation, CaseEvent
 from routing.models.case import CaseQuerySet
+from routing.models.case_indexes import NEVER
 from routing.models.status import ACTIVE, CLOSED, LIVING, Status
 from scrm.web.params import midnight, number, place
 
@@ -49,16 +50,30 @@ LABELS = {
     "noise": _("Noise"),
     "all": _("All"),
 }
-SORTS = {"newest": _("Newest"), "oldest": _("Oldest"), "priority": _("Priority")}
+SORTS = {
+    "due": _("Due first"), "newest": _("Newest"), "oldest": _("Oldest"), "priority": _("Priority"),
+}  # fmt: skip
+_DUE_VIEWS = ("mine", "unassigned", "open", "snoozed")
 _ORDER = {
+    "due": ("due_sort", "pk"),
     "newest": ("-last_inbound_at", "-pk"),
     "oldest": ("last_inbound_at", "pk"),
     "priority": ("rank", "last_inbound_at", "pk"),
 }
-SOON = timedelta(hours=1)
 NOT_CLOSED = "living"
+SNOOZED_LATE = "snoozed"
+DUE = {
+    "over": _("overdue"), SNOOZED_LATE: _("snoozed and overdue"), "soon": _("within an hour"),
+    "four": _("within four hours"), "today": _("today"), "tomorrow": _("until tomorrow"),
+}  # fmt: skip
+_NOT_DUE = "never"
+"""Stands in a cursor for the sort key of cases that are not due."""
 KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_at=None)))
 """Query condition that is true for a case whose profile is linked to a contact."""
+HEARD_LATE = Q(
+    Exists(CaseClock.objects.current().filter(case=OuterRef("pk"), heard_late=True)),
+)
+"""Query condition that is true for a case that waits since a message that was heard late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +98,20 @@ def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
 
     cases: the cases among which the user's active cases are searched for.
     """
+    if filters.get("due") == SNOOZED_LATE:
+        return "snoozed"
     if any(filters.get(name) for name in ("status", "q", "call_back")):
         return "all"
-    if any(filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic")):
+    if any(
+        filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic", "due")
+    ):
         return "open"
     return "mine" if cases.active().of(user).exists() else "unassigned"
+
+
+def default_sort(view: str, filters: dict[str, Any]) -> str:
+    """Return the order of a list whose URL names none: by due time, where cases can be due."""
+    return "due" if view in _DUE_VIEWS and not filters.get("q") else "newest"
 
 
 def cases_asked_for(asked: Asked, user: User) -> CaseQuerySet:
@@ -143,12 +167,13 @@ def page_after(cases: QuerySet[Case], sort: str, mark: str) -> QuerySet[Case]:
         return cases
     if sort == "newest":
         return cases.filter(TupleLessThan(Tuple("last_inbound_at", "pk"), last))
-    columns = ("rank", "last_inbound_at", "pk") if sort == "priority" else ("last_inbound_at", "pk")
-    return cases.filter(TupleGreaterThan(Tuple(*columns), last))
+    return cases.filter(TupleGreaterThan(Tuple(*_ORDER[sort]), last))
 
 
 def mark_of(case: Case, sort: str) -> str:
     """Return the cursor of the page that starts after this case."""
+    if sort == "due":
+        return f"{case.due_at.isoformat() if case.due_at else _NOT_DUE},{case.pk}"
     at = case.last_inbound_at.isoformat() if case.last_inbound_at else ""
     return f"{case.rank},{at},{case.pk}" if sort == "priority" else f"{at},{case.pk}"
 
@@ -159,6 +184,10 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
     Returns None if the cursor is invalid.
     """
     rank, rest = None, mark
+    at, _comma, key = mark.partition(",")
+    if sort == "due" and at == _NOT_DUE:
+        pk = number(key)
+        return None if pk is None else (NEVER, pk)
     if sort == "priority":
         first, _comma, rest = mark.partition(",")
         rank = number(first)
@@ -192,8 +221,21 @@ def _in_view(view: str, user: User) -> Q:
 
 
 def _due(value: str) -> Q:
+    """Return the condition of a value of `DUE`, on the column that has the indexes."""
     now = timezone.now()
-    return Q(due_at__lt=now) if value == "over" else Q(due_at__gte=now, due_at__lt=now + SOON)
+    late = Q(due_sort__lt=now)
+    if value == SNOOZED_LATE:
+        return late & Q(status=Status.SNOOZED)
+    if value == "over":
+        return late
+    today = timezone.localdate(now)
+    until = {
+        "soon": now + timedelta(hours=1),
+        "four": now + timedelta(hours=4),
+        "today": midnight(today, days=1),
+        "tomorrow": midnight(today, days=2),
+    }.get(value, NEVER)
+    return Q(due_sort__gte=now, due_sort__lt=until)
 
 
 def _topic(topic: Topic) -> Q:
@@ -279,6 +321,7 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "kind": lambda value: Q(last_inbound__kind=value),
     "assignee": lambda value: Q(assignee=None if value == "nobody" else number(value)),
     "due": _due,
+    "late": lambda value: HEARD_LATE if value == "yes" else ~HEARD_LATE,
     "call_back": _call_back,
     "topic": _topic,
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),

@@ -24,7 +24,7 @@ from listening.highlight import excerpt
 from listening.models import Match
 from routing import above
 from routing.inbox import search_snippet
-from routing.models import CallBack, Case, Presence
+from routing.models import CallBack, Case, CaseClock, Presence
 
 _LOOKED_AT = 2000
 """Only so many characters of a text are loaded, to find the first words that matched a topic."""
@@ -52,6 +52,7 @@ class Row:
     held: whether a response to the case is held.
     draft: whether the user has a draft for the case.
     call_back: the text that says when to call back, or "".
+    heard_late: whether we received the message long after it was written.
     others: names of the other users who have the case open.
     mine: whether the case is assigned to the user.
     gone: the reason why the case no longer belongs to the list on screen, else "".
@@ -70,6 +71,7 @@ class Row:
     held: bool
     draft: bool
     call_back: str
+    heard_late: bool
     others: tuple[str, ...]
     mine: bool
     gone: str = ""
@@ -107,6 +109,7 @@ def rows(
             held=bool(marks["held", case.pk]),
             draft=bool(marks["draft", case.pk]),
             call_back=_call_back_words(marks["call back", case.pk], now),
+            heard_late=bool(marks["late", case.pk]),
             others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
         )
@@ -115,7 +118,7 @@ def rows(
 
 
 def due_words(due_at: datetime | None, now: datetime) -> tuple[str, str]:
-    """Return a text such as “due in 41 min” or “12 min overdue”, and its urgency as in `Row.due`.
+    """Return a text such as “due in 1 h 49 min” or “12 min overdue”, and its urgency; see `Row`.
 
     A script in the browser updates the text as time passes.
     """
@@ -133,10 +136,16 @@ def _via(message: Interaction | None) -> str:
 
 
 def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"
+    """Return a time in its two largest units, for example "1 h 49 min" or "2 d 3 h"."""
+    whole = int(seconds)
+    for unit, size, smaller, part in _UNITS:
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
+
+
+_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "", 60))
 
 
 def reach_words(reach: int) -> str:
@@ -245,6 +254,7 @@ def _marks(
     Mark "held": the list is not empty if a response to the case is held.
     Mark "draft": the list is not empty if the user has a draft for the case.
     Mark "call back": the list contains the time of the call-back, in ISO format.
+    Mark "late": the list is not empty if a message that waits was heard late.
     Mark "present": the list contains the names of the other users who have the case open.
 
     One SQL query loads the marks of all cases.
@@ -255,8 +265,12 @@ def _marks(
     marked: Any = present.order_by().annotate(mark=Value("present"), value=names)
     calls: Any = CallBack.objects.filter(case__in=pks, closed_at=None)
     calls = calls.annotate(mark=Value("call back"), value=Cast("at", CharField()))
+    late: Any = CaseClock.objects.current().filter(case__in=pks, heard_late=True)
+    late = late.annotate(mark=Value("late"), value=Value(""))
     rows = marked.values_list("mark", "case", "value").union(
-        calls.values_list("mark", "case", "value"), *above.response_marks(pks, user)
+        calls.values_list("mark", "case", "value"),
+        late.values_list("mark", "case", "value"),
+        *above.response_marks(pks, user),
     )
     marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for mark, case, value in rows:

@@ -15,9 +15,11 @@ from crm.impostors import imitated_account
 from crm.timeline import timeline as party_timeline
 from routing import case_page
 from routing.call_back import open_call_back
+from routing.due_times import why_no_due_time
 from routing.inbox.rows import due_words
 from routing.item_reasons import item_reasons
 from routing.models import Case, Presence
+from routing.models.status import ACTIVE
 from routing.offers import offer_for
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
 
@@ -133,6 +135,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "may_work": Case.objects.workable_by(user).filter(pk=case.pk).exists(),
         "timeline": case_page.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
+        "not_due": why_no_due_time(case) if case.status in ACTIVE else "",
         "why": case_page.why(case, user),
         "call_back": open_call_back(case),
         "offer": offer_for(case),

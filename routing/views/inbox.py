@@ -236,7 +236,8 @@ def _parse(address: QueryDict, user: User) -> tuple[Asked, InboxForm]:
     view = data.get("view") or _shown_view(address)
     if not view:
         view = inbox_query.default_view(Case.objects.in_departments_of(user), user, filters)
-    return Asked(view, data.get("sort") or "newest", filters), form
+    sort = data.get("sort") or inbox_query.default_sort(view, filters)
+    return Asked(view, sort, filters), form
 
 
 def _shown_view(address: QueryDict) -> str:

@@ -22,7 +22,7 @@ from listening import filters as listening
 from listening.models import Mention, Source
 from responses.history.filters import MICRO, NOT_CANCELLED
 from responses.models import Delivery, Response, Trouble
-from routing.inbox.query import KNOWN
+from routing.inbox.query import HEARD_LATE, KNOWN
 from routing.models import Case
 from scrm.web.params import midnight
 
@@ -126,13 +126,14 @@ def _cases_today(user: User, now: datetime) -> dict[str, int]:
 
 
 def _active_cases(user: User, now: datetime) -> dict[str, Any]:
-    unassigned, late = Q(assignee=None), Q(due_at__lt=now)
+    unassigned, late = Q(assignee=None), Q(due_at__lt=now) & ~HEARD_LATE
     active = Case.objects.in_departments_of(user).active()
     return active.aggregate(
         unassigned=Count("pk", filter=unassigned),
         unassigned_since=Min("last_inbound_at", filter=unassigned),
         late=Count("pk", filter=late),
         late_since=Min("due_at", filter=late),
+        heard_late=Count("pk", filter=Q(due_at__lt=now) & HEARD_LATE),
     )
 
 
@@ -233,9 +234,12 @@ def _unassigned_and_late(counts: dict[str, Any], now: datetime) -> list[Figure]:
         "now",
         ago(counts["unassigned_since"], now),
     )
-    page = _page("routing:inbox", view="open", due="over")
+    page = _page("routing:inbox", view="open", due="over", late="no")
     late = Figure("late", counts["late"], _("overdue"), page, "bad", ago(counts["late_since"], now))
-    return [unassigned, late]
+    # Reported apart: nobody could have answered these in time.
+    page = _page("routing:inbox", view="open", due="over", late="yes")
+    heard = Figure("heard_late", counts["heard_late"], _("overdue, received late"), page, "bad")
+    return [unassigned, late, heard]
 
 
 def _responses(key: str, n: int, now: datetime) -> Figure:

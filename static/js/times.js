@@ -20,8 +20,9 @@ function describeTime(time, at, seconds) {
   const span = `${Math.trunc(Math.abs(seconds) / size)} ${short}`;
   time.title = at.toLocaleString([], { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
   if ("due" in time.dataset) {
+    const exact = exactSpan(Math.abs(seconds));
     time.className = `due ${seconds < 0 ? "late" : seconds < SOON ? "soon" : "far"}`;
-    time.textContent = seconds < 0 ? `${span} overdue` : `due in ${span}`;
+    time.textContent = seconds < 0 ? `${exact} overdue` : `due in ${exact}`;
   } else if ("next" in time.dataset && seconds <= 0) {
     time.textContent = "now";
   } else if ("age" in time.dataset) {
@@ -31,6 +32,15 @@ function describeTime(time, at, seconds) {
   } else {
     time.textContent = relative.format(Math.round(seconds / size), unit);
   }
+}
+
+// A time in its two largest units, for example "1 h 49 min" or "2 d 3 h"; as on the server.
+function exactSpan(seconds) {
+  const place = UNITS.findIndex(([, size]) => seconds >= size);
+  if (place === -1 || place >= 2) return `${Math.trunc(seconds / (place === 2 ? 60 : 1))} ${place === 2 ? "min" : "s"}`;
+  const [[, size, unit], [, part, smaller]] = [UNITS[place], UNITS[place + 1]];
+  const rest = Math.trunc((seconds % size) / part);
+  return `${Math.trunc(seconds / size)} ${unit}${rest ? ` ${rest} ${smaller}` : ""}`;
 }
 
 updateTimes();

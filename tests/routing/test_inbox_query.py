@@ -17,7 +17,9 @@ from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
 from routing.inbox import query as inbox_query
 from routing.inbox import search_snippet
+from routing.inbox.rows import due_words
 from routing.models import Case, Issue, SavedView
+from routing.models.status import Status
 
 As = Callable[[User], Client]
 Make = Callable[..., Case]
@@ -43,7 +45,7 @@ def walk(client: Client, address: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("sort", ["newest", "oldest", "priority"])
+@pytest.mark.parametrize("sort", ["newest", "oldest", "priority", "due"])
 def test_pages_of_every_order_follow_one_another_without_gap_or_overlap(
     as_: As, agent: User, make_case: Make, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
@@ -51,7 +53,12 @@ def test_pages_of_every_order_follow_one_another_without_gap_or_overlap(
     at = timezone.now() - timedelta(hours=3)
     ranks = ("low", "urgent", "normal", "high", "normal", "low", "urgent", "high", "normal", "low")
     made = [
-        make_case(by=f"person{n}", at=at + timedelta(minutes=n % 4), priority=rank)
+        make_case(
+            by=f"person{n}",
+            at=at + timedelta(minutes=n % 4),
+            priority=rank,
+            due_at=at + timedelta(hours=n % 3) if n % 3 else None,
+        )
         for n, rank in enumerate(ranks)
     ]
     found = walk(as_(agent), f"/?view=unassigned&sort={sort}")
@@ -61,6 +68,7 @@ def test_pages_of_every_order_follow_one_another_without_gap_or_overlap(
         "newest": lambda case: (-case.last_inbound_at.timestamp(), -case.pk),
         "oldest": lambda case: (case.last_inbound_at, case.pk),
         "priority": lambda case: (case.rank, case.last_inbound_at, case.pk),
+        "due": lambda case: (case.due_sort, case.pk),
     }[sort]
     assert [cases[pk] for pk in found] == sorted(cases.values(), key=key)
 
@@ -186,6 +194,39 @@ def test_it_narrows_by_how_soon_an_answer_is_due(as_: As, agent: User, make_case
     client = as_(agent)
     assert shown(client.get("/?view=open&due=over")) == [late.pk]
     assert shown(client.get("/?view=open&due=soon")) == [soon.pk]
+
+
+def test_lists_of_cases_that_can_be_due_begin_with_what_is_due_first(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    now = timezone.now()
+    never = make_case(by="rob")
+    later = make_case(by="rita", due_at=now + timedelta(hours=2))
+    late = make_case(by="ron", due_at=now - timedelta(days=1))
+    client = as_(agent)
+    assert shown(client.get("/?view=unassigned")) == [late.pk, later.pk, never.pk]
+    assert shown(client.get("/?view=open&sort=oldest"))[0] == never.pk
+    assert inbox_query.default_sort("done", {}) == "newest"
+
+
+def test_what_is_snoozed_and_overdue_is_found_by_a_filter(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    now = timezone.now()
+    asleep = make_case(by="ron", due_at=now - timedelta(minutes=5), status=Status.SNOOZED)
+    make_case(by="rita", due_at=now - timedelta(minutes=5))
+    make_case(by="rob", due_at=now + timedelta(minutes=5), status=Status.SNOOZED)
+    assert shown(as_(agent).get("/?due=snoozed")) == [asleep.pk]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(6540, "due in 1 h 49 min"), (-720, "12 min overdue"), (183_600, "due in 2 d 3 h"),
+     (7200, "due in 2 h"), (42, "due in 42 s")],
+)  # fmt: skip
+def test_a_due_time_is_said_exactly(seconds: int, words: str) -> None:
+    now = timezone.now()
+    assert due_words(now + timedelta(seconds=seconds), now)[0] == words
 
 
 def test_a_filter_that_is_none_is_said_at_the_list(as_: As, agent: User, case: Case) -> None:
