@@ -145,7 +145,8 @@ def _resolution(
     clock = replace(clock, target_s=target, by_window=False)
     if clock.hours != hours or facts.rests:
         # What was spent under the old hours, or before the pause, stays spent.
-        clock = replace(clock, spent_s=spent(clock, now), running_since=now, hours=hours)
+        since = max(now, clock.running_since or now)
+        clock = replace(clock, spent_s=spent(clock, now), running_since=since, hours=hours)
     if facts.rests:
         return replace(clock, running_since=None, due_at=None, warn_at=None)
     since = clock.running_since or now
