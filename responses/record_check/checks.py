@@ -20,6 +20,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from responses.record_check.base import Check
+from responses.record_check.due_checks import DUE_CHECKS
 
 CHECKS = (
     Check(
@@ -376,4 +377,5 @@ CHECKS = (
         GROUP BY i.id ORDER BY 1 LIMIT %(most)s
         """,
     ),
+    *DUE_CHECKS,
 )

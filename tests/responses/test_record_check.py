@@ -31,7 +31,7 @@ from responses.record_check import run
 from responses.record_check.base import Check
 from responses.record_check.checks import CHECKS
 from responses.tasks import check_record
-from routing.models import Case
+from routing.models import Case, ResponseTarget, case_clock
 from scrm import pipeline
 from scrm.celery import app
 from scrm.channels.sandbox import community
@@ -409,3 +409,16 @@ def test_a_check_that_runs_shows_its_result_by_itself(supervisor: User, as_: Any
     assert '<div id="check" hx-get="" hx-trigger="every 2s"' in asked
     RecordCheck.objects.update(ended_at=timezone.now())
     assert "every 2s" not in client.get(url).content.decode()
+
+
+def test_a_case_that_waits_for_us_without_a_due_time_is_told_of(whole: Response) -> None:
+    """Fails if the check does not compare the case with the targets of its department."""
+    case = Case.objects.get()
+    # No target: it is not due, and the case page says so.
+    assert gaps() == []
+    ResponseTarget.objects.create(department=case.department, priority=case.priority, next=60)
+    by_force("UPDATE routing_case SET due_at = NULL WHERE id = %s", case.pk)
+    [gap] = gaps()
+    assert (gap.check_key, gap.subject) == ("due", str(case.pk))
+    case_clock.recompute([case.pk])
+    assert gaps() == []
