@@ -58,6 +58,7 @@ SLOW = {
     "responses/test_private_default.py", "responses/test_quotes.py", "responses/test_served.py",
     "responses/test_signatures.py", "responses/test_thread_removal.py", "routing/test_calls.py",
     "routing/test_departments.py", "routing/test_offline_intake.py", "routing/test_offline_rows.py",
+    "routing/test_clock.py", "routing/test_due_times.py", "routing/test_hours.py",
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ from responses.models import (
     SavedReply,
 )
 from routing.intake import Arrival, take_in
-from routing.models import Case, Issue, RoutingRule, SavedView
+from routing.models import Calendar, Case, Issue, RoutingRule, SavedView
 from routing.reference import reference
 from routing.rules import Facts
 from scrm.channels.base import Author
@@ -118,6 +118,7 @@ GET = {
     MINE: "crm:job",
     ADMINS_OWN: "listening:csv_import",
     ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
+    "routing:hours routing:calendar routing:calendar_new "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:topic_searches listening:source_new "
     "listening:topic_stored "
@@ -162,6 +163,7 @@ POST = {
     "responses:take_down responses:moderate",
     ADMIN: "routing:department_new routing:department routing:department_archive routing:member "
     "routing:rule_new "
+    "routing:calendar_new routing:calendar routing:targets routing:hours_try "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
     "listening:topic_new listening:topic_edit listening:topic_pause listening:topic_searches "
     "listening:topic_stored "
@@ -337,6 +339,7 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "said": answer.uuid,
         "job": Job.objects.create(kind="responses.bulk", owner=agent, state="done").uuid,
         "view": SavedView.objects.create(name="Mine", query="", owner=agent).pk,
+        "calendar": Calendar.objects.create(name="Desk", owner=admin, is_default=True).pk,
         "campaign": Campaign.objects.create(
             name="Summer", aim="More guests.", owner=admin, department=service
         ).pk,
@@ -359,7 +362,7 @@ THING_OF = {
     "webhooks/<uuid": "webhook address", "webhooks/events/": "x uuid", "letters/": "letter",
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
     "feedback/": "feedback",
-    "issues/": "issue", "departments/": "department", "topics/": "topic",
+    "issues/": "issue", "departments/": "department", "hours/": "calendar", "topics/": "topic",
     "sources/new/csv/": "upload", "sources/": "source",
     "quarantined/": "quarantined",
     "contacts/": "contact", "profiles/": "profile", "people/": "person",

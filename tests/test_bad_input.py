@@ -92,6 +92,14 @@ QUERIES = {
     "account_login": "next",
     "account_reset_password": "next",
 }
+_HOURS = {
+    "name": "Night desk", "zone": "UTC", "is_default": "on", "departments": "@department",
+    "snooze_pauses": "on", "mon": "09:00-18:00", "tue": "22:00-06:00", "wed": "", "thu": "",
+    "fri": "9-12, 13-18", "sat": "", "sun": "", "holiday_day": "2026-12-24",
+    "holiday_name": "Christmas Eve", "holiday_hours": "9-12", "holiday_yearly": "yes",
+    "pasted": "2026-12-25 Christmas Day",
+}  # fmt: skip
+_TARGETS = {"urgent_first": "1 h", "high_next": "90 min", "normal_resolution": "2 d"}
 TYPED: dict[str, dict[str, Any]] = {
     "routing:new": {
         "form": uuid.UUID(int=7), "kind": "call", "text": "Hello.", "name": "Ron",
@@ -201,13 +209,19 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:issue_remove": {"case": "@case"},
     "routing:department_new": {
         "name": "New", "colour": "#123456", "owner": "@admin", "accounts": "@account",
-        "hours_normal": "4", "hours_high": "1",
     },
     "routing:department": {
         "name": "Old", "colour": "#123456", "owner": "@admin", "accounts": "@account",
-        "hours_normal": "4", "is_fallback": "on",
+        "is_fallback": "on",
     },
     "routing:member": {"user": "@member", "role": "agent"},
+    "routing:calendar_new": _HOURS,
+    "routing:calendar": _HOURS,
+    "routing:targets": {"calendar": "1", **_TARGETS},
+    "routing:hours_try": {
+        **_HOURS, **_TARGETS, "calendar": "", "department": "@department", "day": "4",
+        "time": "17:40", "priority": "urgent",
+    },
     "routing:rule_new": {
         "name": "New", "owner": "@admin", "department": "@department", "assign": "nobody",
         "person": "", "priority": "normal", "tags": "a, b", "cond-match": "all",

@@ -10,14 +10,12 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.models import Conversation, Department, Membership, User
 from routing.forms.base import PlainForm
-from routing.models import ResponseTarget
 from routing.models.case import CaseConversation, restrict
-from routing.models.rule import Priority
 from scrm.web.form_fields import set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A department with its SLA targets: one field for each priority, with the number of hours."""
+    """A department. Its targets and hours are set on the page “Targets and hours”."""
 
     # This is not in Meta.fields: the form would check the unique constraint, and reject a new
     # fallback before save() has cleared the old one.
@@ -45,26 +43,6 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         set_queryset(self, "owner", User.objects.active())
         self.fields["is_fallback"].initial = self.instance.is_fallback
-        targets = self.instance.targets.all() if self.instance.pk else []
-        hours = {row.priority: f"{row.first / 60:g}" for row in targets if row.first}
-        for priority, label in Priority.choices:
-            self.fields[f"hours_{priority}"] = forms.FloatField(
-                required=False,
-                min_value=0.01,
-                max_value=8760,
-                initial=hours.get(priority),
-                label=label,
-            )
-
-    @property
-    def hours(self) -> list[forms.BoundField]:
-        """Return the fields of the SLA targets, one for each priority."""
-        return [self[f"hours_{priority}"] for priority in Priority.values]
-
-    @property
-    def rest(self) -> list[forms.BoundField]:
-        """Return the visible fields except those of the SLA targets."""
-        return [field for field in self.visible_fields() if not field.name.startswith("hours_")]
 
     def clean_colour(self) -> str:
         colour: str = self.cleaned_data["colour"]
@@ -87,7 +65,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @transaction.atomic
     def save(self, commit: bool = True) -> Department:
-        """Save the department and its SLA targets.
+        """Save the department.
 
         If the user changed `is_restricted`, also update which users may read the department's
         conversations.
@@ -98,24 +76,11 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
             others.filter(is_fallback=True).update(is_fallback=False)
         self.instance.is_fallback = self.cleaned_data["is_fallback"]
         department: Department = super().save(commit)
-        for priority in Priority.values:
-            self._target(department, priority, self.cleaned_data[f"hours_{priority}"])
         if "is_restricted" in self.changed_data:
             # Do this after saving: restrict() reads the department's new value.
             links = CaseConversation.objects.filter(case__department=department, ended_at=None)
             restrict(Conversation.objects.filter(pk__in=links.values("conversation")))
         return department
-
-    def _target(self, department: Department, priority: str, hours: float | None) -> None:
-        if hours is None:
-            department.targets.filter(priority=priority).delete()
-        else:
-            minutes = max(1, round(hours * 60))
-            ResponseTarget.objects.update_or_create(
-                department=department,
-                priority=priority,
-                defaults={"first": minutes, "next": minutes},
-            )
 
 
 class MemberForm(PlainForm):

@@ -287,6 +287,7 @@ def _setup() -> list[Item]:
         _("Accounts"): "crm:accounts",
         _("Routing rules"): "routing:rules",
         _("Business rules"): "responses:rules",
+        _("Targets and hours"): "routing:hours",
         _("Departments"): "routing:departments",
         _("People"): "crm:people",
         _("Organisation"): "crm:workspace",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 
 from django.contrib.auth.hashers import make_password
 
-from crm.models import Account, Department, Membership, User
-from routing.models import ResponseTarget
+from crm.models import Account, Department, Membership, User, Workspace
+from routing.clock import Holiday, Hours
+from routing.models import Calendar, ResponseTarget
 from scrm.sample.logins import Login, new_password
 
 SERVICE, SALES, MARKETING, TECHNICAL = (
@@ -112,6 +114,20 @@ def found_departments(owner: User) -> dict[str, Department]:
         for priority, hours in targets.items()
     )
     return departments
+
+
+def open_hours(owner: User) -> None:
+    """Create the opening hours of the sample: a default calendar with three holidays."""
+    workspace = Workspace.objects.here()
+    week = (((8 * 60, 20 * 60),),) * 5 + (((9 * 60, 17 * 60),),) * 2
+    holidays = (
+        Holiday(date(2026, 12, 24), "Christmas Eve", ((9 * 60, 12 * 60),)),
+        Holiday(date(2026, 12, 25), "Christmas Day", yearly=True),
+        Holiday(date(2027, 1, 1), "New Year's Day", yearly=True),
+    )
+    calendar = Calendar.objects.create(name="Service hours", owner=owner, is_default=True)
+    zone = workspace.zone if workspace else "UTC"
+    calendar.revise(Hours(zone, week, holidays), by=owner)
 
 
 def seat(people: dict[str, User], departments: dict[str, Department]) -> None:

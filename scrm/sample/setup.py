@@ -25,6 +25,7 @@ from scrm.sample.people import (
     by_hand,
     found_departments,
     hire,
+    open_hours,
     seat,
 )
 
@@ -50,6 +51,7 @@ def furnish(*, since: datetime) -> Workspace:
     """
     people, logins = hire()
     departments = found_departments(people["ada"])
+    open_hours(people["ada"])
     seat(people, departments)
     accounts = _accounts(people, departments)
     _topics(people, since)

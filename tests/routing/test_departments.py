@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from crm.models import Account, Department, Membership, User
-from routing.models import Case, ResponseTarget
+from routing.models import Case
 
 As = Callable[[User], Client]
 
@@ -28,25 +28,13 @@ def test_only_admins_come_here(
     assert client.post(f"/departments/{service.pk}/members/").status_code == 403
 
 
-def test_a_department_is_made_with_its_targets(
+def test_a_department_is_made_with_its_accounts(
     as_: As, admin: User, service: Department, microblog: Account
 ) -> None:
     form = {"name": "Legal", "colour": "#aabbcc", "owner": admin.pk, "accounts": [microblog.pk]}
-    as_(admin).post("/departments/new/", form | {"hours_urgent": "1.5", "hours_normal": "24"})
+    as_(admin).post("/departments/new/", form)
     legal = Department.objects.get(name="Legal")
-    assert set(ResponseTarget.objects.values_list("department", "priority", "first", "next")) == {
-        (legal.pk, "urgent", 90, 90),
-        (legal.pk, "normal", 24 * 60, 24 * 60),
-    }
     assert list(legal.accounts.all()) == [microblog]
-
-
-def test_an_emptied_target_is_none(as_: As, admin: User, service: Department) -> None:
-    service.targets.create(priority="high", first=240, next=240)
-    page = as_(admin).get(f"/departments/{service.pk}/").content.decode()
-    assert 'name="hours_high" value="4"' in page
-    as_(admin).post(f"/departments/{service.pk}/", typed(service, hours_high=""))
-    assert not service.targets.exists()
 
 
 def test_the_fallback_moves_and_there_is_always_one(
@@ -62,7 +50,7 @@ def test_the_fallback_moves_and_there_is_always_one(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("colour", "red;}"), ("name", ""), ("name", "Sales"), ("hours_low", "-1"), ("hours_low", "x")],
+    [("colour", "red;}"), ("name", ""), ("name", "Sales")],
 )
 def test_errors_stand_at_their_fields_and_nothing_is_changed(
     as_: As, admin: User, service: Department, sales: Department, field: str, value: str

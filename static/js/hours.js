@@ -1,0 +1,100 @@
+// The page "Targets and hours": dragging the edges of opening hours, and more rows for holidays.
+
+const STEP = 15; // minutes
+const DAY = 1440; // minutes
+const MIN_LENGTH = 15; // minutes
+const INTERVAL = /^(\d{1,2})(?::(\d{2}))?\s*(?:-|–|to)\s*(\d{1,2})(?::(\d{2}))?$/;
+
+function parseIntervals(text) {
+  const parts = text.split(",").map((part) => part.trim().match(INTERVAL));
+  if (parts.some((part) => !part)) return null;
+  return parts.map(([, hour, minute = 0, toHour, toMinute = 0]) => [
+    Number(hour) * 60 + Number(minute), Number(toHour) * 60 + Number(toMinute),
+  ]);
+}
+
+function formatTime(minutes) {
+  return `${String(Math.trunc(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
+}
+
+function formatIntervals(intervals) {
+  return intervals.map(([start, end]) => `${formatTime(start)}-${formatTime(end)}`).join(", ");
+}
+
+function formatLength(minutes) {
+  const [hours, rest] = [Math.trunc(minutes / 60), minutes % 60];
+  return [hours ? `${hours} h` : "", rest ? `${rest} min` : ""].filter(Boolean).join(" ");
+}
+
+function lengthOf([start, end]) {
+  return end > start ? end - start : end - start + DAY;
+}
+
+function drawDay(day) {
+  const intervals = parseIntervals(day.querySelector("input").value) || [];
+  const bar = day.querySelector(".bar");
+  bar.replaceChildren(...intervals.map(([start, end]) => {
+    const block = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const width = (end > start ? end : DAY) - start;
+    for (const [name, value] of Object.entries({ class: "open", x: start, width, y: 0, height: 26 })) {
+      block.setAttribute(name, value);
+    }
+    return block;
+  }));
+  const total = intervals.reduce((sum, interval) => sum + lengthOf(interval), 0);
+  day.querySelector(".length").textContent = total ? formatLength(total) : day.parentElement.dataset.closed;
+}
+
+function minuteAt(bar, event) {
+  const box = bar.getBoundingClientRect();
+  const minute = ((event.clientX - box.left) / box.width) * DAY;
+  return Math.min(Math.max(Math.round(minute / STEP) * STEP, 0), DAY);
+}
+
+// The edge that is nearest to the pointer is dragged.
+function nearestEdge(intervals, minute) {
+  const edges = intervals.flatMap(([start, end], place) => [
+    { place, side: 0, at: start }, { place, side: 1, at: end > start ? end : DAY },
+  ]);
+  return edges.sort((a, b) => Math.abs(a.at - minute) - Math.abs(b.at - minute))[0];
+}
+
+function moveEdge(intervals, { place, side }, minute) {
+  const [start, end] = intervals[place];
+  const lowest = side ? start + MIN_LENGTH : intervals[place - 1]?.[1] ?? 0;
+  const highest = side ? intervals[place + 1]?.[0] ?? DAY : (end > start ? end : DAY) - MIN_LENGTH;
+  intervals[place][side] = Math.min(Math.max(minute, lowest), highest);
+}
+
+function dragEdges(day) {
+  const [bar, input] = [day.querySelector(".bar"), day.querySelector("input")];
+  bar.addEventListener("pointerdown", (down) => {
+    const intervals = parseIntervals(input.value) || [[9 * 60, 18 * 60]];
+    const edge = nearestEdge(intervals, minuteAt(bar, down));
+    const move = (event) => {
+      moveEdge(intervals, edge, minuteAt(bar, event));
+      input.value = formatIntervals(intervals);
+      drawDay(day);
+    };
+    bar.setPointerCapture(down.pointerId);
+    bar.addEventListener("pointermove", move);
+    bar.addEventListener("pointerup", () => {
+      bar.removeEventListener("pointermove", move);
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    }, { once: true });
+    move(down);
+  });
+  input.addEventListener("input", () => drawDay(day));
+}
+
+document.querySelectorAll(".day").forEach(dragEdges);
+
+const add = document.querySelector("[data-add-holiday]");
+add.hidden = false;
+add.addEventListener("click", () => {
+  const rows = document.querySelector(".holidays tbody");
+  const row = rows.lastElementChild.cloneNode(true);
+  row.querySelectorAll("input, select").forEach((field) => { field.value = ""; });
+  rows.append(row);
+  row.querySelector("input").focus();
+});

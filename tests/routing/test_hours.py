@@ -1,0 +1,167 @@
+"""The page “Targets and hours”."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from crm.models import Department, Job, User
+from routing.clock import Holiday
+from routing.due_times import JOB
+from routing.forms.times import format_minutes, parse_intervals, parse_seconds
+from routing.models import Calendar, CalendarUse, ResponseTarget
+
+pytestmark = pytest.mark.django_db
+As = Callable[[User], Client]
+WEEK = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), "09:00-18:00")
+FORM = {"name": "Desk", "zone": "Europe/Stockholm", "is_default": "on", **WEEK}
+
+
+@pytest.fixture(autouse=True)
+def house(service: Department) -> Department:
+    return service
+
+
+def post(client: Client, **typed: Any) -> Any:
+    return client.post("/hours/new/", FORM | typed)
+
+
+def test_without_a_calendar_the_page_says_that_targets_count_around_the_clock(
+    as_: As, admin: User
+) -> None:
+    assert "count around the clock" in as_(admin).get("/hours/").content.decode()
+
+
+def test_saving_makes_a_revision_and_recomputes_the_departments(
+    as_: As, admin: User, service: Department, sales: Department
+) -> None:
+    client = as_(admin)
+    page = post(client, wed="9-12, 13-18", sat="22:00-02:00")
+    calendar = Calendar.objects.get()
+    assert page["Location"] == f"/hours/{calendar.pk}/"
+    hours = calendar.in_force().hours
+    assert hours.week[2] == ((540, 720), (780, 1080))
+    assert hours.week[5] == ((1320, 120),)
+    assert Job.objects.get(kind=JOB).data["departments"] == [service.pk, sales.pk]
+    client.post(f"/hours/{calendar.pk}/", FORM | {"departments": [sales.pk]})
+    assert [row.number for row in calendar.revisions.order_by("number")] == [1, 2]
+    assert CalendarUse.objects.get().department == sales
+
+
+def test_holidays_are_typed_or_pasted(as_: As, admin: User) -> None:
+    post(
+        as_(admin),
+        holiday_day=["2026-12-24", ""], holiday_name=["Christmas Eve", ""],
+        holiday_hours=["9-12", ""], holiday_yearly=["", ""],
+        pasted="2026-12-25 Christmas Day\n\n2027-01-01",
+    )  # fmt: skip
+    assert Calendar.objects.get().in_force().hours.holidays == (
+        Holiday(date(2026, 12, 24), "Christmas Eve", ((540, 720),)),
+        Holiday(date(2026, 12, 25), "Christmas Day"),
+        Holiday(date(2027, 1, 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (dict.fromkeys(WEEK, ""), "Enter hours for at least one weekday"),
+        ({"mon": "nine to five"}, "are no hours"),
+        ({"mon": "9-12, 11-13"}, "These hours overlap"),
+        ({"mon": "9-25"}, "a day has 24 hours"),
+        ({"zone": "Mars/Olympus"}, "Select a valid choice"),
+        ({"name": ""}, "This field is required"),
+        ({"holiday_day": "Christmas", "holiday_hours": ""}, "Enter a date such as 2026-12-24"),
+        ({"holiday_day": ["2026-12-24"] * 2}, "This day is listed twice"),
+        ({"pasted": "2026-12-24 Eve\n2026-12-24 Eve again"}, "This day is listed twice"),
+    ],
+)
+def test_wrong_hours_are_refused_at_their_field_and_nothing_is_saved(
+    as_: As, admin: User, typed: dict[str, Any], words: str
+) -> None:
+    page = post(as_(admin), **typed)
+    assert page.status_code == 422
+    assert words in page.content.decode()
+    assert not Calendar.objects.exists()
+
+
+def test_the_only_default_calendar_stays_the_default(as_: As, admin: User) -> None:
+    client = as_(admin)
+    post(client)
+    calendar = Calendar.objects.get()
+    page = client.post(f"/hours/{calendar.pk}/", FORM | {"is_default": ""})
+    assert "There must be a default calendar" in page.content.decode()
+
+
+def targets(client: Client, department: Department, **typed: str) -> Any:
+    return client.post(f"/departments/{department.pk}/targets/", typed)
+
+
+def test_targets_are_typed_in_minutes_hours_or_opening_days(
+    as_: As, admin: User, service: Department
+) -> None:
+    client = as_(admin)
+    post(client)
+    targets(client, service, high_first="1 h 30 min", high_next="4", high_resolution="2 d")
+    row = ResponseTarget.objects.get()
+    assert (row.priority, row.first, row.next, row.resolution) == ("high", 90, 240, 18 * 60)
+    assert 'value="2 d"' in client.get("/hours/").content.decode()
+    targets(client, service)
+    assert not ResponseTarget.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("5 s", "at least a minute"), ("soon", "is no duration"), ("999999 h", "at most a year")],
+)
+def test_a_wrong_target_is_refused_with_its_name(
+    as_: As, admin: User, service: Department, text: str, words: str
+) -> None:
+    page = targets(as_(admin), service, high_first=text)
+    assert page.status_code == 422
+    assert words in page.content.decode()
+    assert "High: First response" in page.content.decode()
+    assert not ResponseTarget.objects.exists()
+
+
+def test_a_target_shorter_than_the_undo_window_is_refused(
+    as_: As, admin: User, service: Department, settings: Any
+) -> None:
+    settings.UNDO_SECONDS = 120
+    page = targets(as_(admin), service, high_first="90 s")
+    assert "at least the 120 seconds in which sending can be undone" in page.content.decode()
+
+
+def test_the_try_out_counts_the_minutes_of_what_is_typed(
+    as_: As, admin: User, service: Department
+) -> None:
+    """A message on Friday 17:40 with an hour is due on Monday at 09:40; nothing is saved."""
+    typed = FORM | {
+        "urgent_first": "1 h", "day": "4", "time": "17:40", "priority": "urgent",
+        "department": service.pk,
+    }  # fmt: skip
+    page = as_(admin).post("/hours/try/", typed).content.decode()
+    assert "Monday at 09:40" in page
+    assert "20 min" in page
+    assert "40 min" in page
+    assert not Calendar.objects.exists()
+
+
+def test_the_try_out_of_wrong_hours_asks_for_a_correction(as_: As, admin: User) -> None:
+    page = as_(admin).post("/hours/try/", FORM | {"mon": "x"})
+    assert "Correct the hours" in page.content.decode()
+
+
+def test_times_and_durations_are_read_as_people_type_them() -> None:
+    assert parse_intervals("9-12, 13:30 to 18") == ((540, 720), (810, 1080))
+    assert parse_intervals("closed") == ()
+    assert parse_seconds("1,5 h", day=540) == 5400
+    assert parse_seconds("none", day=540) is None
+    assert format_minutes(109) == "1 h 49 min"
+    with pytest.raises(ValidationError):
+        parse_seconds("h", day=540)
