@@ -260,7 +260,7 @@ def test_the_people_of_a_transfer_follow_the_department(
 ) -> None:
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     hand.is_at(world["ron"])
-    hand.verb("Transfer").click()
+    hand.press("h", hand.verb("Transfer"))
     people = hand.opened.locator("#transfer_person")
     expect(people.locator("option")).to_have_text(["Unassigned"])
     hand.choose(hand.opened.locator("#transfer_department"), "Sales")
