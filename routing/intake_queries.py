@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 from django.db import connection
@@ -28,6 +28,8 @@ from routing.models import (
 from routing.models.status import LIVING
 from routing.rules import Router
 from scrm.channels.network_facts import SLOW_JOINS
+
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ def lock_cases(
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
     earliest = min((arrival.said_at for arrival in arrivals), default=now)
-    lately = Q(last_inbound_at__gt=min(earliest, now) - SLOW_JOINS) | Q(first_response_at=None)
+    # A date that was typed may be in the year 1, before which there is no time.
+    since = min(max(earliest, _FIRST), now) - SLOW_JOINS
+    lately = Q(last_inbound_at__gt=since) | Q(first_response_at=None)
     recent = Q(profile__in=list(parties), status__in=LIVING) & lately
     wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
     found = [case.pk for case in Case.objects.filter(wanted).lock()]
