@@ -75,13 +75,21 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Topic
-        fields = ("name", "purpose", "owner", "is_brand")
-        labels = {"purpose": _("Purpose"), "is_brand": _("Brand topic")}
+        fields = ("name", "purpose", "owner", "is_brand", "sensitivity")
+        labels = {
+            "purpose": _("Purpose"),
+            "is_brand": _("Brand topic"),
+            "sensitivity": _("Special care"),
+        }
         help_texts = {
             "owner": _("The person responsible for this topic."),
             "is_brand": _(
                 "Our name, or another word that most messages to us contain. A brand topic does "
                 "not show that two messages are about the same matter."
+            ),
+            "sensitivity": _(
+                "Cases about this topic become urgent, show a procedure, and notify the person on "
+                "call at once."
             ),
         }
 

@@ -91,6 +91,7 @@ class FoundTopic:
 
     topic, revision: the ids of the topic and of the revision that matched.
     is_brand: see `Topic.is_brand`.
+    sensitivity: see `Topic.sensitivity`.
     """
 
     name: str
@@ -98,6 +99,7 @@ class FoundTopic:
     revision: int
     spans: Spans
     is_brand: bool = False
+    sensitivity: str = ""
 
 
 def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
@@ -110,6 +112,7 @@ def topics_found_in(interaction: int) -> tuple[FoundTopic, ...]:
             row.revision_id,
             row.spans,
             row.revision.topic.is_brand,
+            row.revision.topic.sensitivity,
         )
         for row in rows
     )
@@ -122,11 +125,11 @@ def found_topics(hits: Hits) -> dict[int, tuple[FoundTopic, ...]]:
     """
     revisions = {hit.key for found in hits.values() for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions)
-    columns = rows.values_list("pk", "topic__name", "topic", "topic__is_brand")
-    topics = {pk: (name, topic, is_brand) for pk, name, topic, is_brand in columns}
+    names = ("topic__name", "topic", "topic__is_brand", "topic__sensitivity")
+    topics = {pk: values for pk, *values in rows.values_list("pk", *names)}
 
     def found_topic(hit: Hit) -> FoundTopic:
-        name, topic, is_brand = topics[hit.key]
-        return FoundTopic(name, topic, hit.key, _spans(hit), is_brand)
+        name, topic, is_brand, sensitivity = topics[hit.key]
+        return FoundTopic(name, topic, hit.key, _spans(hit), is_brand, sensitivity)
 
     return {pk: tuple(map(found_topic, found)) for pk, found in hits.items()}

@@ -11,6 +11,7 @@ from crm.ledger import lock_workspace
 from responses.models import Delivery
 from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
+from routing.due_times import recompute
 from routing.models import CaseEvent
 from routing.models.status import Status
 from scrm.channels.base import BOUNCE, Item
@@ -56,6 +57,8 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     if case is None:
         return
     message = f"The delivery to {recipient} bounced: {why}"
+    # They never received the answer, so their messages are unanswered again.
+    case.item_decisions.filter(answered_by=delivery.interaction_id).withdraw(by=None, now=now)
     # The case is not reopened if the conversation now belongs to a newer case.
     if case.status in _RESTING and not case.newer:
         case.reopen(by=None, why=message)
@@ -63,6 +66,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
         case.log(
             CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id
         )
+        recompute([case.pk], now=now)
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:

@@ -56,6 +56,8 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
     try:
         if case is None:
             raise Stale(_("You cannot work on this case."))
+        if case.sensitive:
+            raise Stale(_("This case is sensitive. Open it and decide about it alone."))
         before = snapshot(case)
         # A savepoint: a refused action is rolled back, and the refusal is still recorded in the
         # job.

@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy as __
 
 from responses.decisions import answer_nothing
 from responses.forms import BulkCloseForm, CloseWithoutReplyForm
+from responses.like_thanks import like_or_dismiss
+from routing import thanked
 from routing.case_verbs import CASE_VERBS as ROUTING_VERBS
 from routing.case_verbs import Bulk, CaseVerb, Place
 
@@ -21,6 +23,7 @@ CLOSE_WITHOUT_REPLY = CaseVerb(
         case, by=asked.by, why=asked.entered["why"], seen=asked.last_inbound
     ),
     message=lambda _case: _("Case closed without reply."),
+    undoable=True,
     finishes=True,
     bulk=Bulk(
         label=__("Close without reply"),
@@ -29,5 +32,18 @@ CLOSE_WITHOUT_REPLY = CaseVerb(
     ),
 )
 
-CASE_VERBS = {verb.name: verb for verb in (*ROUTING_VERBS, CLOSE_WITHOUT_REPLY)}
+LIKE_THANKS = CaseVerb(
+    name="thanks",
+    app="responses",
+    path="thanks",
+    key="+",
+    label=__("Like or dismiss thanks"),
+    button=lambda _case: _("Thanks: like or dismiss"),
+    place=Place.HEAD,
+    applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+    run=lambda case, asked: like_or_dismiss(case, by=asked.by),
+    message=lambda _case: _("Done with the thanks. The case did not change."),
+)
+
+CASE_VERBS = {verb.name: verb for verb in (*ROUTING_VERBS, CLOSE_WITHOUT_REPLY, LIKE_THANKS)}
 """Name → action: for the case page, bulk actions, shortcuts and the command palette."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from crm.models import User
 from routing.models import Case, CaseEvent, Decision, Issue
+from routing.models.item_decision import MAX_REASON
 from routing.models.status import Stale
 
 
@@ -20,7 +22,7 @@ def answer_nothing(case: Case, *, by: User, why: str, seen: int | None) -> Decis
     if case.is_closed:
         raise Stale(f"The status of this case is already {case.get_status_display().lower()}.")
     decision = decide(Decision.Outcome.NONE, case=case, by=by, why=why)
-    case.finish(by=by, seen=seen, why=why)
+    case.finish(by=by, seen=seen, why=why, reasons=Truncator(why).chars(MAX_REASON))
     return decision
 
 

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from responses.case_verbs import LIKE_THANKS
 from responses.views import (
     approval,
     bulk,
@@ -21,6 +22,7 @@ from responses.views import (
     saved_reply,
     thread,
 )
+from routing.views import case_verbs
 
 app_name = "responses"
 urlpatterns = [
@@ -32,6 +34,7 @@ urlpatterns = [
     path("letters/<uuid:uuid>/", letter.copy, name="letter_copy"),
     path("cases/<int:pk>/no-response/", compose.nothing, name="nothing"),
     path("cases/<int:pk>/responses/", compose.case_responses, name="case_responses"),
+    path("cases/<int:pk>/thanks/", case_verbs.run_verb, {"verb": LIKE_THANKS}, name="thanks"),
     path("cases/<int:pk>/note/", compose.note, name="note"),
     path("cases/<int:pk>/thread/", thread.thread, name="thread"),
     path("cases/<int:pk>/thread/fetch/", thread.fetch, name="thread_fetch"),

@@ -29,4 +29,8 @@ def count_as_answered(
             items, ItemDecision.Outcome.ANSWERED, case=case, by=None, now=at,
             answered_by=answered_by,
         )  # fmt: skip
+        # The case was closed while the answer waited to be sent: its items are decided already.
+        case.item_decisions.current().filter(
+            outcome=ItemDecision.Outcome.ANSWERED, answered_by=None, interaction__lte=seen
+        ).update(answered_by=answered_by)
     case.wait(answered_at=at, seen=seen)

@@ -17,9 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
-from routing import forms
+from routing import forms, thanked
 from routing.call_back import close_call_back, open_call_back, plan_call_back
 from routing.models import Case
+from routing.mutes import mute
 from scrm.channels import registry
 
 Text = str | Promise
@@ -62,8 +63,8 @@ class Bulk:
     form: the form with the fields that the bulk bar shows.
     values: constant values for fields of `CaseVerb.form`. For each case, this form gets these
       values and the values that the user entered in the bulk bar.
-    on_bar: True if the bar shows a button, False if the action is in the menu of the bar. It may
-      be True only for actions without fields.
+    on_bar: True if the bar shows a button, False if the action is in the menu of the bar. If the
+      form has fields, the button of the bar opens them.
     """
 
     label: Text
@@ -112,7 +113,7 @@ class CaseVerb:
 
     @property
     def asks(self) -> bool:
-        """Return whether the form has visible fields. If not, the page shows only a button."""
+        """Return whether the form always has visible fields; see `CaseVerbForm.asks`."""
         return any(not field.widget.is_hidden for field in self.form.base_fields.values())
 
     def form_for(self, case: Case, data: Mapping[str, Any] | None = None) -> forms.CaseVerbForm:
@@ -176,9 +177,12 @@ CASE_VERBS = (
         button=lambda _case: _("Done"),
         place=Place.END,
         applies=lambda case, _user: not case.is_closed,
-        form=forms.UnaskedReasonForm,
+        form=forms.DoneForm,
         run=lambda case, sent: case.finish(
-            by=sent.by, seen=sent.last_inbound, why=sent.entered["why"]
+            by=sent.by,
+            seen=sent.last_inbound,
+            why=sent.entered["why"],
+            reasons=sent.entered["reasons"],
         ),
         message=lambda case: (
             _("Marked done. A new message within %d days reopens the case.")
@@ -189,6 +193,7 @@ CASE_VERBS = (
         bulk=Bulk(
             label=__("Done"),
             message=__("Done: %s"),
+            form=forms.BulkDoneForm,
             values={"why": __("Changed in bulk.")},
             on_bar=True,
         ),
@@ -304,6 +309,27 @@ CASE_VERBS = (
             message=__("Marked as noise: %s"),
             values={"why": __("Changed in bulk.")},
         ),
+    ),
+    CaseVerb(
+        name="mute",
+        label=__("Mute this person"),
+        applies=lambda case, _user: not case.sensitive,
+        form=forms.MuteForm,
+        run=lambda case, sent: mute(
+            case.profile, case.department, reason=sent.entered["reason"], by=sent.by
+        ),
+        message=lambda case: (
+            _("Muted in %s for 30 days. Private messages and sensitive topics still open cases.")
+            % case.department
+        ),
+    ),
+    CaseVerb(
+        name="dismiss_thanks",
+        path="dismiss-thanks",
+        label=__("Dismiss thanks"),
+        applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+        run=lambda case, sent: thanked.settle(case, thanked.messages(case), by=sent.by),
+        message=lambda _case: _("Thanks dismissed."),
     ),
     CaseVerb(
         name="reopen",

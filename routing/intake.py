@@ -23,8 +23,9 @@ from routing.arrival import Arrival, Hint, Party
 from routing.due_times import recompute
 from routing.facts import to_store
 from routing.intake_queries import Loaded, update_cases
+from routing.intake_special import Special
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
-from routing.models import BystanderReply, Case, CaseConversation, CaseEvent
+from routing.models import BystanderReply, Case, CaseConversation, CaseEvent, ItemDecision
 from routing.models.case import restrict
 from routing.models.rule import Priority
 from routing.models.status import Status
@@ -46,17 +47,26 @@ Kind = CaseEvent.Kind
 
 @transaction.atomic
 def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
-    """Route the arrivals; return {interaction id: case id}. The caller must lock the ledger.
+    """Route the arrivals; return {interaction id: case id}, without muted items.
 
     For a reply of a bystander, the case is the one below which it was written. Interactions that a
-    rule only records are left out.
+    rule only records are left out. The caller must lock the ledger.
     """
     if not arrivals:
         return {}
     batch = _Batch.open(arrivals, now)
     ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
-    placed = {arrival.interaction: batch.place(arrival) for arrival in ordered}
+    special = Special.open(batch, ordered, now)
+    placed = {}
+    for arrival in ordered:
+        if not special.keeps_out(arrival):
+            case = special.thank(arrival) or batch.place(arrival)
+            if case:
+                special.mark(case, arrival)
+            placed[arrival.interaction] = case
+    special.save_marks()
     batch.write()
+    special.tell()
     return {interaction: case.pk for interaction, case in placed.items() if case}
 
 
@@ -79,6 +89,7 @@ class _Batch(Loaded):
     replies: list[BystanderReply] = field(default_factory=list)
     events: list[CaseEvent] = field(default_factory=list)
     effects: RuleEffects = field(default_factory=RuleEffects)
+    decisions: list[ItemDecision] = field(default_factory=list)
 
     def place(self, arrival: Arrival) -> Case | None:
         """Return the arrival's case: a case that a user chose, an existing case, or a new case.
@@ -336,6 +347,7 @@ class _Batch(Loaded):
         CaseConversation.objects.bulk_create(self.links)
         BystanderReply.objects.bulk_create(self.replies)
         CaseEvent.objects.bulk_create(self.events)
+        ItemDecision.objects.bulk_create(self.decisions)
         # Do this after writing the links: they decide which messages wait for an answer.
         # A case below which only bystanders wrote is not locked, and its clocks stay.
         recompute({case.pk for case in (*self.created, *self.touched.values())}, now=self.now)

@@ -8,10 +8,12 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Conversation, Interaction, Notice
+from routing import thanked
 from routing.due_times import recompute
 from routing.models.case import Case, CaseConversation, restrict
 from routing.models.case_event import CaseEvent
 from routing.models.status import Status
+from routing.thanks import is_thanks
 
 
 def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
@@ -26,6 +28,8 @@ def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
 def join_message(case: Case, interaction: Interaction, *, now: datetime, why: str) -> None:
     """Add a message to the case; reopen the case if it is waiting, snoozed or done.
 
+    A message that only says thanks reopens nothing.
+
     why: the reason, which the case's history shows.
     """
     # Lock before reading the status, which decides whether the case is reopened.
@@ -34,7 +38,10 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     values: dict[str, Any] = {}
     if case.last_inbound_id is None or case.last_inbound_id < interaction.pk:
         values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
-    reopens = case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
+    thanks = case.status != Status.NOISE and is_thanks(interaction.text)
+    if thanks:
+        thanked.note(case, interaction, now=now)
+    reopens = not thanks and case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
     if reopens:
         values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
     if values:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 
-from crm.models import Interaction, ProfileLink
-from crm.models.interaction import InteractionQuerySet
 from routing.models.case import Case
-from routing.models.item_decision import ItemDecision
-from scrm.channels.base import AUTOMATIC
+from routing.models.item_decision import unanswered
+
+__all__ = ["UnansweredItem", "oldest_unanswered", "unanswered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,6 @@ class UnansweredItem:
     recorded_at: datetime
     channel: str
     visibility: str
-
-
-def unanswered(cases: Collection[int] | QuerySet[Case, Any]) -> InteractionQuerySet:
-    """Return the unanswered items of these cases, given by their ids, the oldest first.
-
-    Each item has the attribute `in_case`, the id of its case. This is one SQL statement.
-    """
-    link = "conversation__case_links"
-    items: Any = Interaction.objects.annotate(
-        link=FilteredRelation(link, condition=Q(**{f"{link}__ended_at": None}))
-    )
-    items = items.filter(link__case__in=cases, direction="in").exclude(kind=AUTOMATIC)
-    items = items.annotate(in_case=F("link__case"), case_profile=F("link__case__profile"))
-    decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
-    same_contact = ProfileLink.objects.filter(
-        profile=OuterRef("profile"),
-        ended_at=None,
-        contact__links__profile=OuterRef("case_profile"),
-        contact__links__ended_at=None,
-    )
-    by_party = Q(profile=F("case_profile")) | Exists(same_contact)
-    found: InteractionQuerySet = items.filter(by_party, ~Exists(decided)).order_by("sort_at", "pk")
-    return found
 
 
 def oldest_unanswered(

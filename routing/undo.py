@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from crm.models import Notice, User
 from routing.models.case import Case, restrict
 from routing.models.case_event import LOOKING, CaseEvent
-from routing.models.status import Stale
+from routing.models.closing import closing_decisions
+from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
 
 UNDO_WITHIN = timedelta(minutes=10)
@@ -43,6 +45,8 @@ def restore(case: Case, before: dict[str, Any], *, after: dict[str, Any], by: Us
     if snapshot(case) != after:
         raise Stale(_CHANGED)
     case.check_not_continued()
+    if after["status"] in CLOSED and before["status"] not in CLOSED:
+        closing_decisions(case).withdraw(by=by, now=timezone.now())
     was_transferred = before["department_id"] != after["department_id"]
     transfer = _take_back_transfer(case, by=by) if was_transferred else None
     case.compare_and_set({}, **before)

@@ -56,6 +56,7 @@ from responses.models import (
 )
 from routing.intake import Arrival, take_in
 from routing.models import Calendar, Case, Issue, RoutingRule, SavedView
+from routing.mutes import mute
 from routing.reference import reference
 from routing.rules import Facts
 from scrm.channels.base import Author
@@ -104,7 +105,7 @@ GET = {
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
     "routing:take_over "
     "routing:new_who routing:new_cards routing:new_event routing:new_survey routing:issue_new "
-    "responses:saved_reply_new",
+    "responses:saved_reply_new routing:mutes",
     UPLOAD: "routing:survey",
     READ: "routing:case routing:why routing:present responses:thread responses:composer "
     "responses:case_responses responses:response responses:campaign responses:campaign_rows",
@@ -117,7 +118,8 @@ GET = {
     ABOVE: "responses:record_check",
     MINE: "crm:job",
     ADMINS_OWN: "listening:csv_import",
-    ADMIN: "style routing:departments routing:department routing:department_new routing:rules "
+    ADMIN: "style routing:departments routing:department routing:department_new "
+    "routing:done_reasons routing:procedures routing:procedure routing:rules "
     "routing:hours routing:calendar routing:calendar_new "
     "routing:rule routing:rule_new responses:rules responses:rule responses:rule_new "
     "listening:topic_new listening:topic_edit listening:topic_searches listening:source_new "
@@ -131,11 +133,13 @@ POST = {
     ANYONE: "listening:webhook_receive listening:events",
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
-    "routing:assign routing:call_back routing:cancel_call_back",
+    "routing:assign routing:call_back routing:cancel_call_back routing:mute "
+    "routing:dismiss_thanks responses:thanks",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
-    ANSWER: "responses:draft responses:reply responses:statement responses:by_hand "
+    ANSWER: "routing:unmute routing:mute_renew responses:draft responses:reply "
+    "responses:statement responses:by_hand "
     "responses:nothing responses:letter_sheet "
     "responses:edit responses:send responses:cancel responses:remove_file responses:check "
     "responses:mark_sent "
@@ -161,7 +165,8 @@ POST = {
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
     "responses:take_down responses:moderate",
-    ADMIN: "routing:department_new routing:department routing:department_archive routing:member "
+    ADMIN: "routing:done_reasons routing:procedure routing:ship_topics routing:department_new "
+    "routing:department routing:department_archive routing:member "
     "routing:rule_new "
     "routing:calendar_new routing:calendar routing:targets routing:hours_try "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "
@@ -328,6 +333,8 @@ def work(people: dict[str, User | None], service: Department, admin: User) -> di
         "person": people["reader"].pk,  # type: ignore[union-attr]
         "account": account.pk,
         "kind": "email",
+        "sensitive kind": "legal",
+        "mute": mute(case.profile, service, reason="Insults", by=agent).pk,
         "mailbox": Account.objects.create(
             kind="email",
             network="email",
@@ -358,6 +365,7 @@ def heard(text: str) -> Case:
 
 
 THING_OF = {
+    "sensitive/": "sensitive kind", "mutes/": "mute",
     "sources/<int:pk>/secrets/": "webhook", "sources/<int:pk>/test/": "webhook",
     "webhooks/<uuid": "webhook address", "webhooks/events/": "x uuid", "letters/": "letter",
     "cases/": "case", "responses/": "response", "delivery-problems/": "delivery",
@@ -432,6 +440,11 @@ def test_whoever_handed_a_case_over_reads_it_until_it_is_done(world: World) -> N
         case.transfer(to=Department.objects.get(name="Sales"), by=agent, why="A group booking.")
         assert case in Case.objects.visible_to(agent)
         assert case not in Case.objects.workable_by(agent)
-        case.finish(by=admin, seen=case.last_inbound_id, now=timezone.now() + timedelta(hours=1))
+        case.finish(
+            by=admin,
+            seen=case.last_inbound_id,
+            reasons="No question",
+            now=timezone.now() + timedelta(hours=1),
+        )
         assert case not in Case.objects.visible_to(agent)
         transaction.set_rollback(True)

@@ -198,7 +198,10 @@ TYPED: dict[str, dict[str, Any]] = {
         "name": "Old", "text": "Dear {{ name }}", "department": "", "owner": "@admin",
     },
     "routing:snooze": {"preset": "", "until": "2999-01-01T00:00", "seen": "@last_inbound"},
-    "routing:done": {"seen": "@last_inbound", "why": ""},
+    "routing:done": {"seen": "@last_inbound", "why": "", "every": "Thanks"},
+    "routing:done_reasons": {"labels": "Thanks"},
+    "routing:mute": {"reason": "Insults"},
+    "routing:procedure": {"text": "Ask Legal.", "on_call": "@member", "days": "30"},
     "routing:noise": {"seen": "@last_inbound", "why": ""},
     "routing:reopen": {"why": ""},
     "routing:group": {"issue": "@issue"},
@@ -380,7 +383,8 @@ UUIDS = {
 """Pages whose path has a UUID instead of a number."""
 
 BUTTONS = {
-    "routing:cancel_call_back",
+    "routing:cancel_call_back", "routing:dismiss_thanks", "responses:thanks", "routing:unmute",
+    "routing:mute_renew", "routing:ship_topics",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",

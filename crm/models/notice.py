@@ -84,6 +84,8 @@ class Notice(models.Model):
         SENT_BACK = "sent back", "Your text was sent back"
         TO_APPROVE = "to approve", "Waiting for your approval"
         FAILED = "failed", "Delivery problem"
+        SENSITIVE = "sensitive", _("Sensitive case")
+        MUTE_DIGEST = "mute digest", _("Muted people this week")
         REOPENED = "reopened", "Your case is open again"
         JOINED = "joined", _("New conversation in your case")
         JOB = "job", "Job finished"
@@ -103,6 +105,8 @@ class Notice(models.Model):
         Kind.SENT_BACK: ("corner-up-left", "warn"),
         Kind.TO_APPROVE: ("list-checks", ""),
         Kind.FAILED: ("triangle-alert", "bad"),
+        Kind.SENSITIVE: ("triangle-alert", "bad"),
+        Kind.MUTE_DIGEST: ("bell", ""),
         Kind.REOPENED: ("message-circle", "warn"),
         Kind.JOINED: ("message-circle", ""),
         Kind.JOB: ("list-checks", "ok"),

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from crm.models import User
 from listening.matching import TopicQuery
+from listening.sensitivity import Sensitivity
 from scrm.channels.base import Terms
 from scrm.db.append_only import append_only
 from scrm.db.locks import locked
@@ -47,6 +48,7 @@ class Topic(models.Model):
     The words of a topic are stored in its revisions, one of which is the current revision.
     is_brand: whether the topic is our name or another word that most messages to us contain. Such
     a topic does not show that two messages are about the same matter.
+    sensitivity: the kind of special care that cases about this topic need, or "".
     """
 
     name = models.CharField(max_length=120, unique=True)
@@ -54,6 +56,7 @@ class Topic(models.Model):
     owner = models.ForeignKey(User, models.PROTECT, related_name="topics")
     is_active = models.BooleanField(default=True)
     is_brand = models.BooleanField(default=False)
+    sensitivity = models.CharField(max_length=20, choices=Sensitivity.choices, blank=True)
     current = models.OneToOneField(
         "TopicRevision", models.PROTECT, null=True, related_name="current_of"
     )

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from responses.record_check.base import Check
 from responses.record_check.due_checks import DUE_CHECKS
+from responses.record_check.item_checks import ITEM_CHECKS
 
 CHECKS = (
     Check(
@@ -378,4 +379,5 @@ CHECKS = (
         """,
     ),
     *DUE_CHECKS,
+    *ITEM_CHECKS,
 )

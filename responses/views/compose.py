@@ -47,6 +47,8 @@ from routing import at_names
 from routing.case_verbs import VerbInput
 from routing.models import Case
 from routing.models.status import Stale
+from routing.undo import snapshot
+from routing.views.case_verbs import with_undo
 from scrm.web.params import number
 from scrm.web.request_limits import body_limit, with_files
 from scrm.web.upload_limits import MAX_FILE_BYTES, MAX_FILES
@@ -271,6 +273,7 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
     """
     if not form.is_valid():
         return _composer(request, case, tab, form, status=422)
+    before = snapshot(case)
     try:
         response = act()
     except Refused as refusal:
@@ -285,7 +288,8 @@ def _submit(request: StaffRequest, case: Case, tab: str, form: Composing, act: A
         if request.POST.get("then") == "done" and response.state == State.RELEASED:
             _finish_case(request, case, form)
     else:
-        messages.success(request, CLOSE_WITHOUT_REPLY.message(case))
+        message = CLOSE_WITHOUT_REPLY.message(case)
+        messages.success(request, with_undo(request, case, before, message))
     if not request.htmx:
         return redirect(case)
     if response and response.state == State.HELD:
@@ -301,7 +305,8 @@ def _finish_case(request: StaffRequest, case: Case, form: Composing) -> None:
     """Close the case after “Send and mark done”, unless the party has written again meanwhile."""
     case.refresh_from_db()
     try:
-        case.finish(by=request.user, seen=form.cleaned_data["seen"], why=_("Answered."))
+        seen = form.cleaned_data["seen"]
+        case.finish(by=request.user, seen=seen, why=_("Answered."), is_answered=True)
     except Stale:
         messages.warning(request, _("A new message arrived meanwhile, so the case stays open."))
 

@@ -20,15 +20,19 @@ from routing.forms.case import (
     UnaskedReasonForm,
 )
 from routing.forms.department import DepartmentForm, MemberForm
+from routing.forms.done import BulkDoneForm, DoneForm, DoneReasonsForm
 from routing.forms.inbox import InboxForm, SaveViewForm
 from routing.forms.issue import CaseNumbersForm, IssueForm
 from routing.forms.memberships import MembershipsForm
+from routing.forms.mute import MuteForm
 from routing.forms.offline import OfflineForm
+from routing.forms.procedure import ProcedureForm
 from routing.forms.rule import RuleForm
 
 __all__ = [
     "AssignForm",
     "BulkAssignForm",
+    "BulkDoneForm",
     "BulkForm",
     "BulkGroupForm",
     "BulkSnoozeForm",
@@ -37,13 +41,17 @@ __all__ = [
     "CaseNumbersForm",
     "CaseVerbForm",
     "DepartmentForm",
+    "DoneForm",
+    "DoneReasonsForm",
     "GroupForm",
     "InboxForm",
     "IssueForm",
     "MemberForm",
     "MembershipsForm",
+    "MuteForm",
     "OfflineForm",
     "PriorityForm",
+    "ProcedureForm",
     "ReasonForm",
     "RuleForm",
     "SaveViewForm",

@@ -24,11 +24,20 @@ class CaseVerbForm(PlainForm):
     """The input of an action on a case.
 
     This base class has no fields. Actions that need no input use it directly.
+
+    body: the template that shows the fields.
     """
+
+    body = "_form.html"
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
         self.case = case
         super().__init__(*args, initial=self.current(), **kwargs)
+
+    @property
+    def asks(self) -> bool:
+        """Return whether the form has visible fields. If not, the page shows only a button."""
+        return bool(self.visible_fields())
 
     def current(self) -> dict[str, Any]:
         """Return the initial values of the form, taken from the present values of the case."""

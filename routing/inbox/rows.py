@@ -22,7 +22,7 @@ from crm.interaction_kinds import channel_icon
 from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
-from routing import above
+from routing import above, thanked
 from routing.inbox import search_snippet
 from routing.models import CallBack, Case, CaseClock, Presence
 
@@ -55,6 +55,7 @@ class Row:
     heard_late: whether we received the message long after it was written.
     others: names of the other users who have the case open.
     mine: whether the case is assigned to the user.
+    thanks: the number of messages of thanks that nobody has liked or dismissed.
     gone: the reason why the case no longer belongs to the list on screen, else "".
     """
 
@@ -74,6 +75,7 @@ class Row:
     heard_late: bool
     others: tuple[str, ...]
     mine: bool
+    thanks: int
     gone: str = ""
 
 
@@ -112,6 +114,7 @@ def rows(
             heard_late=bool(marks["late", case.pk]),
             others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
+            thanks=len(marks["thanks", case.pk]),
         )
         for case in found
     ]
@@ -255,6 +258,7 @@ def _marks(
     Mark "draft": the list is not empty if the user has a draft for the case.
     Mark "call back": the list contains the time of the call-back, in ISO format.
     Mark "late": the list is not empty if a message that waits was heard late.
+    Mark "thanks": the list contains the id of each message of thanks that waits.
     Mark "present": the list contains the names of the other users who have the case open.
 
     One SQL query loads the marks of all cases.
@@ -267,9 +271,12 @@ def _marks(
     calls = calls.annotate(mark=Value("call back"), value=Cast("at", CharField()))
     late: Any = CaseClock.objects.current().filter(case__in=pks, heard_late=True)
     late = late.annotate(mark=Value("late"), value=Value(""))
+    thanks: Any = thanked.pending(pks)
+    thanks = thanks.annotate(mark=Value("thanks"), value=Cast("interaction", CharField()))
     rows = marked.values_list("mark", "case", "value").union(
         calls.values_list("mark", "case", "value"),
         late.values_list("mark", "case", "value"),
+        thanks.values_list("mark", "case", "value"),
         *above.response_marks(pks, user),
     )
     marks: defaultdict[tuple[str, int], list[str]] = defaultdict(list)

@@ -5,9 +5,12 @@ from routing.models.case import Case, CaseConversation
 from routing.models.case_clock import CaseClock
 from routing.models.case_event import CaseEvent
 from routing.models.decision import Decision
+from routing.models.done_reason import DoneReason
 from routing.models.issue import Issue
 from routing.models.item_decision import ItemDecision
+from routing.models.mute import Mute
 from routing.models.presence import Presence
+from routing.models.procedure import Procedure
 from routing.models.recorded_only import RecordedOnly
 from routing.models.rule import RoutingRule, RuleRevision
 from routing.models.saved_view import SavedView
@@ -24,9 +27,12 @@ __all__ = [
     "CaseConversation",
     "CaseEvent",
     "Decision",
+    "DoneReason",
     "Issue",
     "ItemDecision",
+    "Mute",
     "Presence",
+    "Procedure",
     "RecordedOnly",
     "ResponseTarget",
     "RoutingRule",

@@ -21,7 +21,8 @@ from crm.models import (
     Profile,
     User,
 )
-from routing.models import case_clock
+from listening.sensitivity import Sensitivity
+from routing.models import case_clock, closing
 from routing.models.case_access import visible
 from routing.models.case_event import CaseEvent
 from routing.models.case_indexes import DUE_SORT, INDEXES
@@ -74,6 +75,8 @@ class Case(models.Model):
 
     last_inbound: the newest inbound message. Actions such as snooze raise Stale if the user's
     page did not show this message.
+    sensitive: the kind of special care that the case needs, or ""; see `routing.sensitive`.
+    statutory_due_at: a deadline by law, for example for a data-subject request; no clock of ours.
     """
 
     # db_index=False: the combined indexes in case_indexes.py serve these columns.
@@ -100,6 +103,8 @@ class Case(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True)
     due_sort = DUE_SORT
+    sensitive = models.CharField(max_length=20, choices=Sensitivity.choices, blank=True)
+    statutory_due_at = models.DateTimeField(null=True)
     first_response_at = models.DateTimeField(null=True)
     last_inbound = models.ForeignKey(Interaction, models.PROTECT, null=True, related_name="+")
     last_inbound_at = models.DateTimeField(null=True)
@@ -280,32 +285,9 @@ class Case(models.Model):
         self.compare_and_set({}, priority=priority)
         self.log(Kind.RANKED, by=by, why=f"{before} → {self.get_priority_display()}")
 
-    @transaction.atomic
-    def finish(
-        self, *, by: User, seen: int | None, why: str = "", now: datetime | None = None
-    ) -> None:
-        """Mark the case as done. Raises Stale if a message arrived that `by` has not seen."""
-        self.check_seen(seen)
-        now = now or timezone.now()
-        if Case.objects.filter(pk=self.pk, status=Status.DONE).exists():
-            return  # another user has just marked the case as done: log no second event
-        self.compare_and_set({}, status=Status.DONE, done_at=now, snoozed_until=None)
-        self.log(Kind.DONE, by=by, why=why, now=now)
-
-    @transaction.atomic
-    def set_aside(self, *, by: User, why: str = "") -> None:
-        """Mark the case as noise. Nothing is deleted; a later message opens a new case."""
-        self.compare_and_set({}, status=Status.NOISE)
-        self.log(Kind.NOISE, by=by, why=why)
-
-    @transaction.atomic
-    def reopen(self, *, by: User | None, why: str) -> None:
-        """Reopen a closed case. Raises Stale if a newer case has taken over its conversations."""
-        # Lock first: no message may open a newer case between the check and the update.
-        self.lock()
-        self.check_not_continued()
-        self.compare_and_set({}, status=Status.OPEN, done_at=None, snoozed_until=None)
-        self.log(Kind.REOPENED, by=by, why=why)
+    finish = closing.finish
+    set_aside = closing.set_aside
+    reopen = closing.reopen
 
     @transaction.atomic
     def wait(self, *, answered_at: datetime, seen: int | None) -> None:

@@ -71,5 +71,11 @@ INDEXES = [
         include=["profile"],  # to count the people who raised the issue
     ),
     Index(fields=["profile", "-opened_at"], name="case_of_profile"),
+    # List the open sensitive cases, which stand on top of the inbox.
+    Index(
+        fields=["department", "-last_inbound_at"],
+        name="case_sensitive",
+        condition=~Q(sensitive="") & ~Q(status__in=["done", "noise"]),
+    ),
     GinIndex(fields=["tags"], name="case_tags"),
 ]

@@ -1,17 +1,42 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, User
-from routing.models.case import Case
+from crm.models import Interaction, ProfileLink, User
+from crm.models.interaction import InteractionQuerySet
 from routing.models.case_event import CaseEvent
+from scrm.channels.base import AUTOMATIC
 from scrm.db.append_only import frozen
+
+MAX_REASON = 60
+"""The maximum number of characters of a reason."""
+
+
+def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> InteractionQuerySet:
+    """Return the unanswered items of these cases, given by their ids; see `routing.unanswered`."""
+    link = "conversation__case_links"
+    items: Any = Interaction.objects.annotate(
+        link=FilteredRelation(link, condition=Q(**{f"{link}__ended_at": None}))
+    )
+    items = items.filter(link__case__in=cases, direction="in").exclude(kind=AUTOMATIC)
+    items = items.annotate(in_case=F("link__case"), case_profile=F("link__case__profile"))
+    decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
+    same_contact = ProfileLink.objects.filter(
+        profile=OuterRef("profile"),
+        ended_at=None,
+        contact__links__profile=OuterRef("case_profile"),
+        contact__links__ended_at=None,
+    )
+    by_party = Q(profile=F("case_profile")) | Exists(same_contact)
+    found: InteractionQuerySet = items.filter(by_party, ~Exists(decided)).order_by("sort_at", "pk")
+    return found
 
 
 class ItemDecisionQuerySet(models.QuerySet["ItemDecision"]):
@@ -30,7 +55,7 @@ class ItemDecisionQuerySet(models.QuerySet["ItemDecision"]):
         items: Iterable[Interaction],
         outcome: str,
         *,
-        case: Case,
+        case: models.Model,
         by: User | None,
         now: datetime,
         reason: str = "",
@@ -45,7 +70,7 @@ class ItemDecisionQuerySet(models.QuerySet["ItemDecision"]):
         return self.bulk_create(
             ItemDecision(
                 interaction=item,
-                case=case,
+                case_id=case.pk,
                 outcome=outcome,
                 reason=reason,
                 why=why,
@@ -83,14 +108,15 @@ class ItemDecision(models.Model):
         NO_REPLY = "no reply", _("No reply needed")
         NOISE = "noise", _("Noise")
         MUTED = "muted", _("Muted")
+        THANKS = "thanks", _("Thanks")
 
     # db_index=False: the unique constraint serves the current rows, and no query reads others.
     interaction = models.ForeignKey(
         Interaction, models.PROTECT, related_name="decisions", db_index=False
     )
-    case = models.ForeignKey(Case, models.PROTECT, null=True, related_name="item_decisions")
+    case = models.ForeignKey("Case", models.PROTECT, null=True, related_name="item_decisions")
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
-    reason = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=MAX_REASON, blank=True)
     why = models.TextField(blank=True)
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)

@@ -18,7 +18,7 @@ from routing.call_back import open_call_back
 from routing.due_times import why_no_due_time
 from routing.inbox.rows import due_words
 from routing.item_reasons import item_reasons
-from routing.models import Case, Presence
+from routing.models import Case, Presence, Procedure
 from routing.models.status import ACTIVE
 from routing.offers import offer_for
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
@@ -137,9 +137,20 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "due": due_words(case.due_at, timezone.now()),
         "not_due": why_no_due_time(case) if case.status in ACTIVE else "",
         "why": case_page.why(case, user),
+        **_procedure(case),
         "call_back": open_call_back(case),
         "offer": offer_for(case),
     }
+
+
+def _procedure(case: Case) -> dict[str, Any]:
+    """Return what the page shows about a sensitive case."""
+    if not case.sensitive:
+        return {}
+    left = None
+    if case.statutory_due_at:
+        left = (timezone.localdate(case.statutory_due_at) - timezone.localdate()).days
+    return {"procedure": Procedure.objects.of(case.sensitive), "days_left": left}
 
 
 def _present(case: Case, request: StaffRequest) -> Any:

@@ -49,7 +49,7 @@ def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
         return page(request, fresh, bound={verb.name: form}, error=str(stale), status=409)
     message = verb.message(case)
     undoable = verb.undoable and snapshot(case) != before
-    shown = _with_undo(request, case, before, message) if undoable else message
+    shown = with_undo(request, case, before, message) if undoable else message
     messages.success(request, shown)
     if not request.htmx:
         return redirect(f"{case.get_absolute_url()}{address_query(request)}")
@@ -72,7 +72,7 @@ def _input(request: StaffRequest, entered: dict[str, Any]) -> VerbInput:
     )
 
 
-def _with_undo(request: StaffRequest, case: Case, before: dict[str, Any], message: str) -> str:
+def with_undo(request: StaffRequest, case: Case, before: dict[str, Any], message: str) -> str:
     """Return the message as HTML, with a form that undoes the action.
 
     The form contains signed snapshots of the case, taken before and after the action.

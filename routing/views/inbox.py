@@ -17,6 +17,7 @@ from crm.access import StaffRequest, works
 from crm.models import Interaction, User
 from routing.forms import InboxForm, SaveViewForm
 from routing.inbox import query as inbox_query
+from routing.inbox.pinned import pinned
 from routing.inbox.query import LABELS, PAGE, SORTS, Asked
 from routing.inbox.rows import Row, rows
 from routing.models import Case, SavedView
@@ -194,13 +195,18 @@ def listing(request: StaffRequest) -> Listing:
     heard = Interaction.objects.aggregate(last=Max("pk"))["last"] or 0
     asked, form = _parse(request.GET, request.user)
     page = inbox_query.page(asked, request.user, request.GET.get("before", ""))
-    found = rows(page, request.user, now=now, words=asked.filters.get("q", ""))
+    words = asked.filters.get("q", "")
+    found = rows(page, request.user, now=now, words=words)
     query = _query(request.GET)
     older = ""
     if len(found) > PAGE:
         mark = inbox_query.mark_of(found[PAGE - 1].case, asked.sort)
         older = _address(query, view=asked.view, before=mark)
-    return Listing(form, asked, query, found[:PAGE], older, heard)
+    shown = found[:PAGE]
+    if "before" not in request.GET and (first := pinned(asked, request.user)):
+        on_top = rows(Case.objects.filter(pk__in=first), request.user, now=now, words=words)
+        shown = [*on_top, *(row for row in shown if row.case.pk not in first)]
+    return Listing(form, asked, query, shown, older, heard)
 
 
 def list_context(request: StaffRequest, shown: Listing) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class Frame:
 
     @cached_property
     def records(self) -> list[Item]:
-        return _records(self.user)
+        return _records(self.user, works=self.works)
 
     @cached_property
     def setup(self) -> list[Item]:
@@ -264,7 +264,7 @@ def _issues(user: User) -> list[Item]:
     ]
 
 
-def _records(user: User) -> list[Item]:
+def _records(user: User, *, works: bool) -> list[Item]:
     pages = {
         _("Map"): "reports:map",
         _("Mentions"): "listening:mentions",
@@ -275,6 +275,8 @@ def _records(user: User) -> list[Item]:
         _("Calendar"): "responses:calendar",
         _("Response history"): "responses:history",
     }
+    if works:
+        pages[_("Muted people")] = "routing:mutes"
     if user.sees_everything:
         pages[_("Record check")] = "responses:record_check"
     return [Item(label, reverse(name)) for label, name in pages.items()]
@@ -289,6 +291,8 @@ def _setup() -> list[Item]:
         _("Business rules"): "responses:rules",
         _("Targets and hours"): "routing:hours",
         _("Departments"): "routing:departments",
+        _("Reasons for Done"): "routing:done_reasons",
+        _("Sensitive cases"): "routing:procedures",
         _("People"): "crm:people",
         _("Organisation"): "crm:workspace",
     }

@@ -110,7 +110,12 @@ def _handle(stage: Stage, case: Case) -> None:
     person = stage.rng.choice(_agents(case.department))
     case.claim(by=person, seen=case.assignee_id)
     if case.first_response_at:
-        case.finish(by=person, seen=case.last_inbound_id, why="Answered; nothing is open.")
+        case.finish(
+            by=person,
+            seen=case.last_inbound_id,
+            reasons="No question",
+            why="Answered; nothing is open.",
+        )
     else:
         stage.rng.choices(tuple(_CASE_ACTIONS), tuple(_CASE_ACTIONS.values()))[0](
             stage, case, person

@@ -22,6 +22,7 @@ from django.utils.translation import ngettext_lazy
 
 from crm.adapter import forget_old_addresses
 from crm.models import Account, Attachment, Contact, Department, Interaction, Job, User, Workspace
+from listening import sensitive_topics
 from listening.models import Mention, Source, Topic
 from responses import default_rules
 from responses.models import Delivery, Response, ResponseRule, SavedReply
@@ -170,6 +171,7 @@ def _create_defaults(admin: User) -> None:
         by_hand(admin, departments)
     own = ResponseRule.objects.values_list("name", flat=True)
     default_rules.ship(admin, but=tuple(own))
+    sensitive_topics.ship(admin, but=Topic.objects.values_list("name", flat=True))
 
 
 def _tables() -> list[str]:

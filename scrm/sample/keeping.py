@@ -67,8 +67,9 @@ _TABLES = {
         "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.BystanderReply routing.Calendar routing.CallBack "
-        "routing.Case routing.CaseConversation routing.CaseEvent routing.Issue "
-        "routing.ItemDecision routing.RecordedOnly routing.RoutingRule routing.SavedView"
+        "routing.Case routing.CaseConversation routing.CaseEvent routing.DoneReason routing.Issue "
+        "routing.ItemDecision routing.Mute routing.Procedure routing.RecordedOnly "
+        "routing.RoutingRule routing.SavedView"
     ),
 }
 TABLE_RULES = {label: rule for rule, labels in _TABLES.items() for label in labels.split()}

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from crm.models import Account, Contact, ContactRelation, Department, Profile, User
+from listening import sensitive_topics
 from listening.models import Source, Topic
 from responses import default_rules
 from responses.models import ResponseRule, SavedReply
@@ -153,6 +154,7 @@ def _topics(people: dict[str, User], since: datetime) -> None:
             name=name, purpose=purpose, owner=people[owner], created_at=since
         )
         topic.revise(any_of=any_of, all_of=[], none_of=none_of, by=people[owner], now=since)
+    sensitive_topics.ship(people["sunita"], since=since)
 
 
 def _has(*topics: str) -> Json:

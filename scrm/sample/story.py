@@ -190,7 +190,12 @@ def _readers_comment(stage: Stage) -> None:
 def _mia_closes_what_it_answers(stage: Stage) -> None:
     mia = stage.workspace.people["mia"]
     for case in _issue().cases.active().exclude(profile__key=DIRECTOR):
-        case.finish(by=mia, seen=case.last_inbound_id, why="Our statement answers this.")
+        case.finish(
+            by=mia,
+            seen=case.last_inbound_id,
+            reasons="Answered elsewhere",
+            why="Our statement answers this.",
+        )
 
 
 def _he_complains_about_it(stage: Stage) -> None:
@@ -258,7 +263,9 @@ def _he_thanks(stage: Stage) -> None:
 def _carla_is_done(stage: Stage) -> None:
     case = _his_case(stage)
     why = "He flew home and thanked us. The rule is on the site."
-    case.finish(by=stage.workspace.people["carla"], seen=case.last_inbound_id, why=why)
+    case.finish(
+        by=stage.workspace.people["carla"], seen=case.last_inbound_id, reasons="Thanks", why=why
+    )
 
 
 def _post_arrives(number: int) -> Act:

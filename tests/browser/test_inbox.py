@@ -156,7 +156,14 @@ def test_several_are_done_at_once_and_taken_back(
     hand.pick(*(world[key] for key in keys))
     bulk = hand.page.locator("#bulk")
     expect(bulk.locator(".n")).to_have_text("3 selected")
-    hand.press("e", bulk.get_by_role("button", name="Done"))
+    hand.press("e", bulk.locator("summary", has_text="Done"))
+    reasons = bulk.locator("[data-decide]")
+    expect(reasons).to_be_visible()
+    if isinstance(hand, Keyboard):
+        hand.page.keyboard.press("2")
+    else:
+        reasons.get_by_text("No question").click()
+        bulk.locator("button[value=done]").click()
     expect(hand.said).to_contain_text("3 cases.")
     expect(hand.row(world["layla"])).to_be_hidden()
     assert {world[key].status for key in keys} == {"done"}
@@ -307,7 +314,7 @@ def test_the_last_of_a_list_is_done_and_comes_back(
     ron.claim(by=agent)
     hand = sit_down(agent, "/?view=mine")
     hand.open(ron)
-    hand.press("e", hand.verb("Done"))
+    hand.finish()
     expect(hand.said).to_contain_text("Marked done. A new message")
     expect(hand.page.locator("#open.nothing")).to_be_visible()
     expect(hand.page.locator("#cases .empty")).to_contain_text("You have no cases")

@@ -19,8 +19,9 @@ from crm.models import Account, Department, Pause, User
 from responses.compose import Words, places_for, reply
 from responses.default_rules import ship
 from responses.models import Draft
-from routing.models import Case, Decision
+from routing.models import Case, Decision, ItemDecision
 from routing.offline import record
+from routing.unanswered import unanswered
 from tests.browser.conftest import Windows
 from tests.browser.hands import Keyboard
 from tests.browser.world import World
@@ -49,7 +50,7 @@ def _theirs(world: World, case: Case, agent: User, teammate: User, sales: Depart
 
 
 def _done(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    case.finish(by=agent, seen=case.last_inbound_id)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question")
 
 
 def _snoozed(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
@@ -388,6 +389,10 @@ def test_a_key_that_is_held_down_acts_once(
 
     Fails without `heldKey` in shortcuts.js, because then one case after another is marked as done.
     """
+    for key in ("ron", "layla", "noa"):
+        items = unanswered([world[key].pk])
+        now = timezone.now()
+        ItemDecision.objects.record(items, "answered", case=world[key], by=agent, now=now)
     hand = at_list(windows, agent)
     hand.open(world["ron"])
     for _ in range(20):

@@ -253,7 +253,7 @@ def test_a_form_that_a_case_does_not_have_is_named_so(
     write in the case at all.
     """
     layla = world["layla"]
-    layla.finish(by=agent, seen=layla.last_inbound_id)
+    layla.finish(by=agent, seen=layla.last_inbound_id, reasons="No question")
     hand = at_list(windows, agent)
     hand._move_to(layla)
     hand.page.keyboard.press("Enter")

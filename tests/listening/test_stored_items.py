@@ -111,7 +111,7 @@ def test_what_has_a_case_is_marked_and_not_routed_again(admin: User, as_: As, ke
     run(admin, as_, Topic.objects.get(), days=1)
     pipeline.process()
     case = Case.objects.get()
-    case.finish(by=admin, seen=case.last_inbound_id)
+    case.finish(by=admin, seen=case.last_inbound_id, reasons="No question")
     typed = {"name": "Bent", "owner": admin.pk, "any_of": "bent", "all_of": "", "none_of": ""}
     as_(admin).post("/topics/new/", typed)
     job = stored_items.ask(Topic.objects.get(name="Bent"), days=30, by=admin)

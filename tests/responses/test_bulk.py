@@ -39,7 +39,7 @@ def statuses() -> list[str]:
 
 def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: list[Case]) -> None:
     client = as_(agent)
-    page = press(client, "done", cases)
+    page = press(client, "done", cases, reason="No question")
     assert "4 cases." in page.content.decode()
     assert statuses() == ["done"] * 4
     job = Job.objects.get()
@@ -56,7 +56,7 @@ def test_two_undos_at_once_are_one(as_: As, agent: User, cases: list[Case]) -> N
     Fails if the job is not locked, or if the code reads the job before it locks the job. Then both
     undos run, and the second one reports that all cases have changed.
     """
-    press(as_(agent), "done", cases)
+    press(as_(agent), "done", cases, reason="No question")
     jobs = [Job.objects.get(), Job.objects.get()]
 
     def undo(job: Job) -> tuple[int, int] | None:
@@ -79,7 +79,7 @@ def test_no_worker_is_woken_for_what_the_page_does_itself(
     """
     woken: list[str] = []
     monkeypatch.setattr("crm.models.job.nudge", lambda kind, pk: woken.append(kind))
-    press(as_(agent), "done", cases)
+    press(as_(agent), "done", cases, reason="No question")
     assert (woken, Job.objects.get().state) == ([], "done")
     monkeypatch.setattr(bulk, "AT_ONCE", 3)
     press(as_(agent), "tag", cases, tag="late")
@@ -88,7 +88,7 @@ def test_no_worker_is_woken_for_what_the_page_does_itself(
 
 def test_undo_leaves_what_changed_since(as_: As, agent: User, cases: list[Case]) -> None:
     client = as_(agent)
-    press(client, "done", cases)
+    press(client, "done", cases, reason="No question")
     Case.objects.get(pk=cases[0].pk).reopen(by=agent, why="They called.")
     said = client.post(f"/bulk/{Job.objects.get().uuid}/undo/", headers=DESK).content.decode()
     assert "Undone for 3 cases. 1 case had changed since" in said
@@ -103,11 +103,11 @@ def test_what_a_colleague_had_done_is_not_said_to_be_done(
     If no case changed, the page offers no undo. Fails if each action without an error counts as a
     change.
     """
-    press(as_(teammate), "done", cases[:1])
-    said = press(as_(agent), "done", cases).content.decode()
+    press(as_(teammate), "done", cases[:1], reason="No question")
+    said = press(as_(agent), "done", cases, reason="No question").content.decode()
     assert "Done: 3 cases. 1 was left unchanged." in said
     assert "Already done." in said
-    again = press(as_(agent), "done", cases).content.decode()
+    again = press(as_(agent), "done", cases, reason="No question").content.decode()
     assert "Done: 0 cases." in again
     assert 'class="warning"' in again
     assert "Undo" not in again
@@ -125,7 +125,7 @@ def test_what_is_not_mine_to_work_on_is_left_and_said(
     as_: As, agent: User, sales: Department, cases: list[Case]
 ) -> None:
     Case.objects.filter(pk=cases[0].pk).update(department=sales)
-    page = press(as_(agent), "done", cases).content.decode()
+    page = press(as_(agent), "done", cases, reason="No question").content.decode()
     assert "3 cases. 1 was left unchanged." in page
     assert "You cannot work on this case." in page
     assert statuses() == ["new", "done", "done", "done"]
@@ -210,7 +210,12 @@ def test_more_than_a_screenful_is_a_job_that_goes_on_where_it_died(
 
 def test_without_javascript_the_inbox_comes_back(as_: As, agent: User, cases: list[Case]) -> None:
     answer = as_(agent).post(
-        "/bulk/", {"verb": "done", "case": [f"{cases[0].pk}:{cases[0].last_inbound_id}:0"]}
+        "/bulk/",
+        {
+            "verb": "done",
+            "reason": "Thanks",
+            "case": [f"{cases[0].pk}:{cases[0].last_inbound_id}:0"],
+        },
     )
     assert answer["Location"] == "/"
     assert statuses().count("done") == 1
@@ -221,7 +226,7 @@ def test_what_they_wrote_since_the_list_was_shown_is_not_closed_unread(
 ) -> None:
     root = cases[0].last_inbound.key
     hear("I will sue", handle="@person0", thread_key=root, in_reply_to=root)
-    page = press(as_(agent), "done", cases).content.decode()
+    page = press(as_(agent), "done", cases, reason="No question").content.decode()
     assert "3 cases. 1 was left unchanged." in page
     assert statuses() == ["new", "done", "done", "done"]
 
@@ -265,7 +270,7 @@ def test_a_form_that_was_used_for_something_else_does_nothing(
 ) -> None:
     form = str(uuid.uuid4())
     press(as_(agent), "tag", cases, form=form, tag="seats")
-    page = press(as_(agent), "done", cases, form=form).content.decode()
+    page = press(as_(agent), "done", cases, form=form, reason="No question").content.decode()
     assert "This form was already used." in page
     assert statuses() == ["new"] * 4
 

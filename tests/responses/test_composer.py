@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +59,7 @@ def test_a_reply_to_a_case_that_a_colleague_closed_meanwhile_is_refused_once(
     """
     typed = form(complaint, **shown(complaint, agent, as_))
     if verb == "done":
-        complaint.finish(by=teammate, seen=complaint.last_inbound_id)
+        complaint.finish(by=teammate, seen=complaint.last_inbound_id, reasons="No question")
     else:
         complaint.set_aside(by=teammate)
     client = as_(agent)
@@ -95,7 +96,7 @@ def test_a_reply_after_the_reply_of_a_colleague_is_refused_once_and_shows_it(
 def test_a_case_that_the_form_showed_as_closed_can_be_answered(
     complaint: Case, agent: User, as_: As
 ) -> None:
-    complaint.finish(by=agent, seen=complaint.last_inbound_id)
+    complaint.finish(by=agent, seen=complaint.last_inbound_id, reasons="No question")
     typed = form(complaint, **shown(complaint, agent, as_))
     assert as_(agent).post(url("reply", complaint), typed).status_code == 302
 
@@ -105,7 +106,7 @@ def test_a_post_about_a_case_that_was_closed_meanwhile_is_refused_once(
 ) -> None:
     account = Account.objects.get(name="@SkywardAir")
     typed = form(complaint, accounts=account.pk, **shown(complaint, agent, as_, "statement"))
-    complaint.finish(by=teammate, seen=complaint.last_inbound_id)
+    complaint.finish(by=teammate, seen=complaint.last_inbound_id, reasons="No question")
     answer = as_(agent).post(url("statement", complaint), typed)
     assert answer.status_code == 409
     typed |= shown_again(answer)
@@ -352,6 +353,21 @@ def test_no_response_needs_a_reason_and_offers_the_last_one_again(
     other = hear("hello", handle="@somebody")
     page = browser.get(url("composer", other), {"tab": "nothing"}).content.decode()
     assert "Only a joke" in page
+
+
+def test_close_without_reply_decides_the_message_and_can_be_undone(
+    complaint: Case, agent: User, as_: As
+) -> None:
+    """Fails on the old behaviour: the message after it offered no undo."""
+    browser, before = as_(agent), complaint.status
+    typed = form(complaint, why="Only a joke")
+    answer = browser.post(url("nothing", complaint), typed, headers={"HX-Request": "true"})
+    assert complaint.item_decisions.current().get().reason == "Only a joke"
+    how = re.findall(r'name="how" value="([^"]+)"', answer.content.decode())[0]
+    browser.post("/undo/", {"how": how})
+    complaint.refresh_from_db()
+    assert complaint.status == before
+    assert not complaint.item_decisions.current()
 
 
 def test_no_response_after_news_is_stale_and_keeps_the_reason(

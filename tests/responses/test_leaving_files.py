@@ -285,7 +285,9 @@ def test_what_is_being_sent_is_not_changed_any_more(
 def test_a_case_is_open_again_where_its_planned_answer_is_kept_as_a_draft(
     planned: Response, network: Network, agent: User, as_: As
 ) -> None:
-    planned.case.finish(by=agent, seen=planned.case.last_inbound_id, why="Answered.")
+    planned.case.finish(
+        by=agent, seen=planned.case.last_inbound_id, reasons="No question", why="Answered."
+    )
     client = as_(agent)
     client.post(url("edit", planned), form(client, planned, then="draft"))
     draft = Response.objects.latest("pk")

@@ -190,7 +190,9 @@ CASE_VERBS: dict[str, CaseVerb] = {
     "transfer": lambda case, by, to: case.transfer(to=to, by=by, why="Yours."),
     "assign": lambda case, by, _: case.assign(to=by, by=by),
     "snooze": lambda case, by, _: case.snooze(until=None, by=by, seen=case.last_inbound_id),
-    "finish": lambda case, by, _: case.finish(by=by, seen=case.last_inbound_id),
+    "finish": lambda case, by, _: case.finish(
+        by=by, seen=case.last_inbound_id, reasons="No question"
+    ),
     "set aside": lambda case, by, _: case.set_aside(by=by),
     "reopen": lambda case, by, _: case.reopen(by=by, why="Not yet."),
     "note": lambda case, by, _: case.note("Look.", by=by),

@@ -159,6 +159,18 @@ def test_the_ledger_says_what_was_sent(whole: Response, change: str, words: str)
     assert [words in gap.words for gap in told] == [True]
 
 
+def test_a_message_of_a_closed_case_without_a_decision_is_told_of(
+    whole: Response, agent: User
+) -> None:
+    case = Case.objects.get()
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="Thanks")
+    assert gaps() == []
+    by_force(
+        "DELETE FROM routing_itemdecision WHERE id = (SELECT min(id) FROM routing_itemdecision)"
+    )
+    assert [gap.check_key for gap in gaps()] == ["item"]
+
+
 def test_words_that_nobody_signed_are_told_of(whole: Response) -> None:
     by_force("UPDATE responses_response SET text = 'Never.'")
     assert {gap.check_key for gap in gaps()} == {"signatures", "same_words"}

@@ -131,7 +131,7 @@ def test_an_answer_to_something_that_has_changed_is_stale(
     seen = complaint.last_inbound_id
     hear("And another thing!")
     with pytest.raises(Stale, match="new message"):
-        complaint.finish(by=agent, seen=seen)
+        complaint.finish(by=agent, seen=seen, reasons="No question")
     complaint.refresh_from_db()
     assert complaint.status != "done"
 
@@ -144,7 +144,7 @@ def test_answering_what_a_colleague_finished_opens_it_again(
     Otherwise the reply and the customer's answer to it would be in a closed case that no agent
     reads.
     """
-    complaint.finish(by=agent, seen=complaint.last_inbound_id)
+    complaint.finish(by=agent, seen=complaint.last_inbound_id, reasons="No question")
     answer()
     complaint.refresh_from_db()
     assert complaint.status == "open"

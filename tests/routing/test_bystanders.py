@@ -132,7 +132,7 @@ def test_tom_himself_still_moves_his_case(tom: Case) -> None:
 
 
 def test_a_bystander_below_a_done_case_opens_nothing(tom: Case, agent: User) -> None:
-    tom.finish(by=agent, seen=tom.last_inbound_id)
+    tom.finish(by=agent, seen=tom.last_inbound_id, reasons="Other")
     before = state(tom)
     assert hear(post("b1", "ann", "At last", answers="our-1", at=NOW + DAY)) == [tom]
     assert state(tom) == before

@@ -266,7 +266,7 @@ def test_a_call_back_in_another_department_is_planned_for_nobody(
 
 
 def test_a_call_back_after_a_closed_case_reopens_it(as_: As, agent: User, case: Case) -> None:
-    case.finish(by=agent, seen=case.last_inbound_id)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question")
     later = local(timezone.now() + timedelta(days=1))
     form = typed(
         case=case.pk, direction="out", outcome="no answer", text="", phone="+442079460958",

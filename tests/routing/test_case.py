@@ -232,7 +232,7 @@ def test_done_is_refused_while_they_wrote_again_and_shows_it(
 ) -> None:
     seen = case.last_inbound_id
     say("One more thing")
-    page = as_(agent).post(f"/cases/{case.pk}/done/", {"seen": seen})
+    page = as_(agent).post(f"/cases/{case.pk}/done/", {"seen": seen, "every": "Thanks"})
     assert page.status_code == 409
     assert "A new message" in html(page)
     assert "One more thing" in html(page)
@@ -247,7 +247,7 @@ def test_done_without_having_seen_anything_is_refused(as_: As, agent: User, case
 
 def test_done_and_open_again(as_: As, agent: User, case: Case) -> None:
     client = as_(agent)
-    client.post(f"/cases/{case.pk}/done/", {"seen": case.last_inbound_id, "why": "Solved"})
+    client.post(f"/cases/{case.pk}/done/", {"seen": case.last_inbound_id, "every": "Thanks"})
     case.refresh_from_db()
     assert case.status == "done"
     client.post(f"/cases/{case.pk}/reopen/", {"why": "Not so"})

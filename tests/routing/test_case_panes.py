@@ -107,7 +107,7 @@ def test_after_a_finishing_verb_the_next_case_comes_and_undo_brings_it_back(
     as_: As, agent: User, case: Case, verb: str
 ) -> None:
     client, before = as_(agent), snapshot(Case.objects.get(pk=case.pk))
-    typed = {"seen": case.last_inbound_id, "preset": "hour"}
+    typed = {"seen": case.last_inbound_id, "preset": "hour", "every": "Thanks"}
     answer = client.post(f"/cases/{case.pk}/{verb}/", typed, headers=DESK)
     assert json.loads(answer["HX-Trigger"]) == {"case-finished": {"id": case.pk}}
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
@@ -187,7 +187,7 @@ def test_who_left_the_department_takes_nothing_back_into_it(
 def test_what_was_done_already_has_no_way_back_of_its_own(as_: As, agent: User, case: Case) -> None:
     """A second click on “Done” changes nothing, so the message after it offers no undo."""
     for ways_back in (1, 0):
-        typed = {"seen": case.last_inbound_id}
+        typed = {"seen": case.last_inbound_id, "every": "Thanks"}
         answer = html(as_(agent).post(f"/cases/{case.pk}/done/", typed, headers=DESK))
         assert answer.count('name="how"') == ways_back
     assert case.events.filter(kind="done").count() == 1
@@ -204,8 +204,8 @@ def test_what_a_colleague_did_at_the_same_moment_has_no_way_back_either(
     """
     theirs, seen = Case.objects.get(pk=case.pk), case.last_inbound_id
     before = snapshot(theirs)
-    case.finish(by=agent, seen=seen)
-    theirs.finish(by=teammate, seen=seen)
+    case.finish(by=agent, seen=seen, reasons="No question")
+    theirs.finish(by=teammate, seen=seen, reasons="No question")
     assert snapshot(theirs) == before
     assert case.events.filter(kind="done").count() == 1
 
@@ -214,7 +214,8 @@ def test_undo_leaves_alone_what_somebody_changed_since(
     as_: As, agent: User, teammate: User, case: Case
 ) -> None:
     client = as_(agent)
-    answer = client.post(f"/cases/{case.pk}/done/", {"seen": case.last_inbound_id}, headers=DESK)
+    typed = {"seen": case.last_inbound_id, "every": "Thanks"}
+    answer = client.post(f"/cases/{case.pk}/done/", typed, headers=DESK)
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
     Case.objects.get(pk=case.pk).reopen(by=teammate, why="They called.")
     page = client.post("/undo/", {"how": how}, follow=True)
@@ -225,7 +226,7 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """If a person writes again after noise, the list and the new case show “earlier noise”.
+    """If a person writes again after noise, the list and the new case show “set aside before”.
 
     If a user then tries to undo the noise, the message names the new case.
     """
@@ -234,11 +235,11 @@ def test_who_writes_again_after_noise_is_seen_with_the_mark(
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
     fresh = Case.objects.get(last_inbound=say("It is lost, really!", thread_key="post-1"))
     assert fresh.continues == case
-    assert "earlier noise</span>" in html(client.get("/?view=unassigned"))
-    assert f"earlier noise: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
+    assert "set aside before</span>" in html(client.get("/?view=unassigned"))
+    assert f"set aside before: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
     page = client.post("/undo/", {"how": how}, follow=True)
     assert f"A new message opened case #{fresh.pk}." in html(page)
-    assert "earlier noise:" not in html(client.get(case.get_absolute_url()))
+    assert "set aside before:" not in html(client.get(case.get_absolute_url()))
 
 
 def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: Case) -> None:
@@ -250,7 +251,7 @@ def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: 
 
 def test_put_back_compares_all_that_it_would_overwrite(agent: User, case: Case) -> None:
     before = snapshot(case)
-    case.finish(by=agent, seen=case.last_inbound_id)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question")
     after = snapshot(case)
     case.tag(add=["later"], by=agent)
     with pytest.raises(Stale):
@@ -491,7 +492,7 @@ def test_a_mail_whose_nudge_was_lost_is_sent_by_the_tick(
 
 def test_a_reopened_case_rings_for_whoever_works_on_it(agent: User, case: Case, say: Say) -> None:
     case.claim(by=agent)
-    case.finish(by=agent, seen=case.last_inbound_id)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question")
     root = case.last_inbound.key
     say("Not yet!", thread_key=root, in_reply_to=root)
     assert Notice.objects.get().kind == "reopened"

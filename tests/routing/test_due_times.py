@@ -206,7 +206,7 @@ def test_a_preview_says_what_saving_would_change_and_changes_nothing(
 def test_done_stops_all_clocks_and_reopening_by_mistake_goes_on(agent: User) -> None:
     case = say(at=timezone.now())
     due = case.due_at
-    case.finish(by=agent, seen=case.last_inbound_id)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question")
     assert case.due_at is None
     assert not CaseClock.objects.current().exists()
     case.reopen(by=agent, why="By mistake")

@@ -94,7 +94,7 @@ def test_a_message_leaves_what_is_being_worked_on_alone(agent: User) -> None:
 @pytest.mark.parametrize("days", [0, 13, 14])
 def test_within_two_weeks_a_reply_reopens_what_was_done(days: int, agent: User) -> None:
     case = hear()
-    case.finish(by=agent, seen=case.last_inbound_id, now=NOW)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question", now=NOW)
     again = hear(now=NOW + days * DAY)
     assert again == case
     assert (again.status, again.done_at) == (Status.OPEN, None)
@@ -107,7 +107,7 @@ def test_later_it_makes_a_new_case_that_names_the_old(agent: User) -> None:
     Fails if the done case is reopened even after more than 14 days.
     """
     old = hear()
-    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    old.finish(by=agent, seen=old.last_inbound_id, reasons="No question", now=NOW)
     late = NOW + 14 * DAY + timedelta(seconds=1)
     new, same = place(arrival(at=late), arrival(at=late), now=late)
     assert (new.continues, new.status, same) == (old, Status.NEW, new)
@@ -207,7 +207,7 @@ def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: 
     case.refresh_from_db()
     assert (case.status, len(current_links())) == (Status.NOISE, 1)
     for close in (
-        lambda: fresh.finish(by=agent, seen=fresh.last_inbound_id),
+        lambda: fresh.finish(by=agent, seen=fresh.last_inbound_id, reasons="No question"),
         lambda: fresh.set_aside(by=agent),
     ):
         close()
@@ -222,7 +222,9 @@ def test_noise_is_taken_back_while_nobody_wrote(noise: Case, agent: User) -> Non
 
 DEEDS: dict[str, Callable[[Case, User], object]] = {
     "set aside": lambda case, by: case.set_aside(by=by),
-    "finish": lambda case, by: case.finish(by=by, seen=case.last_inbound_id, now=NOW),
+    "finish": lambda case, by: case.finish(
+        by=by, seen=case.last_inbound_id, reasons="No question", now=NOW
+    ),
     "reopen": lambda case, by: case.reopen(by=by, why=""),
     "wait": lambda case, by: case.wait(answered_at=NOW, seen=case.last_inbound_id),
 }
@@ -314,7 +316,7 @@ def test_one_strangers_two_exchanges_are_one_case() -> None:
 
 def test_what_is_closed_is_not_joined_from_elsewhere(agent: User) -> None:
     first = hear(thread="one")
-    first.finish(by=agent, seen=first.last_inbound_id, now=NOW)
+    first.finish(by=agent, seen=first.last_inbound_id, reasons="No question", now=NOW)
     assert hear(thread="two") != first
 
 
@@ -397,7 +399,9 @@ def test_whoever_handled_this_party_last_gets_it(
     for colleague in (teammate, agent):
         case = hear("anna-tweets")
         case.claim(by=colleague, seen=case.assignee_id)
-        case.finish(by=colleague, seen=case.last_inbound_id, now=NOW - 90 * DAY)
+        case.finish(
+            by=colleague, seen=case.last_inbound_id, reasons="No question", now=NOW - 90 * DAY
+        )
     assert hear("anna-mails", "my bag").assignee == agent
     assert hear("ben", "my bag").assignee is None
 
@@ -412,7 +416,7 @@ def test_who_has_left_the_house_gets_nothing(
     make_rule("bag", service, assign="last")
     case = hear()
     case.claim(by=agent)
-    case.finish(by=agent, seen=case.last_inbound_id, now=NOW - 90 * DAY)
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="No question", now=NOW - 90 * DAY)
     User.objects.filter(pk=agent.pk).update(is_active=False)
     assert hear(text="my bag").assignee is None
 
@@ -551,7 +555,7 @@ def test_reopened_cases_cost_no_statement_each(
         case.claim(by=agent)
         case.wait(answered_at=NOW, seen=case.last_inbound_id)
     again = [arrival(f"person{n}", thread=f"t{n}") for n in range(8)]
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(32):
         place(*again, now=NOW + DAY)
     assert Notice.objects.filter(user=agent, kind="reopened").count() == 8
 
@@ -590,7 +594,7 @@ def test_whoever_handled_it_last_elsewhere_does_not_get_what_they_cannot_see(
     """
     old = hear(text="first")
     old.claim(by=agent)
-    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    old.finish(by=agent, seen=old.last_inbound_id, reasons="No question", now=NOW)
     make_rule("fares", sales, assign="last")
     later = hear("anna", "fares?", now=NOW + 40 * DAY, thread="another")
     assert (later.department, later.assignee) == (sales, None)
@@ -604,7 +608,7 @@ def test_what_reopens_for_somebody_who_left_is_nobodys(agent: User) -> None:
     """
     old = hear()
     old.claim(by=agent)
-    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    old.finish(by=agent, seen=old.last_inbound_id, reasons="No question", now=NOW)
     agent.is_active = False
     agent.save()
     again = hear(now=NOW + DAY)
@@ -621,7 +625,7 @@ def test_a_former_department_does_not_read_on(
     former cases of the conversation.
     """
     old = hear()
-    old.finish(by=agent, seen=old.last_inbound_id, now=NOW)
+    old.finish(by=agent, seen=old.last_inbound_id, reasons="No question", now=NOW)
     make_rule("lawyer", legal)
     fresh = hear(text="my lawyer writes", now=NOW + 40 * DAY)
     assert (fresh.department, fresh.continues) == (legal, old)

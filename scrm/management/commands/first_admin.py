@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from crm.models import User
+from listening import sensitive_topics
 from responses import default_rules
 from scrm.sample.logins import Login, keep, new_password
 from scrm.sample.people import by_hand, found_departments
@@ -23,5 +24,6 @@ class Command(BaseCommand):
         admin = User.objects.create_user(email, password, name="Admin", role="admin")
         by_hand(admin, found_departments(admin))
         default_rules.ship(admin)
+        sensitive_topics.ship(admin)
         keep([Login("admin", admin.email, password)])
         self.stdout.write(f"{admin.email} can now log in.")

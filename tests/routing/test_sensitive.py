@@ -1,0 +1,159 @@
+"""Sensitive cases: pinned, urgent, told to whoever is on call, with a procedure and a deadline."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from crm.ledger import Entry, record
+from crm.models import Department, Notice, User
+from listening import matching, sensitive_topics
+from listening.matching import TopicQuery
+from listening.models import Topic
+from listening.sensitive_topics import SHIPPED
+from listening.sensitivity import Sensitivity
+from listening.topic_hits import FoundTopic
+from routing.intake import Arrival, take_in
+from routing.models import Case, Procedure
+from routing.rules import Facts
+from scrm.channels.base import Author
+
+As = Callable[[User], Client]
+Hear = Callable[..., Case]
+DESK = {"HX-Request": "true", "HX-Target": "open"}
+
+
+@pytest.fixture
+def hear(service: Department) -> Hear:
+    """Return a function that records and routes an item with topics of these kinds."""
+
+    def heard(text: str, *kinds: str, by: str = "ron", at: datetime | None = None) -> Case:
+        at = at or timezone.now()
+        author = Author("x", by, name=by.title())
+        row = record(
+            [Entry("x", uuid.uuid4().hex, author, "x", "message", "private", text)], now=at
+        )[0]
+        found = tuple(
+            FoundTopic(kind or "Brand", number, number, [], sensitivity=kind)
+            for number, kind in enumerate(kinds)
+        )
+        arrival = Arrival(
+            row.interaction, row.conversation, row.profile or 0, None, at, Facts(text=text),
+            topics=found,
+        )  # fmt: skip
+        return Case.objects.get(pk=take_in([arrival], now=at)[row.interaction])
+
+    return heard
+
+
+def html(page: Any) -> str:
+    text: str = page.content.decode()
+    return text
+
+
+@pytest.mark.parametrize("kind", Sensitivity.values)
+def test_the_shipped_topics_match_real_expressions_and_not_their_neighbours(kind: str) -> None:
+    shipped = SHIPPED[Sensitivity(kind)]
+    matcher = matching.compile([TopicQuery(1, shipped.any_of, (), shipped.none_of)])
+    assert [text for text in shipped.matches if not matcher.match("", text)] == []
+    assert [text for text in shipped.differs if matcher.match("", text)] == []
+
+
+def test_shipping_twice_creates_each_topic_once(admin: User) -> None:
+    sensitive_topics.ship(admin)
+    names = Topic.objects.values_list("name", flat=True)
+    assert sensitive_topics.ship(admin, but=names) == []
+    assert sensitive_topics.missing() == []
+
+
+def test_somebody_who_cannot_go_on_is_on_top_and_the_person_on_call_is_told_at_once(
+    hear: Hear, as_: As, agent: User, lead: User, teammate: User
+) -> None:
+    """Fails on the old behaviour: the message waited in the list like any other."""
+    Procedure.objects.create(kind="safeguarding", text="Call 112.", on_call=teammate)
+    case = hear("I can't go on", "safeguarding")
+    for number in range(3):
+        hear("Where is my bag?", "", by=f"person-{number}")
+    assert (case.sensitive, case.priority) == ("safeguarding", "urgent")
+    notice = Notice.objects.get(kind="sensitive")
+    assert (notice.user, notice.url) == (teammate, case.get_absolute_url())
+    listed = html(as_(agent).get("/?view=unassigned"))
+    assert listed.index(f'id="row-{case.pk}"') < listed.index(f'id="row-{case.pk + 3}"')
+    assert listed.count(f'id="row-{case.pk}"') == 1
+    page = html(as_(agent).get(case.get_absolute_url()))
+    assert "Sensitive: Safeguarding" in page
+    assert "Call 112." in page
+
+
+def test_without_a_person_on_call_the_team_leads_are_told(hear: Hear, lead: User) -> None:
+    hear("You will hear from my lawyer", "legal")
+    assert Notice.objects.get(kind="sensitive").user == lead
+
+
+def test_a_case_that_becomes_sensitive_later_is_marked_and_told_once(
+    hear: Hear, lead: User
+) -> None:
+    case = hear("Where is my bag?", "")
+    assert case.sensitive == ""
+    hear("Then you hear from my lawyer", "legal")
+    hear("My lawyer, I said", "legal")
+    marked = Case.objects.exclude(sensitive="").get()
+    assert (marked.sensitive, marked.priority) == ("legal", "urgent")
+    assert Notice.objects.filter(kind="sensitive").count() == 1
+
+
+def test_the_more_serious_kind_wins_and_is_told_again(hear: Hear, lead: User) -> None:
+    hear("My lawyer will write", "legal")
+    hear("I want to die", "safeguarding", "legal")
+    hear("My lawyer again", "legal")
+    assert Case.objects.exclude(sensitive="").get().sensitive == "safeguarding"
+    assert Notice.objects.filter(kind="sensitive").count() == 2
+
+
+def test_a_data_request_is_due_after_thirty_calendar_days_beside_the_target(
+    hear: Hear, as_: As, agent: User
+) -> None:
+    at = timezone.now()
+    case = hear("Delete my data", "data request", at=at)
+    due = timezone.localdate(case.statutory_due_at)
+    assert due == timezone.localdate(at) + timedelta(days=30)
+    hear("Delete my data!!", "data request", at=at + timedelta(days=2))
+    case.refresh_from_db()
+    assert timezone.localdate(case.statutory_due_at) == due, "chasing moves it back"
+    page = html(as_(agent).get(case.get_absolute_url()))
+    assert "30 calendar days left" in page
+
+
+def test_bulk_leaves_sensitive_cases_out_and_names_them(hear: Hear, as_: As, agent: User) -> None:
+    sensitive, plain = hear("I want to die", "safeguarding"), hear("Hello", "", by="bo")
+    shown = [f"{case.pk}:{case.last_inbound_id}:0" for case in (sensitive, plain)]
+    typed = {"verb": "done", "reason": "Thanks", "case": shown, "form": str(uuid.uuid4())}
+    said = html(as_(agent).post("/bulk/", typed, headers=DESK))
+    assert f"#{sensitive.pk}:" in said
+    assert "This case is sensitive" in said
+    assert [Case.objects.get(pk=case.pk).status for case in (sensitive, plain)] == ["new", "done"]
+
+
+def test_an_admin_edits_the_procedure_and_ships_missing_topics(
+    as_: As, admin: User, teammate: User
+) -> None:
+    client = as_(admin)
+    typed = {"text": "Ask Legal.", "on_call": teammate.pk, "days": "14"}
+    client.post("/sensitive/data-request/", typed)
+    stored = Procedure.objects.of("data request")
+    assert (stored.text, stored.on_call, stored.days) == ("Ask Legal.", teammate, 14)
+    client.post("/sensitive/topics/")
+    assert sensitive_topics.missing() == []
+    assert "Safeguarding" in html(client.get("/sensitive/"))
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "367", "x"])
+def test_an_impossible_deadline_is_refused(as_: As, admin: User, days: str) -> None:
+    typed = {"text": "Ask Legal.", "on_call": "", "days": days}
+    assert as_(admin).post("/sensitive/legal/", typed).status_code == 422

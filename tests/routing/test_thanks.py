@@ -1,0 +1,179 @@
+"""Thanks, emoji and likes never reopen a case; one key likes or dismisses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.models import Account, Interaction, User
+from responses.models import Moderation
+from routing import thanked
+from routing.answering import count_as_answered
+from routing.join import join_message
+from routing.models import Case
+from routing.thanks import is_thanks
+from routing.unanswered import unanswered
+
+As = Callable[[User], Client]
+Say = Callable[..., Interaction]
+
+THANKS = [
+    "Thanks", "thanks!!", "Thank you so much ❤️", "@SkywardAir thx 🙏", "ty!", "Many thanks",
+    "Danke", "Vielen Dank für die schnelle Hilfe!", "Herzlichen Dank 😊", "Merci beaucoup",
+    "Je vous remercie", "Muchas gracias por la ayuda", "Teşekkürler", "Çok teşekkür ederim",
+    "Sağol", "❤️", "👍🏽", "🙏🙏",
+]  # fmt: skip
+MORE = [
+    "", "   ", "...", "!!!", "ok", "Thanks, but where is my bag", "Thanks?", "Thanks for nothing",
+    "Danke für nichts", "Thanks, my number is 12345", "No thanks", "thanks, still waiting", "😡",
+    "👍😡", "5", "Merci de me rappeler", "Gracias, pero no funciona",
+    "Teşekkürler ama hala bekliyorum", "@SkywardAir",
+    "Thank you " * 20,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", THANKS)
+def test_it_only_says_thanks(text: str) -> None:
+    assert is_thanks(text)
+
+
+@pytest.mark.parametrize("text", MORE)
+def test_it_says_more_or_something_else(text: str) -> None:
+    """A message that is wrongly taken for thanks is never answered, so a doubt means no."""
+    assert not is_thanks(text)
+
+
+@given(st.sampled_from(THANKS), st.text(min_size=1))
+def test_a_question_mark_is_never_thanks(text: str, more: str) -> None:
+    assert not is_thanks(f"{text} {more}?")
+
+
+@given(st.text())
+def test_any_text_is_judged(text: str) -> None:
+    assert is_thanks(text) in {True, False}
+
+
+def answered(case: Case) -> None:
+    count_as_answered(case, at=timezone.now(), seen=case.last_inbound_id, answered_by=None)
+
+
+def thank(say: Say, text: str = "Thanks ❤️") -> Interaction:
+    """The person answers in the conversation of the first message."""
+    return say(text, in_reply_to="post-1")
+
+
+def test_thanks_after_done_reopens_nothing_and_is_counted(
+    as_: As, agent: User, case: Case, say: Say
+) -> None:
+    """Fails on the old behaviour: the case was open again, with a new due time."""
+    answered(case)
+    case.claim(by=agent)
+    case.finish(by=agent, seen=case.last_inbound_id)
+    thank(say)
+    thank(say, "👍")
+    case.refresh_from_db()
+    assert (case.status, case.due_at) == ("done", None)
+    assert Case.objects.count() == 1
+    assert not unanswered([case.pk])
+    assert not agent.notices.filter(kind="reopened").exists()
+    client = as_(agent)
+    assert "2 × thanks" in client.get("/?view=done").content.decode()
+    page = client.get(f"/cases/{case.pk}/").content.decode()
+    assert 'data-verb="thanks" data-key="+"' in page
+
+
+@pytest.mark.parametrize("status", ["waiting", "snoozed"])
+def test_thanks_wakes_no_case_that_waits(case: Case, say: Say, status: str) -> None:
+    answered(case)
+    Case.objects.filter(pk=case.pk).update(status=status)
+    thank(say)
+    case.refresh_from_db()
+    assert (case.status, case.due_at) == (status, None)
+
+
+def test_thanks_in_an_open_case_settles_no_question(case: Case, say: Say) -> None:
+    thank(say)
+    assert [item.text for item in unanswered([case.pk])] == ["My bag is gone"]
+
+
+def test_a_question_after_done_still_reopens(agent: User, case: Case, say: Say) -> None:
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="Other")
+    thank(say, "Thanks, but where is it?")
+    case.refresh_from_db()
+    assert case.status == "open"
+
+
+def test_thanks_to_a_case_that_was_noise_is_new_work(agent: User, case: Case, say: Say) -> None:
+    case.set_aside(by=agent)
+    thank(say)
+    assert Case.objects.exclude(pk=case.pk).get().was_set_aside
+
+
+def test_thanks_of_somebody_else_is_not_the_thanks_of_the_party(case: Case, say: Say) -> None:
+    answered(case)
+    said = say("Thanks", by="bystander", in_reply_to="post-1")
+    assert not thanked.pending([case.pk]).filter(interaction=said).exists()
+
+
+def test_thanks_that_came_before_the_delivery_was_confirmed_reopen_nothing(
+    agent: User, case: Case, say: Say
+) -> None:
+    answered(case)
+    case.finish(by=agent, seen=case.last_inbound_id)
+    other = say("Thanks!", by="roncalder-2")
+    join_message(case, other, now=timezone.now(), why="Late.")
+    case.refresh_from_db()
+    assert case.status == "done"
+
+
+def test_one_click_dismisses_the_thanks(as_: As, agent: User, case: Case, say: Say) -> None:
+    answered(case)
+    thank(say)
+    client = as_(agent)
+    client.post(f"/cases/{case.pk}/dismiss-thanks/")
+    assert not thanked.pending([case.pk]).exists()
+    decision = case.item_decisions.current().latest("pk")
+    assert (decision.outcome, decision.reason, decision.by) == ("no reply", "Thanks", agent)
+    assert 'data-verb="thanks"' not in client.get(f"/cases/{case.pk}/").content.decode()
+
+
+def test_one_key_likes_it_where_the_network_can_and_dismisses_it(
+    as_: As, agent: User, case: Case, say: Say, microblog: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(case)
+    thank(say)
+    asked: list[str] = []
+    monkeypatch.setattr("responses.moderation._act", lambda row, action: asked.append(action.name))
+    as_(agent).post(f"/cases/{case.pk}/thanks/")
+    assert asked == ["like"]
+    assert Moderation.objects.get().state == "done"
+    assert not thanked.pending([case.pk]).exists()
+    assert case.item_decisions.current().latest("pk").why == "Liked"
+
+
+def test_a_like_that_the_network_refuses_keeps_the_thanks(
+    as_: As, agent: User, case: Case, say: Say, microblog: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scrm.channels.base import ChannelError
+
+    def refuse(*_: Any) -> None:
+        raise ChannelError("Likes are closed.", permanent=True)
+
+    answered(case)
+    thank(say)
+    monkeypatch.setattr("responses.moderation._act", refuse)
+    page = as_(agent).post(f"/cases/{case.pk}/thanks/")
+    assert "Likes are closed." in page.content.decode()
+    assert thanked.pending([case.pk]).exists()
+
+
+def test_two_agents_dismiss_the_same_thanks_once(agent: User, case: Case, say: Say) -> None:
+    answered(case)
+    items = [thank(say)]
+    assert [thanked.settle(case, items, by=agent) for _ in range(2)] == [1, 0]
