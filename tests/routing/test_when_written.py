@@ -37,3 +37,10 @@ def test_the_default_calendar_says_what_working_hours_are(
     calendar = Calendar.objects.create(name="Office", owner=admin, is_default=True)
     calendar.revise(OFFICE, by=admin)
     assert WhenWritten.load().at(moment).in_working_hours is is_open
+
+
+def test_a_date_in_the_year_1_is_no_error(admin: User) -> None:
+    Workspace.objects.create(organisation="Skyward", zone="America/New_York")
+    calendar = Calendar.objects.create(name="Office", owner=admin, is_default=True)
+    calendar.revise(OFFICE, by=admin)
+    assert WhenWritten.load().at(datetime(1, 1, 1, tzinfo=UTC)).in_working_hours is None
