@@ -258,22 +258,27 @@ def _conversation_keys(
 ) -> dict[Place, str]:
     """Return (scope, key) of each entry → key of its conversation, by the rule in `crm.threads`."""
     people = _people(row.conversation_id for row in known.values())
-    parents = {(row.scope, row.key): row.conversation.key for row in known.values()}
+    parents = {
+        (row.scope, row.key): (row.conversation.key, row.visibility == "private")
+        for row in known.values()
+    }
     keys: dict[Place, str] = {}
     for entry in ordered:
         place = (entry.scope, entry.key)
         author = (entry.author.network, entry.author.key) if entry.author else None
-        joined = parents.get((entry.scope, entry.in_reply_to), "")
+        joined, is_private = parents.get((entry.scope, entry.in_reply_to), ("", False))
         keys[place] = conversation_key(
             key=entry.key,
             thread_key=entry.thread_key,
             private=entry.visibility == "private",
             author=author,
-            parent=Parent(joined, frozenset(people[entry.scope, joined])) if joined else None,
+            parent=Parent(joined, frozenset(people[entry.scope, joined]), is_private)
+            if joined
+            else None,
         )
         if author:
             people[entry.scope, keys[place]].add(author)
-        parents.setdefault(place, keys[place])
+        parents.setdefault(place, (keys[place], entry.visibility == "private"))
     return keys
 
 

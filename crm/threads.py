@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from scrm.channels.bounded import bounded_key
 
+SPLIT = "split:"
+"""The key of a conversation to which users moved items begins with this."""
+
 Person = tuple[str, str]
 """The identity of a profile: (network, key)."""
 
@@ -22,10 +25,12 @@ class Parent:
 
     conversation: the key of the conversation of the parent.
     people: the participants of the parent's conversation.
+    private: whether the parent is private.
     """
 
     conversation: str
     people: frozenset[Person]
+    private: bool = False
 
 
 def conversation_key(
@@ -46,10 +51,15 @@ def conversation_key(
     in that conversation. In all other cases, the item belongs to a conversation that contains only
     this author's items in this thread. So a bystander who replies to our answer to somebody else
     is never in the conversation of that person.
+
+    If users have split the parent off into a conversation of its own, a private item that answers
+    it is in that conversation too, although its thread is another one.
     """
     root = thread_key or key
     # Check this first: a private item must never join a public conversation.
     if private:
+        if parent and parent.private and parent.conversation.startswith(SPLIT):
+            return parent.conversation
         return bounded_key(f"thread {root}")
     if parent and (author is None or author in parent.people):
         return parent.conversation

@@ -209,7 +209,8 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     mine.lease_until, mine.settle_after, mine.error = None, None, ""
     mine.save()
     mine.response.attachments.filter(interaction=None).update(interaction=row.interaction)
-    case = mine.response.case
+    # Merging needs the lock of the ledger, so the case is not merged meanwhile.
+    case = mine.response.case and mine.response.case.survivor
     if case and not mine.response.is_macro:
         join_conversation(case, row.conversation, now=now)
         count_as_answered(case, at=now, seen=mine.response.seen_id, answered_by=row.interaction)

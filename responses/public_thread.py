@@ -27,9 +27,10 @@ from crm.renewal import fresh_credentials
 from crm.spending import THREAD, Wanted
 from responses.models import ThreadReading
 from responses.moderation_panels import Panel, panels
-from routing.case_page import party, public_thread
+from routing.case_page import public_thread
 from routing.models import Case
 from routing.models.status import Stale
+from routing.party import party
 from scrm.channels.base import ChannelError, Item, Usage
 from scrm.channels.prices import MICRO
 from scrm.text.clean import safe_url

@@ -17,8 +17,9 @@ from responses.decisions import decide
 from responses.models import Response, ServedPerson
 from responses.models.response import Refused
 from routing import answering
-from routing.case_page import party, public_thread
+from routing.case_page import public_thread
 from routing.models import Case, CaseConversation, CaseEvent, Decision
+from routing.party import party
 
 FIELD = "serves"
 """The form field of the served people."""

@@ -27,6 +27,20 @@ and "draft" if the user has a draft for the case."""
 moderation: Callable[[Case, User, Sequence[Interaction]], Mapping[int, object]]
 """Interaction id → what the page shows about the moderation of this interaction in the case."""
 
+move_responses: Callable[[Case, Case, Collection[int] | None, Collection[int], User], list[int]]
+"""Move what we wrote from one case to another; returns the ids of the moved responses.
+
+The arguments are the two cases, the ids of conversations, the ids of further responses, and the
+user who acts. Responses to these conversations move; if the conversations are None, all unsent and
+unsettled responses and all drafts move. A held response is returned to its author. The caller must
+hold the lock of the ledger and lock both cases."""
+
+unsent_texts: Callable[[Case], tuple[int, int]]
+"""The numbers of held responses and of drafts with a text of a case."""
+
+move_deliveries: Callable[[Collection[int], int], None]
+"""Let the deliveries of these interactions continue another conversation, given by its id."""
+
 last_posts: Callable[[Collection[int]], dict[int, datetime]]
 """Issue id → time when its latest post was released. Issues without a post are left out."""
 

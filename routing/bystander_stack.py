@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from crm.models import Interaction, User
 from routing.models import BystanderReply, Case, CaseConversation
@@ -50,7 +50,9 @@ def stack_of(case: Case, user: User) -> Stack | None:
     links = CaseConversation.objects.filter(
         conversation=OuterRef("interaction__conversation"), ended_at=None
     )
-    rows: QuerySet[BystanderReply] = BystanderReply.objects.filter(case=case)
+    rows: QuerySet[BystanderReply] = BystanderReply.objects.filter(
+        case__in=Case.objects.filter(Q(pk=case.pk) | Q(merged_into=case)).values("pk")
+    )
     newest = list(
         rows.select_related("interaction__profile", "interaction__conversation")
         .annotate(own_case=Subquery(links.values("case")[:1]))

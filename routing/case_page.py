@@ -10,16 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
-from crm.models import Conversation, Interaction, Profile, User
+from crm.models import Conversation, Interaction, User
 from crm.models.interaction import InteractionQuerySet
-from crm.models.profile import ProfileQuerySet
 from listening.highlight import highlight
 from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
+from routing.merge_preview import undoable_events
 from routing.models import Case, CaseEvent
+from routing.party import party
 from scrm.text.clean import plain
 
 MAX_MESSAGES = 200
@@ -32,6 +33,7 @@ _FOLD_WITHIN = timedelta(minutes=2)
 """Events of one user within this time share one line of the timeline."""
 
 Kind = CaseEvent.Kind
+_ALONE = frozenset({Kind.NOTED, Kind.MERGED, Kind.SPLIT})
 _NOT_SHOWN = (Kind.HEARD, Kind.BYSTANDER, Kind.OPENED, Kind.LEFT)
 
 
@@ -42,6 +44,7 @@ class Entry:
     title, text: title and text of the interaction as safe HTML, in which the words that matched
       a topic are highlighted.
     event: the case event; None if the line shows an interaction.
+    can_undo: whether `event` is a merge or a split that can be undone.
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
@@ -63,6 +66,7 @@ class Entry:
     has_quotation: bool = False
     moderation: object | None = None
     stack: Stack | None = None
+    can_undo: bool = False
 
     @property
     def colour(self) -> int:
@@ -83,6 +87,12 @@ class Timeline:
 
     entries: list[Entry]
     older: int
+
+    @property
+    def can_split(self) -> bool:
+        """Return whether there is more than one message of the person, so that one can leave."""
+        said = [entry.interaction for entry in self.entries if entry.interaction]
+        return sum(not row.is_ours for row in said) > 1
 
     @property
     def has_public_thread(self) -> bool:
@@ -132,18 +142,26 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
         replace(_entry(row, matches[row.pk], row.pk in readable), moderation=panels.get(row.pk))
         for row in latest
     ]
-    events = case.events.exclude(kind__in=_NOT_SHOWN).select_related("by", "revision__rule")
+    events = events_of(case).exclude(kind__in=_NOT_SHOWN).select_related("by", "revision__rule")
     # A note of a restricted department may quote text that the user may not read.
     if case.department.is_restricted and not _works_there(case, user):
         events = events.exclude(~Q(by=user), kind=Kind.NOTED)
     # Leave out events older than the oldest message shown: they belong to messages not shown.
     since = min((entry.at for entry in entries), default=None) if older else None
-    entries += [
-        Entry(at=event.at, event=event) for event in events if since is None or event.at >= since
-    ]
+    # “Merged into this case” says the same as the event of the case that was merged.
+    events = events.exclude(~Q(case=case), kind=Kind.MERGED, data={})
+    shown = [event for event in events if since is None or event.at >= since]
+    undoable = undoable_events(shown)
+    entries += [Entry(event.at, event=event, can_undo=event.pk in undoable) for event in shown]
     if stack := stack_of(case, user):
         entries.append(Entry(at=stack.at, stack=stack))
     return Timeline(_folded(sorted(entries, key=lambda entry: entry.at)), older)
+
+
+def events_of(case: Case) -> QuerySet[CaseEvent]:
+    """Return the events of the case and of the cases that were merged into it."""
+    cases = Case.objects.filter(Q(pk=case.pk) | Q(merged_into=case))
+    return CaseEvent.objects.filter(case__in=cases.values("pk"))
 
 
 def _folded(entries: list[Entry]) -> list[Entry]:
@@ -166,10 +184,10 @@ def _may_fold(one: Entry, other: Entry) -> bool:
     """Return whether the event of `other` may be added to the entry `one`.
 
     Both must be events of the same user, and `other` must be less than `_FOLD_WITHIN` later.
-    Notes are never combined: each note has an entry of its own.
+    Notes, merges and splits are never combined: each of them has an entry of its own.
     """
     first, second = one.event, other.event
-    if first is None or second is None or Kind.NOTED in {first.kind, second.kind}:
+    if first is None or second is None or not _ALONE.isdisjoint({first.kind, second.kind}):
         return False
     return first.by_id == second.by_id and other.at - one.at < _FOLD_WITHIN
 
@@ -182,7 +200,7 @@ def interactions_of(case: Case) -> InteractionQuerySet:
     """
     links = case.conversation_links.all()
     here = links.filter(ended_at=None).values("conversation")
-    before = links.filter(ended_at__isnull=False)
+    before = links.filter(ended_at__isnull=False, took_along=False)
     parts = [
         Interaction.objects.filter(
             conversation__case_links__in=before,
@@ -296,24 +314,12 @@ def public_thread(case: Case, user: User) -> InteractionQuerySet:
     return readable.filter(conversation__in=conversations.values("pk")).order_by("sort_at", "pk")
 
 
-def party(case: Case) -> ProfileQuerySet:
-    """Return all profiles of the case's party.
-
-    These are all profiles of the contact. If the case's profile is linked to no contact, only
-    this profile is returned.
-    """
-    contact = case.profile.contact
-    if contact is None:
-        return Profile.objects.filter(pk=case.profile_id)
-    return Profile.objects.of_contact(contact)
-
-
 def other_cases(case: Case, user: User) -> list[Case]:
     """Return the ten newest other cases of the same party.
 
     Each case gets an attribute `open_to_user`, which says whether the user may see the case.
     """
-    others = Case.objects.filter(profile__in=party(case)).exclude(pk=case.pk)
+    others = Case.objects.unmerged().filter(profile__in=party(case)).exclude(pk=case.pk)
     rows = list(others.select_related("department").order_by("-opened_at")[:10])
     visible = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
     open_to_user = set(visible.values_list("pk", flat=True))

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import User
 from routing import forms, thanked
 from routing.call_back import close_call_back, open_call_back, plan_call_back
+from routing.following import follow, follows, unfollow
 from routing.models import Case
 from routing.mutes import mute
 from scrm.channels import registry
@@ -292,6 +293,20 @@ CASE_VERBS = (
         applies=lambda case, _user: open_call_back(case) is not None,
         run=lambda case, sent: close_call_back(case, by=sent.by, why=_("Cancelled.")),
         message=lambda _case: _("The call-back was cancelled."),
+    ),
+    CaseVerb(
+        name="follow",
+        label=__("Follow"),
+        applies=lambda case, user: not follows(case, user),
+        run=lambda case, sent: follow(case, by=sent.by),
+        message=lambda _case: _("You follow this case and are notified of each new message."),
+    ),
+    CaseVerb(
+        name="unfollow",
+        label=__("Unfollow"),
+        applies=follows,
+        run=lambda case, sent: unfollow(case, by=sent.by),
+        message=lambda _case: _("You no longer follow this case."),
     ),
     CaseVerb(
         name="noise",

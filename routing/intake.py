@@ -25,8 +25,15 @@ from routing.facts import to_store
 from routing.intake_queries import Loaded, update_cases
 from routing.intake_special import Special
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
-from routing.models import BystanderReply, Case, CaseConversation, CaseEvent, ItemDecision
-from routing.models.case import restrict
+from routing.models import (
+    BystanderReply,
+    Case,
+    CaseConversation,
+    CaseEvent,
+    CaseFollower,
+    ItemDecision,
+)
+from routing.models.case_conversation import restrict
 from routing.models.rule import Priority
 from routing.models.status import Status
 from routing.rule_effects import RuleEffects
@@ -100,6 +107,7 @@ class _Batch(Loaded):
         """
         verdict = self.router.route(arrival.facts, may_record=arrival.by is None)
         if chosen := self.cases.get(arrival.case or 0):
+            chosen = self.cases[chosen.merged_into_id or chosen.pk]
             return self._continue(chosen, arrival, verdict)
         case = self.by_conversation.get(arrival.conversation)
         if case and not self._is_bystander(case, arrival):
@@ -367,6 +375,14 @@ class _Batch(Loaded):
         for kind, cases in ((Notice.Kind.REOPENED, self.woken), (Notice.Kind.JOINED, self.grown)):
             assigned = {case.pk: case for case in cases if case.assignee_id}.values()
             Notice.give_each(kind, ((case.as_subject, case.assignee_id) for case in assigned))
+        heard = {case.pk: case for case in self.touched.values()}
+        followers = CaseFollower.objects.filter(case__in=heard, user__is_active=True)
+        pairs = [
+            (heard[case], user)
+            for case, user in followers.order_by("pk").values_list("case", "user")
+            if user != heard[case].assignee_id
+        ]
+        Notice.give_each(Notice.Kind.FOLLOWED, ((case.as_subject, user) for case, user in pairs))
 
     def _restrict_texts(self) -> None:
         """Restrict newly linked conversations of restricted departments. Lift no restriction."""

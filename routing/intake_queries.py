@@ -59,6 +59,7 @@ def lock_cases(
     lately = Q(last_inbound_at__gt=since) | Q(first_response_at=None)
     recent = Q(profile__in=list(parties), status__in=LIVING) & lately
     wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
+    wanted |= Q(pk__in=Case.objects.filter(pk__in=named).values("merged_into"))
     found = [case.pk for case in Case.objects.filter(wanted).lock()]
     # Join in a second query: a locking query with joins leaves out cases transferred meanwhile.
     cases = Case.objects.filter(pk__in=found).select_related("profile", "department")

@@ -10,14 +10,20 @@ from django.db import transaction
 from crm.models import Conversation, Interaction, Notice
 from routing import thanked
 from routing.due_times import recompute
-from routing.models.case import Case, CaseConversation, restrict
+from routing.models.case import Case
+from routing.models.case_conversation import CaseConversation, restrict
 from routing.models.case_event import CaseEvent
 from routing.models.status import Status
+from routing.party import party
 from routing.thanks import is_thanks
 
 
 def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
-    """Add the conversation to the case, unless the conversation already belongs to a case."""
+    """Add the conversation to the case, unless the conversation already belongs to a case.
+
+    If the case was merged, the conversation is added to the case that took it over.
+    """
+    case = case.survivor
     CaseConversation.objects.get_or_create(
         conversation_id=conversation, ended_at=None, defaults={"case": case, "since": now}
     )
@@ -29,9 +35,15 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     """Add a message to the case; reopen the case if it is waiting, snoozed or done.
 
     A message that only says thanks reopens nothing.
+    A public message of another person is left where it is: a bystander does not change the case.
 
     why: the reason, which the case's history shows.
     """
+    case = case.survivor
+    profile = interaction.profile_id
+    is_bystander = interaction.visibility == "public" and profile != case.profile_id
+    if is_bystander and not party(case).filter(pk=profile or 0).exists():
+        return  # intake has routed the message: it has a case of its own, or needs none
     # Lock before reading the status, which decides whether the case is reopened.
     case.lock()
     join_conversation(case, interaction.conversation_id, now=now)

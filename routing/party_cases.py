@@ -48,7 +48,7 @@ def party_cases(profiles: QuerySet[Profile], user: User) -> list[Any]:
 
     Each case gets an attribute `open_to_user`, which says whether the user may see the case.
     """
-    cases = Case.objects.filter(profile__in=profiles).order_by("-opened_at")
+    cases = Case.objects.unmerged().filter(profile__in=profiles).order_by("-opened_at")
     cases = cases.select_related("department", "assignee")
     living = list(cases.living())
     closed = cases.exclude(pk__in=[case.pk for case in living])[:MAX_CLOSED]

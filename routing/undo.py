@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm.models import Notice, User
-from routing.models.case import Case, restrict
+from routing.models.case import Case
+from routing.models.case_conversation import restrict
 from routing.models.case_event import LOOKING, CaseEvent
 from routing.models.closing import closing_decisions
 from routing.models.status import CLOSED, Stale

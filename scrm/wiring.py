@@ -17,7 +17,7 @@ import routing.models.case_clock
 import routing.owned
 from crm.ownership import OwnedKind
 from listening import paid
-from responses import moderation_panels, posts
+from responses import moderation_panels, moving, posts
 from routing import due_times, party_cases
 
 _OWNED = (*routing.owned.OWNED, *responses.owned.OWNED, *listening.owned.OWNED, *crm.owned.OWNED)
@@ -50,4 +50,7 @@ def connect() -> None:
     routing.above.give_drafts = responses.owned.give_drafts
     routing.above.return_drafts = responses.owned.return_drafts
     routing.above.drafts_of = responses.owned.drafts_of
+    routing.above.move_deliveries = moving.move_deliveries
+    routing.above.move_responses = moving.move_responses
     routing.above.last_posts = posts.last_posts
+    routing.above.unsent_texts = moving.unsent_texts

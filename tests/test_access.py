@@ -115,6 +115,7 @@ GET = {
     ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
+    WORK: "routing:merge",
     ABOVE: "responses:record_check",
     MINE: "crm:job",
     ADMINS_OWN: "listening:csv_import",
@@ -134,7 +135,8 @@ POST = {
     WORK: "routing:claim routing:give_back routing:transfer responses:note routing:snooze "
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign routing:call_back routing:cancel_call_back routing:mute "
-    "routing:dismiss_thanks responses:thanks",
+    "routing:dismiss_thanks responses:thanks routing:merge routing:split "
+    "routing:link routing:follow routing:unfollow",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
@@ -163,8 +165,8 @@ POST = {
     ADMINS_OWN: "listening:csv_import listening:csv_bad",
     OWN: "routing:issue_edit routing:issue_close",
     ABOVE: "responses:record_check responses:pause responses:release",
-    NOT_IN_IT: "routing:issue_remove routing:undo sample:look_as responses:correct "
-    "responses:take_down responses:moderate",
+    NOT_IN_IT: "routing:issue_remove routing:undo routing:undo_event sample:look_as "
+    "responses:correct responses:take_down responses:moderate",
     ADMIN: "routing:done_reasons routing:procedure routing:ship_topics routing:department_new "
     "routing:department routing:department_archive routing:member "
     "routing:rule_new "

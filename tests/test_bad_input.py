@@ -165,6 +165,9 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:assign": {"person": "@member"},
     "routing:tag": {"was": "", "tags": "bag, seat"},
     "routing:priority": {"priority": "high"},
+    "routing:merge": {"other": "@other_case", "keep": "this", "why": "The same."},
+    "routing:split": {"item": "@last_inbound", "what": "item", "why": ""},
+    "routing:link": {"other": "@other_case", "kind": "linked"},
     "routing:here": {"replying": "1"},
     "routing:save_view": {"query": "?view=all", "name": "Mine too", "is_shared": "on"},
     "responses:save_view": {"query": "?state=held", "name": "Mine too", "is_shared": "on"},
@@ -384,7 +387,8 @@ UUIDS = {
 
 BUTTONS = {
     "routing:cancel_call_back", "routing:dismiss_thanks", "responses:thanks", "routing:unmute",
-    "routing:mute_renew", "routing:ship_topics",
+    "routing:mute_renew", "routing:ship_topics", "routing:follow", "routing:unfollow",
+    "routing:undo_event",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
@@ -442,6 +446,7 @@ def furnished(world: World) -> World:
         "admin": admin.pk,  # type: ignore[union-attr]
         "speaking": speaking.pk,
         "last_inbound": case.last_inbound_id,
+        "other_case": Case.objects.create(profile=case.profile, department=service).pk,
         "elsewhere": Department.objects.exclude(pk=service.pk).earliest("pk").pk,
         "hash": Response.objects.get(pk=ids["response"]).content_hash,
         "place": f"{speaking.pk}:{ids['profile']}:public",

@@ -5,6 +5,7 @@ from crm.models.conversation import Conversation
 from crm.models.department import Department
 from crm.models.instance import Instance
 from crm.models.interaction import Interaction
+from crm.models.interaction_move import InteractionMove
 from crm.models.job import Job
 from crm.models.membership import Membership, Role
 from crm.models.notice import About, Notice
@@ -26,6 +27,7 @@ __all__ = [
     "Department",
     "Instance",
     "Interaction",
+    "InteractionMove",
     "Job",
     "Membership",
     "Notice",

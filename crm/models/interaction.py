@@ -159,7 +159,7 @@ class Interaction(models.Model):
         # them.
         triggers = append_only(
             "title", "text", "html", "url", "other_address", "sort_at", "words",
-            emptied=("details",),
+            emptied=("details",), movable=True,
         )  # fmt: skip
 
     def __str__(self) -> str:

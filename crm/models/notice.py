@@ -88,6 +88,7 @@ class Notice(models.Model):
         MUTE_DIGEST = "mute digest", _("Muted people this week")
         REOPENED = "reopened", "Your case is open again"
         JOINED = "joined", _("New conversation in your case")
+        FOLLOWED = "followed", _("New message in a case you follow")
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
@@ -109,6 +110,7 @@ class Notice(models.Model):
         Kind.MUTE_DIGEST: ("bell", ""),
         Kind.REOPENED: ("message-circle", "warn"),
         Kind.JOINED: ("message-circle", ""),
+        Kind.FOLLOWED: ("message-circle", ""),
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),

@@ -16,8 +16,8 @@ from crm.offline_kinds import OFFLINE_KINDS
 from responses.compose import Words
 from responses.forms.composing import Composing
 from responses.models import Response
-from routing.case_page import party
 from routing.models import Case
+from routing.party import party
 from routing.reference import reference
 from scrm.channels.base import Receipt
 from scrm.web.form_fields import set_choices

@@ -64,6 +64,7 @@ class Draft(models.Model):
         has saved a newer version with another text, nothing is changed, and the newer version is
         returned.
         """
+        case = case and case.survivor
         # The row is locked: if two windows save at once, the second sees the version of the first.
         row, made = cls.objects.select_for_update(of=("self",)).get_or_create(
             case=case, issue=issue, kind=kind, author=by

@@ -115,7 +115,7 @@ CHECKS = (
     Check(
         "in_case",
         _("Case of a conversation"),
-        _("Every conversation with an incoming message or an answer belongs to a case."),
+        _("Every incoming message and every answer belongs to a case, or stands below one."),
         "Conversation {subject} belongs to no case.",
         """
         SELECT talk.id AS subject, max(talk.interaction) AS interaction,
@@ -129,8 +129,9 @@ CHECKS = (
             LEFT JOIN responses_response r ON r.in_reply_to_id = i.id
             LEFT JOIN routing_case c ON c.last_inbound_id = i.id
             LEFT JOIN routing_recordedonly o ON o.interaction_id = i.id
+            LEFT JOIN routing_bystanderreply below ON below.interaction_id = i.id
             WHERE i.direction = 'in' AND l.id IS NULL AND i.kind <> 'automatic answer'
-                AND o.interaction_id IS NULL
+                AND o.interaction_id IS NULL AND below.id IS NULL
             UNION ALL
             SELECT i.conversation_id, i.id, r.id, r.case_id
             FROM responses_delivery d
@@ -160,12 +161,12 @@ CHECKS = (
     Check(
         "routed",
         _("Routing of a case"),
-        _("Every case has a routing event."),
+        _("Every case was routed, or split off from another case."),
         "Case {subject} has no routing event.",
         """
         SELECT c.id AS subject, c.id AS "case"
         FROM routing_case c
-        LEFT JOIN routing_caseevent e ON e.case_id = c.id AND e.kind = 'routed'
+        LEFT JOIN routing_caseevent e ON e.case_id = c.id AND e.kind IN ('routed', 'split')
         WHERE e.id IS NULL ORDER BY 1 LIMIT %(most)s
         """,
     ),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as __
 
 from crm.models import Conversation, Department, Membership, User
 from routing.forms.base import PlainForm
-from routing.models.case import CaseConversation, restrict
+from routing.models.case_conversation import CaseConversation, restrict
 from scrm.web.form_fields import set_queryset
 
 

@@ -84,6 +84,9 @@ class InboxForm(PlainForm):
         label=__("Call-back"),
         choices=[_ANY, ("planned", __("planned")), ("due", __("due"))],
     )
+    followed = forms.ChoiceField(
+        required=False, label=__("Followed"), choices=[_ANY, ("me", __("by me"))]
+    )
     channel = forms.ChoiceField(required=False, label=__("Channel"))
     kind = forms.ChoiceField(required=False, label=__("Message type"))
     topic = forms.ModelChoiceField(
@@ -106,7 +109,7 @@ class InboxForm(PlainForm):
 
     FILTERS = (
         "department", "status", "who", "assignee", "priority", "due", "late", "call_back",
-        "channel", "kind", "topic", "tag", "issue", "since", "until",
+        "followed", "channel", "kind", "topic", "tag", "issue", "since", "until",
     )  # fmt: skip
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

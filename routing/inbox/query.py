@@ -19,7 +19,14 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
-from routing.models import CallBack, Case, CaseClock, CaseConversation, CaseEvent
+from routing.models import (
+    CallBack,
+    Case,
+    CaseClock,
+    CaseConversation,
+    CaseEvent,
+    CaseFollower,
+)
 from routing.models.case import CaseQuerySet
 from routing.models.case_indexes import NEVER
 from routing.models.status import ACTIVE, CLOSED, LIVING, Status
@@ -91,16 +98,16 @@ class Asked:
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     """Return the view of the inbox for a URL that names no view.
 
-    If the URL has search words, a status or a call-back, the view is “all”. If it has a filter such
-    as a department or an assignee, the view is “open”. Otherwise the view is “mine”. But if no
-    active case is assigned to the user, the view is “unassigned” instead of “mine”. A case is
-    active if its status is “new” or “open”.
+    If the URL has search words, a status, a call-back or followed cases, the view is “all”. If it
+    has a filter such as a department or an assignee, the view is “open”. Otherwise the view is
+    “mine”. But if no active case is assigned to the user, the view is “unassigned” instead of
+    “mine”. A case is active if its status is “new” or “open”.
 
     cases: the cases among which the user's active cases are searched for.
     """
     if filters.get("due") == SNOOZED_LATE:
         return "snoozed"
-    if any(filters.get(name) for name in ("status", "q", "call_back")):
+    if any(filters.get(name) for name in ("status", "q", "call_back", "followed")):
         return "all"
     if any(
         filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic", "due")
@@ -201,7 +208,9 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
 
 
 def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
-    conditions = _in_view(asked.view, user)
+    conditions = _in_view(asked.view, user) & Q(merged_into=None)
+    if asked.filters.get("followed"):
+        conditions &= Q(Exists(CaseFollower.objects.filter(case=OuterRef("pk"), user=user)))
     for name, value in asked.filters.items():
         if name in _FILTERS:
             conditions &= _FILTERS[name](value)

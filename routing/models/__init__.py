@@ -1,9 +1,11 @@
 from routing.models.bystander import BystanderReply
 from routing.models.calendar import Calendar, CalendarRevision, CalendarUse
 from routing.models.call_back import CallBack
-from routing.models.case import Case, CaseConversation
+from routing.models.case import Case
 from routing.models.case_clock import CaseClock
+from routing.models.case_conversation import CaseConversation
 from routing.models.case_event import CaseEvent
+from routing.models.case_link import CaseFollower, CaseLink
 from routing.models.decision import Decision
 from routing.models.done_reason import DoneReason
 from routing.models.issue import Issue
@@ -26,6 +28,8 @@ __all__ = [
     "CaseClock",
     "CaseConversation",
     "CaseEvent",
+    "CaseFollower",
+    "CaseLink",
     "Decision",
     "DoneReason",
     "Issue",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -24,13 +24,14 @@ from crm.models import (
 from listening.sensitivity import Sensitivity
 from routing.models import case_clock, closing
 from routing.models.case_access import visible
+from routing.models.case_conversation import restrict
 from routing.models.case_event import CaseEvent
 from routing.models.case_indexes import DUE_SORT, INDEXES
 from routing.models.issue import Issue
 from routing.models.rule import Priority
 from routing.models.status import ACTIVE, CLOSED, LIVING, Stale, Status
 from scrm.bus.live import publish
-from scrm.db.locks import locked, update_in_order
+from scrm.db.locks import locked
 
 Kind = CaseEvent.Kind
 
@@ -59,6 +60,9 @@ class CaseQuerySet(models.QuerySet["Case"]):
     def living(self) -> CaseQuerySet:
         return self.filter(status__in=LIVING)
 
+    def unmerged(self) -> CaseQuerySet:
+        return self.filter(merged_into=None)
+
     def unclaimed(self) -> CaseQuerySet:
         return self.filter(assignee=None)
 
@@ -77,6 +81,8 @@ class Case(models.Model):
     page did not show this message.
     sensitive: the kind of special care that the case needs, or ""; see `routing.sensitive`.
     statutory_due_at: a deadline by law, for example for a data-subject request; no clock of ours.
+    merged_into: the case that took over everything of this case, which is done; see
+      `routing.merging`. It is never a merged case itself.
     """
 
     # db_index=False: the combined indexes in case_indexes.py serve these columns.
@@ -100,6 +106,7 @@ class Case(models.Model):
         Issue, models.PROTECT, null=True, related_name="cases", db_index=False
     )
     continues = models.ForeignKey("self", models.PROTECT, null=True, related_name="continued_by")
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="absorbed")
     opened_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True)
     due_sort = DUE_SORT
@@ -119,7 +126,10 @@ class Case(models.Model):
             models.CheckConstraint(
                 condition=Q(status="done", done_at__isnull=False) | ~Q(status="done"),
                 name="done_has_a_time",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(status="done"), name="merged_is_done"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -149,6 +159,11 @@ class Case(models.Model):
         if not self.is_closed or self.conversation_links.filter(ended_at=None).exists():
             return None
         return self.continued_by.order_by("pk").last()
+
+    @property
+    def survivor(self) -> Case:
+        """Return the case into which this case was merged; the case itself if it was not merged."""
+        return self.merged_into or self
 
     def check_not_continued(self) -> None:
         """Raise Stale if a newer case has taken over the conversations of this closed case."""
@@ -312,22 +327,29 @@ class Case(models.Model):
 
     def check_seen(self, seen: int | None) -> None:
         """Lock the case. Raise Stale if its last inbound message is not `seen` (a message id)."""
-        current = locked(Case.objects.filter(pk=self.pk)).values_list("last_inbound_id", flat=True)
-        if current.get() != seen:
+        current = locked(Case.objects.filter(pk=self.pk)).get()
+        current.check_not_merged()
+        if current.last_inbound_id != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
 
     def lock(self) -> None:
-        """Lock the row of this case until the commit, and reload the case."""
+        """Lock the row of this case until the commit, reload it; raise Stale if it was merged."""
         locked(Case.objects.filter(pk=self.pk)).get()
         self.refresh_from_db()
+        self.check_not_merged()
+
+    def check_not_merged(self) -> None:
+        if self.merged_into_id:
+            raise Stale(f"This case was merged into #{self.merged_into_id}. Nothing was changed.")
 
     def compare_and_set(self, expected: dict[str, Any], **values: Any) -> None:
         """Update the row if it has the expected values; else raise Stale (names the assignee).
 
         If a clock of the case depends on one of the values, the clocks are recomputed.
         """
-        if not Case.objects.filter(pk=self.pk, **expected).update(**values):
+        if not Case.objects.filter(pk=self.pk, merged_into=None, **expected).update(**values):
             now = Case.objects.select_related("assignee", "department").get(pk=self.pk)
+            now.check_not_merged()
             raise Stale(
                 f"This case is with {now.assignee or 'no assignee'} in {now.department} now. "
                 "Nothing was changed."
@@ -335,44 +357,3 @@ class Case(models.Model):
         if case_clock.CHANGES_CLOCKS & values.keys():
             case_clock.recompute([self.pk])
         self.refresh_from_db()
-
-
-class CaseConversation(models.Model):
-    """The link of a conversation to a case. A conversation has at most one current link.
-
-    ended_at: None as long as the link is current.
-    """
-
-    case = models.ForeignKey(Case, models.PROTECT, related_name="conversation_links")
-    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="case_links")
-    since = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["conversation"],
-                condition=Q(ended_at=None),
-                name="one_case_a_conversation",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.conversation} in {self.case}"
-
-
-def restrict(conversations: models.QuerySet[Conversation], *, may_open: bool = True) -> None:
-    """Set the field `restricted_to` of these conversations. No other code writes this field.
-
-    If the department of a conversation's current case is restricted, the field is set to that
-    department. Otherwise it is set to None. If `may_open` is False, for example when a message
-    arrives, no restriction is lifted: if the field had a value, it is set to the department of the
-    current case, even if that department is not restricted.
-    """
-    closed = Q(case__department__is_restricted=True)
-    if not may_open:
-        closed |= Q(conversation__restricted_to__isnull=False)
-    department = models.Case(models.When(closed, then=F("case__department")), default=None)
-    links = CaseConversation.objects.filter(conversation=OuterRef("pk"), ended_at=None)
-    # Update in the order of the ids to avoid deadlocks: saving a department changes many rows.
-    update_in_order(conversations, restricted_to=Subquery(links.values_list(department)[:1]))

@@ -17,8 +17,8 @@ class CaseEvent(models.Model):
     facts: if the event is about a new item, the facts that the rules were evaluated on; see
       `routing.facts.to_store`. `data` then contains `why_not`, and `offer` if a rule named another
       department or person while somebody had the case.
-    undoes: the transfer that this event undoes. A user may read a case that the user transferred,
-      but not after the transfer was undone.
+    undoes: the transfer, merge or split that this event undoes. A user may read a case that the
+      user transferred, but not after the transfer was undone.
     """
 
     class Kind(models.TextChoices):
@@ -40,6 +40,9 @@ class CaseEvent(models.Model):
         GROUPED = "grouped", "Issue"
         TAGGED = "tagged", "Tags"
         RANKED = "ranked", "Priority"
+        MERGED = "merged", "Merged"
+        SPLIT = "split", "Split"
+        LINKED = "linked", "Linked cases"
         UNDONE = "undone", "Undone"
         CALL_BACK = "call back", "Call-back"
         MODERATED = "moderated", "Moderation"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from django.db.models import prefetch_related_objects
 from django.forms import Form
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,9 +18,12 @@ from routing.call_back import open_call_back
 from routing.due_times import why_no_due_time
 from routing.inbox.rows import due_words
 from routing.item_reasons import item_reasons
+from routing.merge_preview import also_open, linked_cases
 from routing.models import Case, Presence, Procedure
 from routing.models.status import ACTIVE
 from routing.offers import offer_for
+from routing.participants import participants
+from routing.party import party
 from routing.views.inbox import list_context, listing, rows_on_screen, with_row_of
 
 
@@ -32,7 +35,10 @@ def case(request: StaffRequest, pk: int) -> HttpResponse:
     """
     visible = Case.objects.visible_to(request.user)
     with_names = visible.select_related("profile__handle_was_of", "department", "assignee", "issue")
-    return page(request, get_object_or_404(with_names, pk=pk))
+    found = get_object_or_404(with_names, pk=pk)
+    if found.merged_into_id and visible.filter(pk=found.merged_into_id).exists():
+        return redirect("routing:case", found.merged_into_id)
+    return page(request, found)
 
 
 @require_safe
@@ -103,15 +109,17 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
     """
     user = request.user
     prefetch_related_objects([case], "profile__links__contact")
-    party = case_page.party(case)
-    activities, older = party_timeline(party, user=user, most=6)
+    profiles = party(case)
+    activities, older = party_timeline(profiles, user=user, most=6)
     return {
         **_now(request, case),
-        "profiles": party.with_marks().prefetch_related("links__contact"),
+        "profiles": profiles.with_marks().prefetch_related("links__contact"),
         "imitated": imitated_account(case.profile),
         "activities": activities,
         "more_activities": bool(older),
         "others": case_page.other_cases(case, user),
+        "linked": linked_cases(case, user),
+        "participants": participants(case),
         "query": address_query(request),
         "present": _present(case, request),
     }
@@ -140,6 +148,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         **_procedure(case),
         "call_back": open_call_back(case),
         "offer": offer_for(case),
+        "also_open": also_open(case, user),
     }
 
 

@@ -57,6 +57,7 @@ _TABLES = {
     ),
     TableRule.NEWER_KEPT: (
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
+        "crm.InteractionMove "
         "crm.Pause crm.PostalAddress crm.Profile crm.ProfileLink crm.ProfileName crm.User "
         "listening.Enclosure "
         "listening.Match listening.Mention listening.MentionChange listening.Seen "
@@ -67,7 +68,8 @@ _TABLES = {
         "responses.Response responses.ServedPerson responses.ThreadPost responses.ThreadReading "
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.BystanderReply routing.Calendar routing.CallBack "
-        "routing.Case routing.CaseConversation routing.CaseEvent routing.DoneReason routing.Issue "
+        "routing.Case routing.CaseConversation routing.CaseEvent routing.CaseFollower "
+        "routing.CaseLink routing.DoneReason routing.Issue "
         "routing.ItemDecision routing.Mute routing.Procedure routing.RecordedOnly "
         "routing.RoutingRule routing.SavedView"
     ),
@@ -79,6 +81,7 @@ _LOOSE = {
     "routing.Case.continues",
     "routing.Case.issue",
     "routing.Case.last_inbound",
+    "routing.Case.merged_into",
     "routing.CaseClock.revision",
     "routing.CaseEvent.revision",
     "routing.CaseEvent.undoes",

@@ -151,7 +151,11 @@ _TOPICS: dict[str, tuple[str, str, list[str], list[str]]] = {
 def _topics(people: dict[str, User], since: datetime) -> None:
     for name, (owner, purpose, any_of, none_of) in _TOPICS.items():
         topic = Topic.objects.create(
-            name=name, purpose=purpose, owner=people[owner], created_at=since
+            name=name,
+            purpose=purpose,
+            owner=people[owner],
+            created_at=since,
+            is_brand=name == "Skyward Air",
         )
         topic.revise(any_of=any_of, all_of=[], none_of=none_of, by=people[owner], now=since)
     sensitive_topics.ship(people["sunita"], since=since)

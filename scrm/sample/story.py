@@ -125,6 +125,12 @@ def _carla_answers_by_tweet(stage: Stage) -> None:
     stage.deliver()
 
 
+def _bystanders_answer_the_tweet(stage: Stage) -> None:
+    for who, text in zip(PASSERS_BY[60:68], words.BYSTANDERS, strict=True):
+        stage.say(X, who.key, text, name=who.name, reach=who.reach, in_reply_to=_our_last_post(X))
+    stage.listen()
+
+
 def _he_answers_the_tweet(stage: Stage) -> None:
     stage.say(X, DIRECTOR, words.HIS_ANSWER, in_reply_to=_our_last_post(X))
     stage.listen()
@@ -343,6 +349,7 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (13, "18:04", _he_tweets),
     (13, "20:40", _hundreds_repeat_it),
     (13, "21:00", _carla_answers_by_tweet),
+    (13, "21:12", _bystanders_answer_the_tweet),
     (13, "21:30", _he_answers_the_tweet),
     (13, "22:10", _he_writes),
     (12, "08:20", _he_calls),

@@ -78,6 +78,10 @@ REPLY_BY_TWEET = (
     "Mr Calder, my name is Carla and I lead customer service. What happened to you tonight was "
     "wrong, and I am sorry. I am finding out how it came to this, and will write to you myself."
 )
+BYSTANDERS = (
+    "Popcorn.", "Every time.", "And they call that service…", "Poor man.", "So sorry, they say.",
+    "I was on that flight. He is right.", "Drive, people.", "Same old story.",
+)  # fmt: skip
 HIS_ANSWER = "Words. I am still stood here with my coat and no way home. Who decides this?"
 REPLY_BY_MAIL_SUBJECT = "Re: Put off flight SK 590"
 REPLY_BY_MAIL = (

@@ -24,6 +24,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from crm.ledger import Entry, record
 from crm.models import Account, Department, Interaction, Pause, User
 from responses import check_sending, outbox, release, throttle
 from responses.compose import Words, places_for, reply, state_publicly
@@ -32,8 +33,11 @@ from responses.models import Delivery, Gap, RecordCheck, Response
 from responses.models.response import Refused
 from responses.record_check import run
 from responses.rules.judge import content_hash
-from routing.models import Case
+from routing.join import join_message
+from routing.merging import merge, undo_merge
+from routing.models import Case, CaseConversation, CaseEvent
 from routing.models.status import Stale
+from routing.splitting import split_off_conversation, undo_split
 from scrm.channels.base import Author, Item, Outgoing, Receipt
 from scrm.channels.registry import channel
 from tests.lock_recorder import recorded_locks
@@ -49,7 +53,10 @@ class Crash(BaseException):
 
 @dataclass(frozen=True)
 class Cast:
+    """The people and rows of the machine; `conversation` is the id of the complaint's."""
+
     case: Case
+    conversation: int
     accounts: list[Account]
     department: Department
     agent: User
@@ -139,6 +146,7 @@ class Once(RuleBasedStateMachine):
         self.forms: set[uuid.UUID] = set()
         self.taken_back: set[int] = set()
         self.by_hand: set[int] = set()
+        self.moved: list[CaseEvent] = []
         self.calls: dict[int, list[datetime]] = defaultdict(list)
         self.stack.enter_context(transaction.atomic())
         self.locks = self.stack.enter_context(recorded_locks())
@@ -188,7 +196,7 @@ class Once(RuleBasedStateMachine):
         return first
 
     def _write(self, form: uuid.UUID, text: str, wide: bool, later: bool) -> Response:
-        case = Case.objects.get(pk=self.cast.case.pk)
+        case = self._case()
         at = self.now + timedelta(minutes=9) if later else None
         words = Words(form, text, "public", seen=case.last_inbound_id, send_at=at)
         if not wide:
@@ -312,6 +320,45 @@ class Once(RuleBasedStateMachine):
         """Return a delivery that waits for a user's decision, or sometimes any other delivery."""
         listed = list(Delivery.objects.to_check(self.now).order_by("pk"))
         return dice.choice(listed) if listed and dice.random() < 0.8 else self._one(dice)
+
+    def _case(self) -> Case:
+        """Return the case that has the complaint now."""
+        link = CaseConversation.objects.select_related("case")
+        return link.get(conversation=self.cast.conversation, ended_at=None).case
+
+    @move(3)
+    def two_cases_are_merged(self, dice: Random) -> None:
+        """Merge the case with another case of the same person, in one or the other direction."""
+        case = self._case()
+        other = Case.objects.create(profile=case.profile, department=case.department)
+        other.log(CaseEvent.Kind.ROUTED, by=None, now=self.now)
+        pair = (case, other) if dice.random() < 0.5 else (other, case)
+        with suppress(Stale):
+            self.moved.append(merge(*pair, by=self.cast.agent, now=self.now))
+
+    @move(2)
+    def the_complaint_is_split_off(self, _dice: Random) -> None:
+        """Let the person write once more, and split the complaint off from that."""
+        case = self._case()
+        complaint = Interaction.objects.filter(conversation=self.cast.conversation, direction="in")
+        first = complaint.order_by("pk")[0]
+        again = Entry(
+            first.scope, uuid.uuid4().hex, Author(first.scope, case.profile.key), "sandbox",
+            "message", "private", "Hello?", occurred_at=self.now,
+        )  # fmt: skip
+        row = record([again], now=self.now)[0]
+        join_message(case, Interaction.objects.get(pk=row.interaction), now=self.now, why="")
+        with suppress(Stale):
+            split_off_conversation(case, first.conversation, by=self.cast.agent, now=self.now)
+            self.moved.append(case.events.filter(data__has_key="split").latest("pk"))
+
+    @move(2)
+    def a_merge_or_split_is_undone(self, dice: Random) -> None:
+        if self.moved:
+            event = self.moved.pop(dice.randrange(len(self.moved)))
+            with suppress(Stale):
+                undo = undo_merge if "merge" in event.data else undo_split
+                undo(event, by=self.cast.agent, now=self.now)
 
     # Actions of the workers
 

@@ -22,7 +22,7 @@ from responses.models.campaign import leave_campaign
 from responses.models.response import Refused
 from responses.results.campaigns import Asked, Results, by_channel, by_person
 from routing.models import Case, Issue
-from routing.models.case import restrict
+from routing.models.case_conversation import restrict
 from tests.together import at_once
 
 As = Callable[[User], Client]

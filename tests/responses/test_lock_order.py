@@ -43,10 +43,12 @@ from responses.models.campaign import leave_campaign
 from responses.moderation_actions import ACTIONS
 from responses.results.feedback import fall_silent, relink
 from routing.inbox.next_case import take_next
+from routing.merging import merge, undo_merge
 from routing.models import Case, Issue, Presence
-from routing.models.case import restrict
+from routing.models.case_conversation import restrict
 from routing.models.status import Stale
 from routing.party_cases import give_back
+from routing.splitting import split_off_item, undo_split
 from routing.undo import restore, snapshot
 from routing.wake import wake_snoozed
 from scrm import pipeline
@@ -216,6 +218,58 @@ def test_a_verb_of_a_case_and_its_undo(
         CASE_VERBS[name](complaint, agent, sales)
         complaint.refresh_from_db()
         restore(complaint, before, after=snapshot(complaint), by=agent)
+    assert locks.saw("routing_case")
+
+
+def test_a_merge_with_a_held_reply_and_its_undo(held: Response, agent: User) -> None:
+    """A held reply returns to its author, who keeps the text; approving it then is refused.
+
+    Fails if a reply that was approved for one case is sent for another one.
+    """
+    assert held.case
+    other = Case.objects.create(profile=held.case.profile, department=held.case.department)
+    with recorded_locks() as locks:
+        event = merge(held.case, other, by=agent)
+        held.refresh_from_db()
+        assert (held.state, held.case, held.author) == ("draft", other, agent)
+        undo_merge(event, by=agent)
+    assert locks.saw("routing_case", "responses_response")
+    held.refresh_from_db()
+    assert held.case_id == event.data["merge"]["source"]
+
+
+def test_an_approval_after_a_merge_is_refused_and_the_text_is_kept(
+    held: Response, agent: User, lead: User
+) -> None:
+    assert held.case
+    shown, text = held.content_hash, held.text
+    other = Case.objects.create(profile=held.case.profile, department=held.case.department)
+    merge(held.case, other, by=agent)
+    with pytest.raises(Stale, match="no longer held"):
+        signing.approve(Response.objects.get(pk=held.pk), shown=shown, by=lead)
+    held.refresh_from_db()
+    assert (held.text, held.case, held.state) == (text, other, "draft")
+
+
+def test_a_reply_written_on_an_old_page_of_a_merged_case_is_refused(
+    complaint: Case, answer: Callable[..., Response], agent: User
+) -> None:
+    other = Case.objects.create(profile=complaint.profile, department=complaint.department)
+    merge(complaint, other, by=agent)
+    with pytest.raises(Stale, match=f"was merged into #{other.pk}"):
+        answer()
+    assert not Response.objects.exists()
+
+
+def test_a_message_is_split_off_and_comes_back(
+    complaint: Case, hear: Callable[..., Case], agent: User
+) -> None:
+    item = Interaction.objects.get(pk=complaint.last_inbound_id)
+    assert hear("And my bag is gone") == complaint
+    complaint.refresh_from_db()
+    with recorded_locks() as locks:
+        split_off_item(complaint, item, by=agent)
+        undo_split(complaint.events.get(kind="split"), by=agent)
     assert locks.saw("routing_case")
 
 

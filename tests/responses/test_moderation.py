@@ -21,7 +21,7 @@ from responses.moderation import INTERRUPTED
 from responses.moderation_actions import ACTIONS
 from responses.moderation_panels import panels
 from routing.models import Case, CaseEvent
-from routing.models.case import restrict
+from routing.models.case_conversation import restrict
 from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.connector import Renewed
 from scrm.channels.registry import channel

@@ -36,7 +36,8 @@ def cast(
         kind="sandbox", network=microblog.network, self_key="two", name="Two", owner=admin
     )
     service.accounts.add(second)
-    return Cast(complaint, [microblog, second], service, agent, lead, supervisor)
+    conversation = complaint.conversations.get().pk
+    return Cast(complaint, conversation, [microblog, second], service, agent, lead, supervisor)
 
 
 def play(cast: Cast, kind: str, *, examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:

@@ -13,11 +13,14 @@ from django.test.utils import CaptureQueriesContext
 from crm.ledger import Entry, Recorded, record
 from crm.models import Conversation, Department, Interaction, User
 from listening.topic_hits import FoundTopic
+from responses.models import Gap, RecordCheck
+from responses.record_check import run
 from routing.intake import Arrival, take_in
 from routing.joining import BystanderItem, asks_what_was_said, why_own_case
 from routing.models import BystanderReply, Case, CaseConversation, CaseEvent, RoutingRule
 from routing.models.status import Status
 from routing.rules import SCHEMA, Facts
+from routing.splitting import split_off_item
 from scrm.channels.base import Author
 from scrm.conditions.language import parse
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW
@@ -231,3 +234,12 @@ def test_the_text_of_a_restricted_reply_is_not_shown(
     mine = Conversation.objects.filter(interactions__key="b1")
     mine.update(restricted_to=legal)
     assert "a secret" not in as_(agent).get(tom.get_absolute_url()).content.decode()
+
+
+def test_the_record_check_finds_no_gap_in_a_stack_or_a_split(tom: Case, agent: User) -> None:
+    """Fails if the check looks for a case of each conversation, although bystanders have none."""
+    hear(post("b1", "ann", "lol", answers="our-1"), post("tom-2", "tom", "Well?", answers="our-1"))
+    split_off_item(tom, Interaction.objects.get(key="tom-2"), by=agent)
+    run.check_record(RecordCheck.objects.create())
+    gaps = Gap.objects.open().filter(check_key__in=["in_case", "routed", "case"])
+    assert [gap.words for gap in gaps] == []

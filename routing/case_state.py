@@ -1,0 +1,75 @@
+"""What a merge or a split changes of a case itself, and what an undo restores."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+
+from crm.models import Interaction
+from routing.models.case import Case
+from routing.models.status import ACTIVE, Status
+from routing.unanswered import unanswered
+from routing.undo import snapshot
+from scrm.channels.base import AUTOMATIC
+
+State = dict[str, Any]
+
+
+def state_of(case: Case) -> State:
+    """Return the values that a merge changes, serializable as JSON."""
+    times = {name: getattr(case, name) for name in ("first_response_at", "statutory_due_at")}
+    return snapshot(case) | {
+        "priority": case.priority,
+        "sensitive": case.sensitive,
+        **{name: at.isoformat() if at else None for name, at in times.items()},
+    }
+
+
+def recount(case: Case) -> None:
+    """Set the last inbound message from the items that the case has now."""
+    items = Interaction.objects.filter(conversation__in=case.conversations, direction="in")
+    items = items.exclude(kind=AUTOMATIC).exclude(below_case__case=case)
+    last = items.order_by("-pk").values_list("pk", flat=True).first()
+    Case.objects.filter(pk=case.pk).update(
+        last_inbound=last, last_inbound_at=items.aggregate(at=Max("sort_at"))["at"]
+    )
+    case.refresh_from_db()
+
+
+def wait_or_work(case: Case) -> str:
+    """Return the status of a living case: whether it waits for us or for the party."""
+    if unanswered([case.pk]).exists():
+        return Status.OPEN if case.assignee_id else Status.NEW
+    return Status.WAITING
+
+
+def merged_state(target: Case, source: Case) -> State:
+    """Return the new values of the case that takes over another one.
+
+    The priority rises to the higher, tags are united, and empty fields are filled. If the other
+    case needs an answer, this one does too. `routing.due_times` computes when it is due.
+    """
+    values: State = {
+        "tags": [*target.tags, *(tag for tag in source.tags if tag not in target.tags)],
+        "issue_id": target.issue_id or source.issue_id,
+        "first_response_at": _earlier(target.first_response_at, source.first_response_at),
+        "sensitive": target.sensitive or source.sensitive,
+        "statutory_due_at": _earlier(target.statutory_due_at, source.statutory_due_at),
+    }
+    if source.rank < target.rank:
+        values["priority"] = source.priority
+    if source.is_closed:
+        return values
+    if target.assignee_id is None and source.department_id == target.department_id:
+        values["assignee_id"] = source.assignee_id
+    if source.status in ACTIVE and target.status in {Status.WAITING, Status.SNOOZED}:
+        values |= {"status": Status.OPEN, "snoozed_until": None}
+    if target.status == Status.NEW and source.status != Status.NEW:
+        values["status"] = Status.OPEN
+    return values
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one and other else one or other

@@ -1,0 +1,99 @@
+"""Load what the pages show about merging: other cases of the person, and what a merge would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from crm.models import Interaction, User
+from routing import above
+from routing.case_state import merged_state
+from routing.merging import why_not_merged
+from routing.models import Case, CaseEvent, CaseLink
+from routing.models.rule import Priority
+from routing.party import party
+
+MAX_OFFERED = 5
+"""The strip names at most this many other cases."""
+
+
+def also_open(case: Case, user: User) -> list[Case]:
+    """Return other open cases of the same person that the user may see, the newest first.
+
+    Cases that a user keeps apart from this case are left out.
+    """
+    if case.is_closed:
+        return []
+    cases = Case.objects.visible_to(user).living().filter(profile__in=party(case))
+    cases = cases.exclude(pk=case.pk).exclude(pk__in=_linked(case, [CaseLink.Kind.APART]))
+    named = cases.select_related("department", "assignee", "last_inbound")
+    return list(named.order_by("-last_inbound_at", "-pk")[:MAX_OFFERED])
+
+
+def linked_cases(case: Case, user: User) -> list[Case]:
+    """Return the cases that users linked to this case; each has the attribute `open_to_user`."""
+    cases = Case.objects.filter(pk__in=_linked(case, [CaseLink.Kind.LINKED]))
+    rows = list(cases.select_related("profile", "department", "merged_into").order_by("pk"))
+    visible = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
+    open_to_user = set(visible.values_list("pk", flat=True)) if rows else set()
+    for row in rows:
+        row.open_to_user = row.pk in open_to_user  # type: ignore[attr-defined]
+    return rows
+
+
+def _linked(case: Case, kinds: Iterable[str]) -> set[int]:
+    pairs = CaseLink.objects.filter(Q(one=case) | Q(other=case), kind__in=list(kinds))
+    return {key for pair in pairs.values_list("one", "other") for key in pair} - {case.pk}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What merging `source` into `target` would do.
+
+    refusal: why it is not possible; "" if it is.
+    messages: the number of messages that move. held: the number of held responses, which return to
+      their authors. typed: the number of texts that users are typing.
+    """
+
+    source: Case
+    target: Case
+    refusal: str
+    messages: int
+    held: int
+    typed: int
+    assignee: User | None
+    priority: str
+    tags: list[str]
+
+
+def preview(source: Case, target: Case, by: User) -> Preview:
+    values = merged_state(target, source)
+    held, typed = above.unsent_texts(source)
+    assignee = User.objects.filter(pk=values.get("assignee_id", target.assignee_id) or 0).first()
+    return Preview(
+        source=source,
+        target=target,
+        refusal=why_not_merged(source, target, by),
+        messages=Interaction.objects.filter(conversation__in=source.conversations).count(),
+        held=held,
+        typed=typed,
+        assignee=assignee,
+        priority=str(Priority(values.get("priority", target.priority)).label),
+        tags=values["tags"],
+    )
+
+
+def undoable_events(events: Iterable[CaseEvent]) -> set[int]:
+    """Return the ids of those merges and splits that were not undone."""
+    kinds = {CaseEvent.Kind.MERGED, CaseEvent.Kind.SPLIT}
+    found = {
+        event.pk
+        for event in events
+        if event.kind in kinds and ("merge" in event.data or "split" in event.data)
+    }
+    if not found:
+        return found
+    undone = CaseEvent.objects.filter(undoes__in=found, kind=CaseEvent.Kind.UNDONE)
+    return found - set(undone.values_list("undoes", flat=True))

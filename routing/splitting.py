@@ -1,0 +1,199 @@
+"""Split a conversation or a single item off into a new case, and undo that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from crm.ledger import lock_workspace
+from crm.models import Conversation, Interaction, User
+from crm.moves import move_items, split_conversation
+from routing import above
+from routing.case_state import recount, wait_or_work
+from routing.due_times import recompute
+from routing.merging import log_undone, move_links, restore_links
+from routing.models import Case, CaseConversation, CaseEvent
+from routing.models.case_conversation import restrict
+from routing.models.status import Stale, Status
+
+Kind = CaseEvent.Kind
+ONLY_ITEM = "This is the only message of the case, so there is nothing to split off."
+
+
+@transaction.atomic
+def split_off_conversation(
+    case: Case, conversation: Conversation, *, by: User, why: str = "", now: datetime | None = None
+) -> Case:
+    """Move a whole conversation to a new case; return that case.
+
+    Raises Stale in words if the conversation is no longer in the case, or is all of it.
+    """
+    now = now or timezone.now()
+    _lock(case)
+    _check_stays(case, leaving={conversation.pk})
+    return _split(case, conversation, {}, by=by, why=why, now=now)
+
+
+@transaction.atomic
+def split_off_item(
+    case: Case, item: Interaction, *, by: User, why: str = "", now: datetime | None = None
+) -> Case:
+    """Move one message of the party, with our answers to it, to a new case; return that case.
+
+    The message moves to a conversation of its own. If it is the only one of its conversation, the
+    conversation moves. Raises Stale in words like `split_off_conversation`.
+    """
+    now = now or timezone.now()
+    _lock(case)
+    if item.is_ours:
+        raise Stale("Choose a message of the person. Our answers to it move with it.")
+    item = Interaction.objects.select_related("conversation").get(pk=item.pk)
+    old = item.conversation
+    others = _inbound(Interaction.objects.filter(conversation=old)).exclude(pk=item.pk)
+    if not others.exists():
+        return split_off_conversation(case, old, by=by, why=why, now=now)
+    _check_stays(case, leaving={old.pk}, but=True)
+    new = split_conversation(old, now=now)
+    answers = Interaction.objects.filter(
+        conversation=old, direction="out", scope=item.scope, in_reply_to=item.key
+    )
+    moved = [item, *answers]
+    move_items(moved, to=new, by=by, why=why, now=now)
+    # Link it to the old case first, so that both kinds of split move a link.
+    CaseConversation.objects.create(case=case, conversation=new, since=now)
+    items = {"items": [row.pk for row in moved], "conversation": new.pk, "old": old.pk}
+    return _split(case, new, items, by=by, why=why, now=now)
+
+
+def _lock(*cases: Case) -> None:
+    lock_workspace()
+    keys = [case.pk for case in cases]
+    Case.objects.filter(Q(pk__in=keys) | Q(merged_into__in=keys)).lock()
+    for case in cases:
+        case.refresh_from_db()
+        case.check_not_merged()
+
+
+def _inbound(items: Any) -> Any:
+    return items.filter(direction="in", profile__isnull=False)
+
+
+def _check_stays(case: Case, *, leaving: Collection[int], but: bool = False) -> None:
+    """Raise Stale if the conversations are not in the case, or if nothing would stay in it.
+
+    but: whether other items of these conversations stay.
+    """
+    here = set(case.conversations.values_list("pk", flat=True))
+    if not here.issuperset(leaving):
+        raise Stale("The message is in another case now. Nothing was changed.")
+    rest = Interaction.objects.filter(conversation__in=here.difference(leaving))
+    if not but and not _inbound(rest).exists():
+        raise Stale(f"{ONLY_ITEM} Nothing was changed.")
+
+
+def _split(
+    case: Case, conversation: Conversation, items: dict[str, Any], *, by: User, why: str,
+    now: datetime,
+) -> Case:  # fmt: skip
+    first = _inbound(Interaction.objects.filter(conversation=conversation)).order_by("pk").first()
+    new = Case.objects.create(
+        profile=first.profile if first else case.profile,
+        department=case.department,
+        assignee=case.assignee,
+        priority=case.priority,
+        tags=case.tags,
+        issue=case.issue,
+        sensitive=case.sensitive,
+        statutory_due_at=case.statutory_due_at,
+        status=Status.OPEN,
+        opened_at=now,
+    )
+    links = move_links(case, new, now=now, conversations=[conversation.pk])
+    responses = above.move_responses(case, new, [conversation.pk], (), by)
+    # After the responses: they are locked before their deliveries.
+    above.move_deliveries(items.get("items", ()), conversation.pk)
+    recount(new)
+    recount(case)
+    new.status = wait_or_work(new)
+    new.save(update_fields=["status"])
+    recompute([case.pk, new.pk], now=now)
+    restrict(new.conversations)
+    words = f"from case #{case.pk}. {why}".strip()
+    new.log(Kind.SPLIT, by=by, why=words, now=now, interaction=new.last_inbound)
+    data = {"case": new.pk, "links": links, "texts": responses, **items}
+    case.log(
+        Kind.SPLIT, by=by, why=f"into the new case #{new.pk}. {why}".strip(), now=now, split=data
+    )
+    return new
+
+
+@transaction.atomic
+def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Case:
+    """Bring back what a split moved, with later items in it; return the case.
+
+    If nothing else came into the new case, it is closed and merged into the case. Raises Stale in
+    words if the split cannot be undone.
+    """
+    now = now or timezone.now()
+    split = event.data["split"]
+    case, new = Case.objects.get(pk=event.case_id), Case.objects.get(pk=split["case"])
+    _lock(case, new)
+    if event.undone_by.exists():
+        raise Stale("This was already undone. Nothing was changed.")
+    if Case.objects.workable_by(by).filter(pk__in=[case.pk, new.pk]).count() < 2:
+        raise Stale("You may not work on both cases. Nothing was undone.")
+    pairs = split["links"]
+    still = CaseConversation.objects.filter(pk__in=[pair[1] for pair in pairs], ended_at=None)
+    conversations = list(still.filter(case=new).values_list("conversation", flat=True))
+    if not conversations:
+        raise Stale("What was split off is in another case now. Nothing was undone.")
+    above.move_responses(new, case, conversations, split["texts"], by)
+    restore_links(pairs, of=new)
+    _close_if_empty(new, case, by=by, now=now)
+    # After the responses: they are locked before their deliveries.
+    if "items" in split:
+        _move_back(case, split, by=by, now=now)
+    recount(case)
+    recompute([case.pk, new.pk], now=now)
+    restrict(case.conversations)
+    log_undone(event, (case, new), by=by, now=now)
+    return case
+
+
+def _move_back(case: Case, split: dict[str, Any], *, by: User, now: datetime) -> None:
+    """Move the items back to their conversation, as far as no later move took them elsewhere."""
+    items = list(
+        Interaction.objects.filter(pk__in=split["items"], conversation=split["conversation"])
+    )
+    old = Conversation.objects.get(pk=split["old"])
+    move_items(items, to=old, by=by, why="Split undone.", now=now)
+    above.move_deliveries([item.pk for item in items], old.pk)
+    # Later items in it keep it; otherwise nothing is left of the split.
+    if not Interaction.objects.filter(conversation=split["conversation"]).exists():
+        CaseConversation.objects.filter(case=case, conversation=split["conversation"]).delete()
+
+
+def _close_if_empty(new: Case, case: Case, *, by: User, now: datetime) -> None:
+    if _inbound(Interaction.objects.filter(conversation__in=new.conversations)).exists():
+        recount(new)
+        return
+    above.move_responses(new, case, None, (), by)
+    move_links(new, case, now=now)
+    Case.objects.filter(pk=new.pk).update(
+        status=Status.DONE, done_at=now, snoozed_until=None, merged_into=case
+    )
+    Case.objects.filter(merged_into=new).update(merged_into=case)
+    if not case.is_closed:
+        Case.objects.filter(pk=case.pk).update(status=_status_after(case))
+    case.refresh_from_db()
+
+
+def _status_after(case: Case) -> str:
+    """Return the status after items came back: a case that waited may need an answer again."""
+    status = wait_or_work(case)
+    return case.status if status == Status.WAITING else status

@@ -1,0 +1,118 @@
+"""Eight users and workers change the same cases at the same moment: no deadlock, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+
+import pytest
+from django.db import transaction
+
+from crm.models import Department, Interaction, User
+from routing.case_page import interactions_of
+from routing.merging import merge, undo_merge
+from routing.models import Case, CaseConversation, CaseEvent
+from routing.models.status import Stale
+from routing.splitting import split_off_item, undo_split
+from tests.routing.hearing import DAY, NOW, contact, hear
+from tests.together import at_once
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+ACTORS, TURNS = 8, 8
+
+
+def act(dice: Random, user: User, turn: int) -> None:
+    """Do one random thing with a random case."""
+    cases = list(Case.objects.order_by("pk"))
+    case, other = dice.choice(cases), dice.choice(cases)
+    what = dice.randrange(6)
+    if what == 0:
+        merge(case, other, by=user)
+    elif what == 1:
+        items = Interaction.objects.filter(conversation__in=case.conversations, direction="in")
+        if item := items.order_by("?").first():
+            split_off_item(case, item, by=user)
+    elif what == 2:
+        now = NOW + turn * timedelta(minutes=1)
+        with transaction.atomic():
+            hear("anna-tweets", "Hello", thread=f"anna {dice.randrange(4)}", now=now)
+    elif what == 3:
+        case.claim(by=user, seen=case.assignee_id)
+    elif what == 4:
+        case.note("Look.", by=user)
+    else:
+        undo_one(dice, user)
+
+
+def undo_one(dice: Random, user: User) -> None:
+    kinds = [CaseEvent.Kind.MERGED, CaseEvent.Kind.SPLIT]
+    events = [
+        event
+        for event in CaseEvent.objects.filter(kind__in=kinds)
+        if {"merge", "split"} & event.data.keys()
+    ]
+    if events:
+        event = dice.choice(events)
+        (undo_merge if "merge" in event.data else undo_split)(event, by=user)
+
+
+def test_eight_actors_merge_split_undo_and_write_without_a_deadlock(
+    service: Department, admin: User
+) -> None:
+    """Fails with a deadlock if merging locks its two cases in the order of the arguments, or if it
+    locks cases before the ledger.
+    """
+    contact("anna-tweets", "anna-mails")
+    with transaction.atomic():
+        for number in range(4):
+            case = hear("anna-tweets", "Hello", thread=f"anna {number}", now=NOW + number * DAY)
+            Case.objects.filter(pk=case.pk).update(first_response_at=NOW)
+
+    def play(seed: int) -> Callable[[], int]:
+        def run() -> int:
+            dice, refused = Random(seed), 0
+            for turn in range(TURNS):
+                try:
+                    act(dice, User.objects.get(pk=admin.pk), seed * TURNS + turn)
+                except Stale:
+                    refused += 1
+            return refused
+
+        return run
+
+    at_once(*(play(seed) for seed in range(ACTORS)))
+    shown = [
+        pk
+        for case in Case.objects.all()
+        for pk in interactions_of(case).values_list("pk", flat=True)
+    ]
+    assert sorted(shown) == sorted(Interaction.objects.values_list("pk", flat=True))
+    merged = Case.objects.exclude(merged_into=None)
+    assert not CaseConversation.objects.filter(case__in=merged, ended_at=None).exists()
+    assert not merged.exclude(merged_into__merged_into=None).exists()
+
+
+def test_two_opposite_merges_at_once_end_in_one_case(service: Department, admin: User) -> None:
+    """Two users merge two cases in opposite directions at once: one of them is refused in words."""
+    contact("anna-tweets", "anna-mails")
+    with transaction.atomic():
+        first = hear("anna-tweets", thread="one")
+        Case.objects.filter(pk=first.pk).update(first_response_at=NOW)
+        second = hear("anna-mails", thread="two", now=NOW + 9 * DAY)
+    assert first != second
+
+    def attempt(source: Case, target: Case) -> Callable[[], str]:
+        def run() -> str:
+            try:
+                merge(source, target, by=admin)
+            except Stale as stale:
+                return str(stale)
+            return ""
+
+        return run
+
+    said = at_once(attempt(first, second), attempt(second, first))
+    assert sorted(map(bool, said)) == [False, True]
+    assert "was merged into" in max(said)
+    assert Case.objects.filter(merged_into=None).count() == 1
