@@ -24,6 +24,7 @@ from responses.models import (
     ResponseRule,
     SavedReply,
 )
+from responses.models.approval import HOLD
 from responses.models.response import State
 from responses.release import ask_approvers
 from responses.rules.judge import Reason
@@ -45,6 +46,10 @@ def hold_planned(person: User, *, by: User, now: datetime) -> int:
         reason = Reason(0, _("Author has left"), "hold", why, steps=("lead",))
         response.verdict = [*response.verdict, asdict(reason)]
         ApprovalRequest.open_for(response, steps=reason.steps, within=0, now=now)
+        # A lead who approved the post before must approve it again: the author cannot react now.
+        response.approvals.create(
+            content_hash=response.content_hash, approved=False, step=HOLD, by=by, reason=why, at=now
+        )
         response.become(State.HELD)
         response.note(_("Held: %s") % why, by=by, now=now)
         ask_approvers(response, now=now)

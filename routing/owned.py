@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import User
 from crm.ownership import OwnedKind, owner_field
 from routing.hand_over import hand_over
-from routing.models import Calendar, Case, Issue, RoutingRule, SavedView
+from routing.models import Calendar, Case, Issue, Procedure, RoutingRule, SavedView
 from scrm.db.locks import locked
 
 
@@ -63,5 +63,6 @@ OWNED = (
     owner_field("rules", _("Routing rules"), RoutingRule.objects),
     owner_field("issues", _("Issues"), Issue.objects.filter(closed_at=None)),
     owner_field("calendars", _("Calendars"), Calendar.objects),
+    owner_field("procedures", _("Procedures: person on call"), Procedure.objects, field="on_call"),
     owner_field("views", _("Saved views of the inbox"), SavedView.objects),
 )

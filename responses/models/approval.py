@@ -10,9 +10,12 @@ from crm.models import User
 from responses.models.response import Response
 from scrm.db.append_only import append_only
 
+HOLD = "hold"
+"""The step of a refusal that holds a response: it ends the approvals that were given before."""
+
 
 class Approval(models.Model):
-    """A user's decision about a held response: to approve it, or to send it back to its author.
+    """A user's decision about a response: to approve it, to send it back, or to hold it.
 
     The decision applies only to the text, the recipients and the files that `content_hash`
     identifies.
@@ -32,7 +35,8 @@ class Approval(models.Model):
         triggers = append_only("reason")
 
     def __str__(self) -> str:
-        return f"{'approved' if self.approved else 'sent back'} by {self.by}"
+        held = "held" if self.step == HOLD else "sent back"
+        return f"{'approved' if self.approved else held} by {self.by}"
 
 
 class ApprovalRequest(models.Model):

@@ -21,7 +21,7 @@ from crm.leaving import owned_by
 from crm.models import Account, Department, Membership, Notice, OAuthAttempt, Profile, User
 from listening.models import Topic
 from responses.compose import Words, state_publicly
-from responses.models import Delivery, Draft, Response
+from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.release import approve
 from routing.models import Case, Issue, RoutingRule, SavedView
 from scrm.wiring import owned_kinds
@@ -33,7 +33,7 @@ crm.ContactRelation.made_by crm.ContactRelation.ended_by crm.Interaction.staff c
 crm.Pause.by crm.Pause.ended_by crm.ProfileLink.confirmed_by crm.ProfileLink.ended_by
 crm.Notice.by crm.PostalAddress.by listening.WebhookSecret.made_by listening.TopicRevision.made_by
 routing.RuleRevision.made_by routing.CalendarRevision.by routing.Decision.by
-routing.CallBack.made_by
+routing.CallBack.made_by routing.Mute.by routing.Mute.ended_by
 routing.CallBack.closed_by routing.CaseEvent.by routing.ItemDecision.by
 routing.ItemDecision.withdrawn_by responses.ThreadReading.by responses.ResponseEvent.by
 responses.Moderation.by responses.RecordCheck.by responses.CampaignStatement.added_by
@@ -132,6 +132,33 @@ def test_a_held_post_of_somebody_who_left_is_sent_when_a_lead_approves_it(
     post.refresh_from_db()
     assert post.state == "released"
     assert post.deliveries.get().send_after == post.send_at
+
+
+def test_a_planned_post_that_a_lead_approved_before_the_author_left_is_approved_again(
+    agent: User, admin: User, lead: User, microblog: Account, service: Department
+) -> None:
+    """Fails if the earlier approval still counts: then the lead is refused as “You approved it”,
+    and supervisors are asked instead.
+    """
+    ResponseRule.objects.create(
+        name="Posts", owner=admin, conditions={"all": []}, verdict="hold", reason="A lead looks."
+    )
+    issue = Issue.objects.create(name="Seats", owner=agent)
+    tomorrow = timezone.now() + timedelta(days=1)
+    post = state_publicly(
+        Words(uuid.uuid4(), "Post", "public", send_at=tomorrow),
+        issue=issue, department=service, accounts=[microblog], by=agent,
+    )  # fmt: skip
+    approve(post, by=lead)
+    Notice.objects.all().delete()
+    assert leaving.end_access(agent, by=admin, now=timezone.now()) == 1
+    post.refresh_from_db()
+    assert (post.state, post.approval_request.next_step) == ("held", "lead")
+    assert Notice.objects.get(kind=Notice.Kind.TO_APPROVE).user == lead
+    assert str(post.approvals.last()) == f"held by {admin}"
+    approve(Response.objects.get(pk=post.pk), by=lead)
+    post.refresh_from_db()
+    assert post.state == "released"
 
 
 def test_everything_is_given_in_one_step_and_due_times_stay(

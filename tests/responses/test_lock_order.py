@@ -19,6 +19,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from crm.leaving import owned_by
 from crm.ledger import Entry, lock_workspace, record
 from crm.models import Account, Department, Instance, Interaction, Job, User
 from listening.fetch import store
@@ -38,13 +39,13 @@ from responses.bounces import come_back
 from responses.by_hand import log_by_hand
 from responses.compose import Words, places_for, state_publicly
 from responses.decisions import answer_nothing
-from responses.models import Campaign, Delivery, Response
+from responses.models import Campaign, Delivery, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.moderation_actions import ACTIONS
 from responses.results.feedback import fall_silent, relink
 from routing.inbox.next_case import take_next
 from routing.merging import merge, undo_merge
-from routing.models import Case, Issue, Presence
+from routing.models import Case, Issue, Presence, RoutingRule
 from routing.models.case_conversation import restrict
 from routing.models.status import Stale
 from routing.party_cases import give_back
@@ -311,6 +312,28 @@ def test_cases_of_a_user_who_leaves(as_: As, complaint: Case, agent: User, admin
     assert locks.saw("crm_user", "routing_case")
     complaint.refresh_from_db()
     assert complaint.assignee == admin
+
+
+def test_everything_of_a_user_who_leaves_is_given_to_another(
+    as_: As, answer_many: Many, held: Response, microblog: Account,
+    agent: User, lead: User, admin: User,
+) -> None:  # fmt: skip
+    """The user owns rows of every kind. Fails if all kinds are given in one transaction."""
+    last = answer_many(1)[0].case
+    assert last
+    last.claim(by=agent)
+    Draft.objects.create(case=last, kind="reply", author=agent, text="Dear Ron,")
+    microblog.owner = agent
+    microblog.save(update_fields=["owner"])
+    rule = RoutingRule.objects.create(name="To the agent", owner=agent)
+    rule.revise(
+        conditions={"all": []}, department=last.department, assign="person", person=agent, by=admin
+    )
+    with recorded_locks() as locks:
+        as_(admin).post(reverse("crm:deactivate", args=[agent.pk]))
+        as_(admin).post(reverse("crm:reassign", args=[agent.pk]), {"everything": lead.pk})
+    assert locks.saw("crm_account", "routing_case", "responses_response", "responses_draft")
+    assert not owned_by(agent)
 
 
 def test_a_department_becomes_restricted(as_: As, complaint: Case, admin: User) -> None:
