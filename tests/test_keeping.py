@@ -290,6 +290,24 @@ def test_an_own_rule_keeps_what_it_asks_for_and_whom_it_names(
     assert RoutingRule.objects.in_force()[0].person == admin.pk
 
 
+def test_an_own_rule_stays_without_the_issue_and_the_people_of_the_sample(
+    sample: Sample, as_: Callable[[User], Client], admin: User, agent: User
+) -> None:
+    """The list of the rules opens too: it names only people who are still there."""
+    rule = RoutingRule.objects.create(name="Own", owner=agent)
+    rule.revise(
+        conditions={"all": []}, department=None, always=True, by=agent,
+        issue=sample.issue, notify=[agent.pk, admin.pk],
+    )  # fmt: skip
+    begin(admin)
+    rule.refresh_from_db()
+    assert rule.current
+    assert (rule.current.issue, rule.current.notify) == (None, [admin.pk])
+    page = as_(User.objects.get(pk=admin.pk)).get("/rules/")
+    assert page.status_code == 200
+    assert "Own" in page.content.decode()
+
+
 def test_views_of_one_name_that_two_people_saved_both_stay(
     sample: Sample, admin: User, agent: User
 ) -> None:

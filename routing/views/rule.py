@@ -42,7 +42,7 @@ def rules(request: StaffRequest) -> HttpResponse:
         rule.faults = faults.get(rule.current_id or 0, [])  # type: ignore[attr-defined]
         rule.recorded = recorded.get(rule.pk, 0)  # type: ignore[attr-defined]
         named = rule.current.notify if rule.current else []
-        rule.notified = [notified[user] for user in named]  # type: ignore[attr-defined]
+        rule.notified = [notified[user] for user in named if user in notified]  # type: ignore[attr-defined]
     always = [rule for rule in rows if rule.always_runs]
     deciding = [rule for rule in rows if not rule.always_runs]
     asked = request.GET.get("case", "").strip().lstrip("#")

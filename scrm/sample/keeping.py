@@ -22,7 +22,7 @@ from django.db.models import Exists, ForeignKey, OuterRef, Q
 from crm.models import Contact, ProfileLink, User
 from listening.models import Topic
 from responses.models import HistoryView
-from routing.models import RoutingRule, SavedView
+from routing.models import RoutingRule, RuleRevision, SavedView
 from scrm.sample import marker
 
 Model = type[models.Model]
@@ -85,6 +85,7 @@ _LOOSE = {
     "routing.CaseClock.revision",
     "routing.CaseEvent.revision",
     "routing.CaseEvent.undoes",
+    "routing.RuleRevision.issue",
 }
 """Foreign keys that are set to NULL if they point at a dropped row."""
 
@@ -110,6 +111,7 @@ def set_aside(admin: User) -> int:
         pass
     # After the last row is dropped, because only now is it known which users are removed.
     given = sum(_reassign(model, key, admin) for model in kept for key in _user_keys(model))
+    _forget_notified()
     for model in (SavedView, HistoryView):
         _rename_duplicates(model)
     return given
@@ -243,6 +245,15 @@ def _reassign(model: Model, key: ForeignKey[Any, Any], admin: User) -> int:
     column = _quoted(key.column)
     given = f"UPDATE {_copy(model)} SET {column} = %s WHERE {_points_at_dropped(key)}"
     return _run(given, [admin.pk])
+
+
+def _forget_notified() -> None:
+    """Remove the removed users from the lists of users whom rules notify."""
+    _run(
+        f"UPDATE {_copy(RuleRevision)} SET notify = ARRAY(SELECT named.id"
+        " FROM unnest(notify) WITH ORDINALITY AS named (id, place)"
+        f" WHERE named.id IN (SELECT id FROM {_copy(User)}) ORDER BY named.place)"
+    )
 
 
 def _rename_duplicates(model: Model) -> None:
