@@ -105,7 +105,7 @@ class _Batch(Loaded):
 
         Call this in the order of `said_at`: an arrival may join a case that an earlier call opened.
         """
-        verdict = self.router.route(arrival.facts, may_record=arrival.by is None)
+        verdict = self.router.route(arrival.facts, by_hand=arrival.by is not None)
         if chosen := self.cases.get(arrival.case or 0):
             chosen = self.cases[chosen.merged_into_id or chosen.pk]
             return self._continue(chosen, arrival, verdict)

@@ -192,27 +192,28 @@ class Router:
         self._rules = [pair for pair in compiled if not pair[0].always]
         self._fallback = fallback
 
-    def route(self, facts: Facts, *, may_record: bool = True) -> Verdict:
+    def route(self, facts: Facts, *, by_hand: bool = False) -> Verdict:
         """Return the verdict of the first rule that matches, and of all rules that always run.
 
         If no rule matches, the verdict contains the fallback department.
 
-        may_record: False if a user logged the interaction, who expects a case. Rules that only
-          record are then passed over.
+        by_hand: whether a user logged the interaction, who expects an open case. Rules that only
+          record or set aside are then passed over.
         """
         known = _known(facts)
-        decider, why_not = self._first_match(known, may_record)
+        decider, why_not = self._first_match(known, by_hand)
         acting = [rule for rule, matches in self._always if matches(known)]
         acting += [decider] if decider else []
         reasons = {rule.revision: _reason(rule, known) for rule in acting}
-        priorities = [rule.priority for rule in acting if rule.priority]
+        decided = (decider and decider.priority) or NORMAL
+        priorities = [decided, *(rule.priority for rule in acting if rule.priority)]
         issues = [rule.issue for rule in reversed(acting) if rule.issue]
         return Verdict(
             asks_what_was_said=bool(decider and asks_what_was_said(decider.condition)),
             department=(decider and decider.department) or self._fallback,
             assign=decider.assign if decider else "nobody",
             person=decider.person if decider and decider.assign == "person" else None,
-            priority=min(priorities, key=PRIORITIES.index, default=NORMAL),
+            priority=min(priorities, key=PRIORITIES.index),
             tags=tuple(dict.fromkeys(tag for rule in acting for tag in rule.tags)),
             revision=decider.revision if decider else None,
             rule=decider.name if decider else "",
@@ -230,7 +231,7 @@ class Router:
         )
 
     def _first_match(
-        self, known: Mapping[str, object], may_record: bool
+        self, known: Mapping[str, object], by_hand: bool
     ) -> tuple[Rule | None, tuple[tuple[str, str], ...]]:
         """Return the first rule that matches, and why each other rule did not decide."""
         decider: Rule | None = None
@@ -240,8 +241,10 @@ class Router:
                 why_not.append((rule.name, f"“{decider.name}” matched first"))
             elif not matches(known):
                 why_not.append((rule.name, explain(rule.condition, known).sentence))
-            elif rule.outcome == "record" and not may_record:
-                why_not.append((rule.name, "it opens no case, and this was logged by hand"))
+            elif by_hand and rule.outcome != "case":
+                why_not.append(
+                    (rule.name, "it opens no case to work on, and this was logged by hand")
+                )
             else:
                 decider = rule
         return decider, tuple(why_not)

@@ -29,6 +29,7 @@ from scrm.conditions.language import parse
 FALLBACK = 99
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(days=30)
+_BY_HAND = "it opens no case to work on, and this was logged by hand"
 
 
 def _rule(revision: int, condition: object, **rest: object) -> Rule:
@@ -155,9 +156,26 @@ def test_a_rule_can_record_only_but_not_what_a_user_logs() -> None:
     quiet = Rule(1, "Thanks", parse(ALWAYS, SCHEMA), None, outcome="record")
     verdict = route(Facts(), [quiet, _rule(2, ALWAYS)], FALLBACK)
     assert (verdict.outcome, verdict.revision) == ("record", 1)
-    logged = Router([quiet, _rule(2, ALWAYS)], FALLBACK).route(Facts(), may_record=False)
+    logged = Router([quiet, _rule(2, ALWAYS)], FALLBACK).route(Facts(), by_hand=True)
     assert (logged.outcome, logged.department) == ("case", 20)
-    assert logged.why_not == (("Thanks", "it opens no case, and this was logged by hand"),)
+    assert logged.why_not == (("Thanks", _BY_HAND),)
+
+
+def test_a_rule_can_set_aside_but_not_what_a_user_logs() -> None:
+    spam = _rule(1, ALWAYS, outcome="aside")
+    assert route(Facts(), [spam], FALLBACK).outcome == "aside"
+    logged = Router([spam, _rule(2, ALWAYS)], FALLBACK).route(Facts(), by_hand=True)
+    assert (logged.outcome, logged.department) == ("case", 20)
+    assert logged.why_not == (("rule 1", _BY_HAND),)
+
+
+@pytest.mark.parametrize("decides", [[], [_rule(2, ALWAYS)]])
+def test_a_rule_that_always_runs_never_lowers_the_priority(decides: list[Rule]) -> None:
+    """Also not if no rule decides and the case goes to the fallback department."""
+    quiet = _always(1, ALWAYS, priority="low")
+    assert route(Facts(), [quiet, *decides], FALLBACK).priority == "normal"
+    loud = _always(1, ALWAYS, priority="high")
+    assert route(Facts(), [loud, *decides], FALLBACK).priority == "high"
 
 
 def test_a_verdict_carries_what_the_rule_says() -> None:
