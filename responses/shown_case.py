@@ -44,10 +44,18 @@ def check_shown(case: Case, shown: str, *, by: User) -> None:
     if closed and Case.objects.filter(pk=case.pk, status__in=CLOSED).exists():
         raise Stale(_closed_by(closed, by))
     answers = Response.objects.filter(case=case, pk__gt=response_seen).exclude(author=by)
-    answers = answers.exclude(state=State.CANCELLED).select_related("author")
-    if answer := answers.order_by("-pk").first():
+    answers = answers.filter(state__in=[State.RELEASED, State.HELD]).select_related("author")
+    # In this order, what was released goes before what is held.
+    if answer := answers.order_by("-state", "-pk").first():
+        raise Stale(_answered_by(answer))
+
+
+def _answered_by(answer: Response) -> str:
+    if answer.state == State.HELD:
+        told = _("%(who)s wrote an answer meanwhile, which waits for approval: “%(text)s”.")
+    else:
         told = _("%(who)s answered this case meanwhile: “%(text)s”.")
-        raise Stale(told % {"who": answer.author, "text": Truncator(answer.text).chars(200)})
+    return told % {"who": answer.author, "text": Truncator(answer.text).chars(200)}
 
 
 def _closed_by(event: CaseEvent, by: User) -> str:

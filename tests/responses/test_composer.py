@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from crm.models import Account, Contact, Interaction, Profile, User
 from responses.models import Delivery, Response, ResponseRule
+from responses.release import send_back
 from routing.models import Case, Decision, Issue
 
 As = Callable[[User], Client]
@@ -91,6 +92,32 @@ def test_a_reply_after_the_reply_of_a_colleague_is_refused_once_and_shows_it(
     typed |= shown_again(answer)
     assert as_(agent).post(url("reply", complaint), typed).status_code == 302
     assert Response.objects.count() == 2
+
+
+def test_an_answer_of_a_colleague_that_waits_for_approval_is_no_answer_yet(
+    complaint: Case, agent: User, teammate: User, as_: As, make_rule: Callable[..., ResponseRule]
+) -> None:
+    """Fails if the page says that the colleague answered the case."""
+    make_rule("voucher")
+    typed = form(complaint, **shown(complaint, agent, as_))
+    other = form(complaint, **shown(complaint, teammate, as_), text="A voucher is on its way.")
+    as_(teammate).post(url("reply", complaint), other)
+    assert Response.objects.get().state == "held"
+    page = as_(agent).post(url("reply", complaint), typed).content.decode()
+    assert "Theo Teammate wrote an answer meanwhile, which waits for approval: “A voucher" in page
+    assert "answered this case" not in page
+
+
+def test_an_answer_of_a_colleague_that_is_a_draft_again_does_not_stop_another(
+    complaint: Case, agent: User, teammate: User, lead: User, as_: As,
+    make_rule: Callable[..., ResponseRule],
+) -> None:  # fmt: skip
+    make_rule("voucher")
+    typed = form(complaint, **shown(complaint, agent, as_))
+    other = form(complaint, **shown(complaint, teammate, as_), text="A voucher is on its way.")
+    as_(teammate).post(url("reply", complaint), other)
+    send_back(Response.objects.get(), by=lead, why="No vouchers.")
+    assert as_(agent).post(url("reply", complaint), typed).status_code == 302
 
 
 def test_a_case_that_the_form_showed_as_closed_can_be_answered(
