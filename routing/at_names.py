@@ -69,14 +69,15 @@ def read(text: str, case: Case) -> Named:
     Each user can be named by full name, by the local part of the e-mail address, or by first name.
     The longest name counts: “@Anna Agent” is not the other Anna. Of two equal names, an address
     counts more than a first name. A name that fits several readers of
-    the case, no user, or only users who cannot read the case is a problem. Handles on networks, for
-    example of the party, are no names.
+    the case, no user, or only users who cannot read the case is a problem. Handles on networks are
+    no names; a handle of the party goes before the name of a colleague who cannot read the case.
     """
     places = [found.end() for found in _AT.finditer(text) if not _is_address(text, found.end())]
     if not places:
         return Named()
     may_read = readers(case)
     everyone = list(User.objects.active().order_by("name", "pk"))
+    of_party = _handles_of_party(case)
     users: dict[int, User] = {}
     unknown: dict[str, None] = {}
     problems: list[str] = []
@@ -87,6 +88,8 @@ def read(text: str, case: Case) -> Named:
             users[fit[0].pk] = fit[0]
         elif fit:
             problems.append(_ambiguous(_word(text, place), fit))
+        elif fold(_word(text, place)) in of_party:
+            continue
         elif others := _longest(rest, everyone):
             problems.append(_cannot_read(others[0], case))
         else:
@@ -146,6 +149,14 @@ def _handles(words: Iterable[str]) -> set[str]:
     ours = Account.objects.values_list("name", flat=True)
     found = known.values_list("handle", flat=True)[:_LONGEST]
     return {fold(handle).lstrip("@") for handle in (*found, *ours)}
+
+
+def _handles_of_party(case: Case) -> set[str]:
+    """Return the handles of the case's party, folded and without the @."""
+    contact = case.profile.contact
+    others = Profile.objects.of_contact(contact) if contact else Profile.objects.none()
+    handles = {case.profile.handle, *others.values_list("handle", flat=True)} - {""}
+    return {fold(handle).lstrip("@") for handle in handles}
 
 
 def _ambiguous(word: str, fit: list[User]) -> str:

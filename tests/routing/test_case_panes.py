@@ -422,6 +422,17 @@ def test_a_note_with_a_name_that_reaches_nobody_is_not_saved_and_its_text_is_kep
     assert not case.events.filter(kind="noted").exists()
 
 
+def test_a_handle_of_the_party_goes_before_a_colleague_who_cannot_read_the_case(
+    outsider: User, case: Case
+) -> None:
+    """Fails if “@tom” is refused because Tom Miller works in another department."""
+    User.objects.filter(pk=outsider.pk).update(name="Tom Miller")
+    assert at_names.read("asked @tom again", case).problems
+    Profile.objects.filter(pk=case.profile_id).update(handle="@Tom")
+    case = Case.objects.get(pk=case.pk)
+    assert at_names.read("asked @tom again", case) == at_names.Named()
+
+
 @pytest.mark.parametrize(
     "text",
     [
