@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.forms.reassign import PersonChoice
+from crm.forms.reassign import PersonChoice, with_absence
 from crm.ledger import tellable
 from crm.models import Department, Membership, Profile, User, Workspace
 from routing.call_back import open_call_back
@@ -89,7 +89,9 @@ class TransferForm(CaseVerbForm):
             "department__name", "user__name"
         )
         for row in rows:
-            by_department.setdefault(str(row.department), []).append((row.user_id, str(row.user)))
+            by_department.setdefault(str(row.department), []).append(
+                (row.user_id, with_absence(row.user))
+            )
         set_choices(self, "person", [("", _("Unassigned")), *by_department.items()])
 
     def clean(self) -> dict[str, Any]:

@@ -164,6 +164,16 @@ def test_it_is_handed_to_other_departments_only(
     assert as_(agent).post(f"/cases/{case.pk}/transfer/", typed).status_code == 422
 
 
+def test_the_assignees_of_a_transfer_say_who_is_away(
+    as_: As, agent: User, outsider: User, case: Case
+) -> None:
+    day = timezone.localdate() + timedelta(days=3)
+    User.objects.filter(pk=outsider.pk).update(back_on=day)
+    page = html(as_(agent).get(f"/cases/{case.pk}/"))
+    people = page[page.index('id="transfer_person"') :]
+    assert f"{outsider} (away, back on {day})" in people[: people.index("</select>")]
+
+
 def test_the_assignees_of_a_transfer_stand_under_their_departments(
     as_: As, agent: User, outsider: User, reader: User, sales: Department, case: Case
 ) -> None:
