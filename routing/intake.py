@@ -35,8 +35,8 @@ from routing.models import (
 )
 from routing.models.case_conversation import restrict
 from routing.models.rule import Priority
-from routing.models.status import Status
-from routing.rule_effects import RuleEffects
+from routing.models.status import LIVING, Status
+from routing.rule_effects import RuleEffects, bring_back
 from routing.rules import Verdict, after_inbound
 from scrm.bus.live import publish
 from scrm.channels import registry
@@ -228,10 +228,14 @@ class _Batch(Loaded):
         """Add the arrival to a case that continues the old case. If there is none, open one."""
         if self.effects.records_only(arrival.interaction, verdict, self.now):
             return None
+        if old.pk is None:  # an earlier message of this batch was set aside
+            self.by_party[arrival.party] += bring_back(old, verdict)
+            self._hear(old, arrival, Kind.HEARD, "", verdict)
+            return old
         self.moved.append(arrival.conversation)  # write() ends the link to the old case
         # A message in another conversation of the old case may have opened such a case already.
         newer = [case for case in self.by_party[arrival.party] if case.continues_id == old.pk]
-        if not newer or not _agrees(verdict, newer[-1]):
+        if not newer or not verdict.agrees_with(newer[-1].department_id):
             return self._open(arrival, verdict, continues=old)
         return self._join(newer[-1], "It continues the same earlier case.", arrival, verdict)
 
@@ -239,8 +243,9 @@ class _Batch(Loaded):
         """Open a case in the department of the verdict, or of the hint if no rule matched."""
         department, why = verdict.department, verdict.why
         # If no rule matched, an answer goes to the department that wrote to the customer.
-        if verdict.revision is None and arrival.hint:
-            department, why = arrival.hint.department, arrival.hint.why
+        hint = arrival.hint
+        if verdict.revision is None and hint and not self.departments[hint.department].archived_at:
+            department, why = hint.department, hint.why
         case = Case(
             profile_id=arrival.profile,
             department=self.departments[department],
@@ -255,7 +260,7 @@ class _Batch(Loaded):
         self.effects.routed.append((case, verdict))
         self.topics[id(case)] = set(arrival.own_topics)
         self._link(case, arrival)
-        self.by_party[arrival.party].append(case)
+        self.by_party[arrival.party] += [case] if case.status in LIVING else []
         self._log(case, arrival, Kind.ROUTED, why, verdict)
         return case
 
@@ -355,7 +360,7 @@ class _Batch(Loaded):
         CaseConversation.objects.bulk_create(self.links)
         BystanderReply.objects.bulk_create(self.replies)
         CaseEvent.objects.bulk_create(self.events)
-        ItemDecision.objects.bulk_create(self.decisions)
+        ItemDecision.objects.bulk_create([*self.decisions, *self.effects.decisions])
         # Do this after writing the links: they decide which messages wait for an answer.
         # A case below which only bystanders wrote is not locked, and its clocks stay.
         recompute({case.pk for case in (*self.created, *self.touched.values())}, now=self.now)
@@ -393,8 +398,3 @@ class _Batch(Loaded):
         of_moved = CaseConversation.objects.filter(case__in=moved, ended_at=None)
         wanted |= Q(pk__in=of_moved.values("conversation"))
         restrict(Conversation.objects.filter(wanted), may_open=False)
-
-
-def _agrees(verdict: Verdict, case: Case) -> bool:
-    """Return whether no rule matched, or the rule that matched names the department of the case."""
-    return not verdict.names_department or verdict.department == case.department_id

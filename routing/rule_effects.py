@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from crm.models import Membership, Notice, Profile
-from routing.models import Case, RecordedOnly
+from routing.models import Case, ItemDecision, RecordedOnly
 from routing.models.status import Status
 from routing.rules import Verdict
 
@@ -21,6 +21,7 @@ class RuleEffects:
     """The effects of one batch. They are collected first and written together."""
 
     recorded: list[RecordedOnly] = field(default_factory=list)
+    decisions: list[ItemDecision] = field(default_factory=list)
     routed: list[tuple[Case, Verdict]] = field(default_factory=list)
 
     def records_only(self, interaction: int, verdict: Verdict, now: datetime) -> bool:
@@ -30,6 +31,16 @@ class RuleEffects:
         self.recorded.append(
             RecordedOnly(
                 interaction_id=interaction, revision_id=verdict.revision, why=verdict.why, at=now
+            )
+        )
+        # Without a decision, it would wait for an answer as soon as its conversation has a case.
+        self.decisions.append(
+            ItemDecision(
+                interaction_id=interaction,
+                outcome=ItemDecision.Outcome.NO_REPLY,
+                reason="Recorded only",
+                why=verdict.why,
+                at=now,
             )
         )
         return True
@@ -79,4 +90,22 @@ class RuleEffects:
             asked = leads.get(case.department_id, set()) if verdict.notify_leads else set()
             pairs |= {(case.pk, user): case for user in sorted(able_ones | asked)}
         about = [(case.as_subject, user) for (_pk, user), case in pairs.items()]
-        Notice.give_each(Notice.Kind.RULE, about)
+        # Each user hears of a case once, however many messages it gets.
+        earlier = Notice.objects.filter(
+            kind=Notice.Kind.RULE, url__in={subject.url for subject, _user in about}
+        )
+        heard = set(earlier.values_list("url", "user"))
+        Notice.give_each(
+            Notice.Kind.RULE, [pair for pair in about if (pair[0].url, pair[1]) not in heard]
+        )
+
+
+def bring_back(case: Case, verdict: Verdict) -> list[Case]:
+    """Open a case of this batch that a rule set aside, unless this verdict sets it aside too.
+
+    Returns the case if it is open now.
+    """
+    if verdict.outcome == "aside":
+        return []
+    case.status = Status.NEW
+    return [case]

@@ -182,6 +182,10 @@ class Verdict:
         """Return whether a rule chose the department."""
         return self.revision is not None and self.opens_case
 
+    def agrees_with(self, department: int) -> bool:
+        """Return whether no rule matched, or the rule that matched names this department."""
+        return not self.names_department or self.department == department
+
 
 class Router:
     """The rules in their order. They are compiled once and can then route many interactions."""

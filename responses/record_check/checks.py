@@ -128,10 +128,11 @@ CHECKS = (
                 ON l.conversation_id = i.conversation_id AND l.ended_at IS NULL
             LEFT JOIN responses_response r ON r.in_reply_to_id = i.id
             LEFT JOIN routing_case c ON c.last_inbound_id = i.id
-            LEFT JOIN routing_recordedonly o ON o.interaction_id = i.id
+            LEFT JOIN routing_itemdecision o ON o.interaction_id = i.id
+                AND o.withdrawn_at IS NULL AND o.case_id IS NULL
             LEFT JOIN routing_bystanderreply below ON below.interaction_id = i.id
             WHERE i.direction = 'in' AND l.id IS NULL AND i.kind <> 'automatic answer'
-                AND o.interaction_id IS NULL AND below.id IS NULL
+                AND o.id IS NULL AND below.id IS NULL
             UNION ALL
             SELECT i.conversation_id, i.id, r.id, r.case_id
             FROM responses_delivery d

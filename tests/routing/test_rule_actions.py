@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,9 +17,10 @@ from crm.ledger import Entry, record
 from crm.models import Department, Notice, Profile, User
 from responses.models import Gap, RecordCheck
 from responses.record_check.run import check_record
-from routing.intake import Arrival, take_in
+from routing.intake import Arrival, Hint, take_in
 from routing.models import Case, CaseEvent, Issue, RecordedOnly, RoutingRule
 from routing.rules import Facts
+from routing.unanswered import unanswered
 from scrm.channels.base import Author
 
 As = Callable[[User], Client]
@@ -39,10 +40,18 @@ def make(admin: User) -> Callable[..., RoutingRule]:
     return build
 
 
-def arrive(text: str, key: str, who: str, now: datetime, **more: Any) -> Arrival:
+def arrive(text: str, key: str, who: str, now: datetime, thread: str = "", **more: Any) -> Arrival:
     author = Author("x", who, f"@{who}", name=who.title())
     entry = Entry(
-        scope="x", key=key, author=author, channel="x", kind="post", visibility="public", text=text
+        scope="x",
+        key=key,
+        author=author,
+        channel="x",
+        kind="post",
+        visibility="public",
+        text=text,
+        in_reply_to=thread,
+        thread_key=thread,
     )
     row = record([entry], now=now)[0]
     return Arrival(
@@ -112,7 +121,7 @@ def test_what_a_rule_only_records_opens_no_case_and_says_so(
 def test_the_record_check_reports_no_gap_for_what_a_rule_only_records(
     make: Any, hear: Hear, service: Department
 ) -> None:
-    """The reason is what makes the difference: without it, the conversation is a gap."""
+    """The decision makes the difference; it stays when a rule of the sample is removed."""
     make("Thanks", "thanks", outcome="record")
     hear("Many thanks!")
     check_record(RecordCheck.objects.create())
@@ -120,7 +129,7 @@ def test_the_record_check_reports_no_gap_for_what_a_rule_only_records(
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET session_replication_role = replica")
-        cursor.execute("DELETE FROM routing_recordedonly")
+        cursor.execute("DELETE FROM routing_itemdecision")
         cursor.execute("SET session_replication_role = origin")
     check_record(RecordCheck.objects.create())
     assert Gap.objects.filter(check_key="in_case").count() == 1
@@ -145,6 +154,73 @@ def test_a_rule_can_set_aside(make: Any, hear: Hear, service: Department) -> Non
     assert case
     assert case.status == "noise"
     assert case.due_at is None
+
+
+def test_a_message_after_one_that_was_set_aside_opens_a_case_of_its_own(
+    make: Any, service: Department
+) -> None:
+    """Both arrive in one batch. Fails if the second joins the noise and is seen by nobody."""
+    make("Spam", "casino", department=service, outcome="aside")
+    now = timezone.now()
+    spam, real = arrive("Best casino", "1", "tom", now), arrive("My bag is lost", "2", "tom", now)
+    placed = take_in([spam, real], now=now)
+    assert placed[spam.interaction] != placed[real.interaction]
+    assert Case.objects.get(pk=placed[real.interaction]).status == "new"
+
+
+@pytest.mark.parametrize(("text", "status"), [("My bag is lost", "new"), ("casino!", "noise")])
+def test_two_messages_of_one_conversation_arrive_with_the_first_set_aside(
+    make: Any, service: Department, text: str, status: str
+) -> None:
+    """Fails if the batch breaks because the case of the first has no key yet."""
+    make("Spam", "casino", department=service, outcome="aside")
+    now = timezone.now()
+    spam = arrive("Best casino", "1", "tom", now)
+    second = replace(arrive(text, "2", "tom", now), conversation=spam.conversation)
+    take_in([spam, second], now=now)
+    assert Case.objects.get().status == status
+
+
+def test_what_was_only_recorded_waits_for_no_answer_later(
+    make: Any, hear: Hear, service: Department
+) -> None:
+    """Fails if the new case is due from the time of the message that needed no answer."""
+    make("Thanks", "grateful", outcome="record")
+    make("Rest", department=service)
+    before = timezone.now() - timedelta(days=7)
+    first = arrive("So grateful", "1", "tom", before)
+    assert take_in([first], now=before) == {}
+    now = timezone.now()
+    second = arrive("My bag is lost", "2", "tom", now, thread="1")
+    assert second.conversation == first.conversation
+    case = take_in([second], now=now)[second.interaction]
+    assert list(unanswered([case]).values_list("pk", flat=True)) == [second.interaction]
+
+
+def test_a_rule_notifies_each_user_once_about_a_case(
+    make: Any, hear: Hear, service: Department, lead: User
+) -> None:
+    make("All", always=True, notify_leads=True)
+    now = timezone.now()
+    first = arrive("My bag is lost", "1", "tom", now)
+    take_in([first], now=now)
+    again = replace(arrive("Hello?", "2", "tom", now), conversation=first.conversation)
+    take_in([again], now=now)
+    assert Case.objects.count() == 1
+    assert Notice.objects.filter(kind=Notice.Kind.RULE, user=lead).count() == 1
+
+
+def test_an_answer_to_an_archived_department_goes_to_the_fallback_department(
+    hear: Hear, service: Department, sales: Department
+) -> None:
+    hint = Hint(sales.pk, None, "It answers a post of Sales.")
+    case = hear("And my seat?", hint=hint)
+    assert case
+    assert case.department == sales
+    Department.objects.filter(pk=sales.pk).update(archived_at=timezone.now())
+    case = hear("And my bag?", "2", "ann", hint=hint)
+    assert case
+    assert case.department == service
 
 
 def test_what_a_user_logs_opens_a_case_although_a_rule_only_records(
