@@ -61,10 +61,10 @@ def test_results_come_in_the_order_in_which_entries_were_given() -> None:
 def test_parent_and_answer_may_come_in_one_batch_in_any_order(
     order: Sequence[str], dated: str
 ) -> None:
-    """A message and the answers to it are recorded in one conversation, whatever their order.
+    """A message and our answer are recorded in one conversation, whatever their order.
 
-    Fails if entries are sorted only by time and key, because a message without a date is then
-    recorded after the answer to it.
+    Another person who replies to our answer has a conversation of their own. Fails if entries are
+    sorted only by time and key, because a message without a date is then recorded after our answer.
     """
     moments = {
         "": (None, None),
@@ -79,8 +79,9 @@ def test_parent_and_answer_may_come_in_one_batch_in_any_order(
         "a-answer": said("a-answer", "ben", in_reply_to="m-ours", occurred_at=answered),
     }
     rows = write(*(entries[key] for key in order))
-    assert len({row.conversation for row in rows}) == 1
-    assert Conversation.objects.count() == 1
+    place = {key: row.conversation for key, row in zip(order, rows, strict=True)}
+    assert place["z-post"] == place["m-ours"] != place["a-answer"]
+    assert Conversation.objects.count() == 2
 
 
 def test_what_we_said_to_somebody_in_the_same_batch_is_on_their_timeline() -> None:
