@@ -1,6 +1,6 @@
 """Decide which clocks of a case run, and when each is due, from stored facts only.
 
-A response clock runs from the oldest unanswered message of the party. Because it depends on nothing
+A response clock runs from the oldest unanswered message of the case. Because it depends on nothing
 else, a second message never moves its due time, and it can be computed again at any time: after a
 transfer, a new priority, new opening hours, a merge or a split. The resolution clock has pauses, so
 the time spent before a pause is stored.
@@ -23,16 +23,19 @@ RESUME_WITHIN = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The oldest unanswered message of the party.
+    """The unanswered message that waits longest.
 
     since: the time from which it counts. That is when it was said, or when we received it if it was
     heard late.
-    window_ends: the time until which the channel lets us reply; None if it has no such limit.
+    window_ends: the earliest time until which a channel lets us reply to one of the unanswered
+      messages; None if no channel has such a limit.
+    item: the id of the message.
     """
 
     since: datetime
     heard_late: bool = False
     window_ends: datetime | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Clock:
     running_since: None if the clock stands still.
     due_at, warn_at: None if the clock stands still.
     stopped_at: the time at which the clock ended; None as long as it is current.
+    item_id: the message that waits for an answer; None for the clock of the resolution.
     """
 
     kind: Kind
@@ -83,6 +87,7 @@ class Clock:
     heard_late: bool = False
     by_window: bool = False
     stopped_at: datetime | None = None
+    item_id: int | None = None
 
 
 Clocks = dict[Kind, Clock]
@@ -131,7 +136,7 @@ def _response(facts: CaseFacts, targets: Targets, hours: Hours) -> Clock | None:
     due_at = min(ends)
     return Clock(
         kind, hours, target, 0.0, waiting.since, due_at, warn_at(waiting.since, due_at, hours),
-        heard_late=waiting.heard_late, by_window=due_at != by_target,
+        heard_late=waiting.heard_late, by_window=due_at != by_target, item_id=waiting.item,
     )  # fmt: skip
 
 

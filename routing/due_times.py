@@ -8,9 +8,9 @@ example after a transfer or a merge, and the result is the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -18,14 +18,12 @@ from django.utils.translation import gettext as _
 
 from crm.models import Job
 from routing.case_clock import CaseFacts, Clock, Clocks, Kind, Targets, Waiting, clocks_of, stopped
-from routing.models import Calendar, Case, CaseClock, ResponseTarget
+from routing.models import Calendar, Case, CaseClock, ItemDecision, ResponseTarget
 from routing.models.calendar import AROUND_THE_CLOCK, HoursInForce
 from routing.models.status import CLOSED, LIVING, Status
 from routing.unanswered import UnansweredItem, oldest_unanswered
 from scrm.channels import registry
 
-HEARD_LATE = timedelta(hours=1)
-"""A message that we received so long after it was written counts from when we received it."""
 AT_ONCE = 500
 """The number of cases that the job locks and recomputes in one transaction."""
 MAX_PREVIEWED = 5_000
@@ -72,10 +70,11 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     settings = Settings.load()
     before = _latest(cases)
     waiting = oldest_unanswered(cases)
+    decided = _decided(before)
     for case in rows:
         old = before[case.pk]
-        clocks = _clocks(case, waiting.get(case.pk), old, settings, now)
-        _compare(case, clocks, old, settings, writes, now)
+        clocks = _clocks(case, waiting.get(case.pk, []), old, settings, now)
+        _compare(case, clocks, old, decided, settings, writes, now)
         due_at = earliest(clocks)
         if due_at != case.due_at:
             writes.due[case.pk] = due_at
@@ -88,28 +87,38 @@ def earliest(clocks: Clocks) -> datetime | None:
     return min((at for at in times if at), default=None)
 
 
-def counted_from(item: UnansweredItem) -> Waiting:
-    """Return from when an unanswered message counts, and until when its channel lets us reply."""
-    late = item.recorded_at - item.said_at > HEARD_LATE
+def counted_from(items: Sequence[UnansweredItem]) -> Waiting:
+    """Return since when a case waits, and until when the channels let us reply.
+
+    items: the oldest unanswered items of each channel, the one that waits longest first.
+    """
+    ends = [end for item in items if (end := _window_end(item))]
+    oldest = items[0]
+    return Waiting(oldest.since, oldest.heard_late, min(ends, default=None), oldest.interaction)
+
+
+def _window_end(item: UnansweredItem) -> datetime | None:
     window = registry.reply_window(item.channel) if item.visibility == "private" else None
-    ends = item.said_at + window if window else None
-    since = item.recorded_at if late else item.said_at
+    end = item.said_at + window if window else None
     # A window that had ended before we heard the message is no deadline any more.
-    return Waiting(since, late, ends if ends and ends > since else None)
+    return end if end and end > item.since else None
 
 
 def _clocks(
     case: Case,
-    item: UnansweredItem | None,
+    items: Sequence[UnansweredItem],
     before: Mapping[Kind, CaseClock],
     settings: Settings,
     now: datetime,
 ) -> Clocks:
     hours = settings.hours.of(case.department_id)
+    first = before.get("first")
+    # The clock of the first answer goes on as long as its own message is unanswered.
+    still_first = bool(items and first and first.item_id == items[0].interaction)
     facts = CaseFacts(
         opened_at=case.opened_at,
-        waiting=counted_from(item) if item else None,
-        answered=case.first_response_at is not None,
+        waiting=counted_from(items) if items else None,
+        answered=case.first_response_at is not None and not still_first,
         closed=case.status in CLOSED,
         rests=case.status == Status.WAITING
         or (case.status == Status.SNOOZED and hours.snooze_pauses),
@@ -131,10 +140,18 @@ def _latest(cases: Collection[int]) -> defaultdict[int, dict[Kind, CaseClock]]:
     return latest
 
 
+def _decided(clocks: Mapping[int, Mapping[Kind, CaseClock]]) -> set[int]:
+    """Return the ids of those messages of these clocks that were decided."""
+    items = {row.item_id for rows in clocks.values() for row in rows.values() if row.item_id}
+    found = ItemDecision.objects.current().filter(interaction__in=items)
+    return set(found.values_list("interaction", flat=True))
+
+
 def _compare(
     case: Case,
     clocks: Clocks,
     before: Mapping[Kind, CaseClock],
+    decided: Set[int],
     settings: Settings,
     writes: _Writes,
     now: datetime,
@@ -143,7 +160,7 @@ def _compare(
     revision = settings.hours.of(case.department_id).revision
     for kind, clock in clocks.items():
         row = before.get(kind)
-        if row is not None and _was_answered(row, clock):
+        if row is not None and _was_answered(row, clock, decided):
             # An older message was answered, and a newer one waits: two clocks, one after the other.
             _set(row, stopped(_pure(row), now), row.revision_id, now)
             writes.changed.append(row)
@@ -158,10 +175,14 @@ def _compare(
             writes.changed.append(row)
 
 
-def _was_answered(row: CaseClock, clock: Clock) -> bool:
-    since, newer = row.running_since, clock.running_since
+def _was_answered(row: CaseClock, clock: Clock, decided: Set[int]) -> bool:
+    """Return whether the message of a stored clock was decided, and another one waits.
+
+    That another message waits longer is no reason: it may have been heard late, or merged into the
+    case.
+    """
     runs = row.stopped_at is None and clock.stopped_at is None and clock.kind in _RESPONSES
-    return bool(runs and since and newer and newer > since)
+    return runs and row.item_id in decided
 
 
 def _goes_on(row: CaseClock, clock: Clock, now: datetime) -> bool:
@@ -169,7 +190,7 @@ def _goes_on(row: CaseClock, clock: Clock, now: datetime) -> bool:
     if row.stopped_at is None:
         return True
     if clock.kind in _RESPONSES:
-        return row.due_at == clock.due_at
+        return row.item_id == clock.item_id
     return (clock.spent_s == row.spent_s and clock.running_since != now) or clock.spent_s > 0
 
 
@@ -189,7 +210,7 @@ def _set(row: CaseClock, clock: Clock, revision: int | None, now: datetime) -> b
 
 _COLUMNS = (
     "target_s", "revision", "spent_s", "running_since", "due_at", "warn_at", "warned_at",
-    "breached_at", "stopped_at", "heard_late", "by_window",
+    "breached_at", "stopped_at", "heard_late", "by_window", "item",
 )  # fmt: skip
 
 
@@ -251,7 +272,7 @@ def preview(settings: Settings, departments: Collection[int], *, now: datetime) 
     before, waiting = _latest(cases), oldest_unanswered(cases)
     result = Preview([], [], [])
     for case in Case.objects.filter(pk__in=cases).order_by("pk"):
-        due_at = earliest(_clocks(case, waiting.get(case.pk), before[case.pk], settings, now))
+        due_at = earliest(_clocks(case, waiting.get(case.pk, []), before[case.pk], settings, now))
         was_late, is_late = _is_past(case.due_at, now), _is_past(due_at, now)
         if due_at != case.due_at:
             result.changed.append(case.pk)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from crm.models import Interaction
 from routing.models.calendar import CalendarRevision
 
 recompute: Callable[[Collection[int]], None]
@@ -47,6 +48,7 @@ class CaseClock(models.Model):
     heard_late: whether we received the message long after it was written.
     announced_at: when a message that was heard late was part of a digest.
     by_window: whether the reply window of the channel ends before the target.
+    item: the message that waits for our answer; None for the clock of the resolution.
     stopped_at: when we answered, or when the case was closed; None while the clock is current.
     """
 
@@ -69,6 +71,10 @@ class CaseClock(models.Model):
     heard_late = models.BooleanField(default=False)
     announced_at = models.DateTimeField(null=True)
     by_window = models.BooleanField(default=False)
+    # db_index=False: no query looks for the clock of a message.
+    item = models.ForeignKey(
+        Interaction, models.PROTECT, null=True, related_name="+", db_index=False
+    )
 
     objects = CaseClockQuerySet.as_manager()
 
@@ -104,6 +110,6 @@ class CaseClock(models.Model):
         """Return the columns that `routing.case_clock` computes."""
         names = (
             "target_s", "spent_s", "running_since", "due_at", "warn_at", "heard_late", "by_window",
-            "stopped_at",
+            "stopped_at", "item_id",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -9,7 +9,7 @@ from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models import Interaction, ProfileLink, User
+from crm.models import Interaction, User
 from crm.models.interaction import InteractionQuerySet
 from routing.models.case_event import CaseEvent
 from scrm.channels.base import AUTOMATIC
@@ -19,24 +19,30 @@ MAX_REASON = 60
 """The maximum number of characters of a reason."""
 
 
+HEARD_LATE = timedelta(hours=1)
+"""A message that we received so long after it was written counts from when we received it."""
+
+
 def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> InteractionQuerySet:
-    """Return the unanswered items of these cases, given by their ids; see `routing.unanswered`."""
+    """Return the unanswered items of these cases, given by their ids; see `routing.unanswered`.
+
+    Each item has the attributes `in_case`, the id of its case, and `counts_from`, the time from
+    which it waits for an answer.
+    """
     link = "conversation__case_links"
     items: Any = Interaction.objects.annotate(
         link=FilteredRelation(link, condition=Q(**{f"{link}__ended_at": None}))
     )
     items = items.filter(link__case__in=cases, direction="in").exclude(kind=AUTOMATIC)
-    items = items.annotate(in_case=F("link__case"), case_profile=F("link__case__profile"))
-    decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
-    same_contact = ProfileLink.objects.filter(
-        profile=OuterRef("profile"),
-        ended_at=None,
-        contact__links__profile=OuterRef("case_profile"),
-        contact__links__ended_at=None,
+    late = Q(recorded_at__gt=F("sort_at") + HEARD_LATE)
+    items = items.annotate(
+        in_case=F("link__case"),
+        counts_from=models.Case(models.When(late, then=F("recorded_at")), default=F("sort_at")),
     )
-    by_party = Q(profile=F("case_profile")) | Exists(same_contact)
-    found: InteractionQuerySet = items.filter(by_party, ~Exists(decided)).order_by("sort_at", "pk")
-    return found
+    decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
+    # A reply of a bystander does not wait for us, even if its author gets a case later.
+    found: InteractionQuerySet = items.filter(~Exists(decided), below_case=None)
+    return found.order_by("sort_at", "pk")
 
 
 class ItemDecisionQuerySet(models.QuerySet["ItemDecision"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from django.utils import timezone
 from crm.ledger import Entry, record
 from crm.models import Contact, Interaction, Profile, User
 from routing.answering import count_as_answered
-from routing.models import Case, ItemDecision
+from routing.models import BystanderReply, Case, CaseEvent, ItemDecision
 from routing.unanswered import oldest_unanswered, unanswered
 from scrm.channels.base import AUTOMATIC, Author
 
@@ -28,7 +28,9 @@ def texts(case: Case) -> list[str]:
     return [item.text for item in unanswered([case.pk])]
 
 
-def overhear(case: Case, text: str, *, by: str = "roncalder", **facts: Any) -> int:
+def overhear(
+    case: Case, text: str, *, by: str = "roncalder", at: datetime = NOW, **facts: Any
+) -> int:
     """Record an item in the conversation of the case without routing it; return its id."""
     entry = {
         "scope": "sandbox.microblog",
@@ -40,7 +42,7 @@ def overhear(case: Case, text: str, *, by: str = "roncalder", **facts: Any) -> i
         "text": text,
         "conversation": case.conversations.get().pk,
     }
-    return record([Entry(**entry | facts)], now=NOW)[0].interaction
+    return record([Entry(**entry | facts)], now=at)[0].interaction
 
 
 def reply(case: Case, text: str = "Sorry") -> int:
@@ -71,25 +73,31 @@ def test_a_second_answer_settles_only_what_is_left(case: Case) -> None:
     assert texts(case) == []
 
 
-def test_bystanders_and_automatic_answers_need_no_decision(case: Case) -> None:
+def test_stacked_replies_and_automatic_answers_need_no_decision(case: Case) -> None:
     """Fails if all inbound items of the conversation count."""
-    overhear(case, "Same here!", by="bystander")
+    stacked = overhear(case, "Same here!", by="bystander")
+    BystanderReply.objects.create(case=case, interaction_id=stacked)
     overhear(case, "I am on holiday", kind=AUTOMATIC)
     assert texts(case) == ["My bag is gone"]
 
 
-def test_a_profile_of_the_same_contact_is_the_party_until_the_link_ends(
+def test_what_another_profile_asked_waits_also_when_its_link_to_the_contact_ends(
     case: Case, agent: User
 ) -> None:
+    """An agent finds that a linked profile is another person: its question still waits.
+
+    Fails if only items of the party wait: nobody would answer what was asked.
+    """
     ron = Contact.objects.create(name="Ron", owner=agent)
     case.profile.link_to(ron, by=agent, evidence="He said so.", now=NOW)
     overhear(case, "It is me, from work", by="ron-at-work")
     work = Profile.objects.get(key="ron-at-work")
-    assert texts(case) == ["My bag is gone"]
+    both = ["My bag is gone", "It is me, from work"]
+    assert texts(case) == both
     work.link_to(ron, by=agent, evidence="Same signature.", now=NOW)
-    assert texts(case) == ["My bag is gone", "It is me, from work"]
-    work.links.update(ended_at=NOW)
-    assert texts(case) == ["My bag is gone"]
+    assert texts(case) == both
+    work.unlink(by=agent, now=NOW)
+    assert texts(case) == both
 
 
 def test_a_withdrawn_decision_leaves_the_item_unanswered_again(case: Case, agent: User) -> None:
@@ -124,7 +132,7 @@ def test_many_cases_take_one_statement(make_case: Callable[..., Case]) -> None:
     with CaptureQueriesContext(connection) as many:
         found = oldest_unanswered([case.pk for case in cases])
     assert len(few) == len(many) == 1
-    assert {case: item.interaction for case, item in found.items()} == {
+    assert {case: items[0].interaction for case, items in found.items()} == {
         case.pk: case.last_inbound_id for case in cases
     }
 
@@ -154,3 +162,56 @@ def test_the_migration_settles_what_was_closed_or_answered_before(
         asked_again.pk: "answered",
     }
     assert ItemDecision.objects.get(case=asked_again).answered_by_id == ours
+
+
+def repair() -> None:
+    migration = importlib.import_module("routing.migrations.0011_waiting_messages")
+    with connection.cursor() as cursor:
+        cursor.execute(migration.WITHDRAW)
+        cursor.execute(migration.SETTLE)
+
+
+def test_the_repair_settles_the_old_messages_of_a_case_that_was_done_and_wrote_again(
+    make_case: Callable[..., Case], agent: User
+) -> None:
+    """The first message was done as “no question” before decisions existed; then they wrote again.
+
+    Fails if the clock would run from the first message. What somebody reopened on purpose, or whose
+    Done was undone, stays unanswered.
+    """
+    again = make_case(by="a", status="open")
+    CaseEvent.objects.create(case=again, kind="done", at=NOW)
+    later = NOW + timedelta(minutes=1)
+    overhear(again, "One more thing", by="a", at=later)
+    undone = make_case("Not done yet", by="b", status="open")
+    CaseEvent.objects.create(case=undone, kind="done", at=NOW)
+    CaseEvent.objects.create(case=undone, kind="undone", at=NOW)
+    closed = make_case(by="c", status="noise")
+    withdrawn = make_case("Asked again", by="d", status="done", done_at=NOW)
+    items = unanswered([withdrawn.pk])
+    ItemDecision.objects.record(items, "no reply", case=withdrawn, by=agent, now=NOW)
+    withdrawn.item_decisions.all().withdraw(by=agent, now=NOW)
+    repair()
+    assert texts(again) == ["One more thing"]
+    assert texts(undone) == ["Not done yet"]
+    assert texts(closed) == []
+    assert texts(withdrawn) == ["Asked again"]
+
+
+def test_the_repair_takes_back_that_a_call_without_answer_answered_something(
+    make_case: Callable[..., Case],
+) -> None:
+    """Fails if a question stays settled because we tried to call."""
+    called, answered = make_case("Call me", by="a"), make_case(by="b")
+    failed = {"direction": "out", "kind": "call", "details": {"call": {"outcome": "no answer"}}}
+    for case, who in ((called, "a"), (answered, "b")):
+        overhear(case, f"call to {who}", by=who, **failed)
+    ours = overhear(answered, "Sorry", by="b", direction="out", kind="reply")
+    fill = importlib.import_module("routing.migrations.0004_item_decisions").FILL
+    with connection.cursor() as cursor:
+        cursor.execute(fill)
+    assert texts(called) == []
+    repair()
+    assert texts(called) == ["Call me"]
+    assert texts(answered) == []
+    assert ItemDecision.objects.current().get(case=answered).answered_by_id == ours
