@@ -213,7 +213,10 @@ def mark_sent(delivery: Delivery, receipt: Receipt, *, now: datetime) -> bool:
     case = mine.response.case and mine.response.case.survivor
     if case and not mine.response.is_macro:
         join_conversation(case, row.conversation, now=now)
-        count_as_answered(case, at=now, seen=mine.response.seen_id, answered_by=row.interaction)
+        count_as_answered(
+            case, at=now, seen=mine.response.seen_id, answered_by=row.interaction,
+            written_at=mine.response.created_at,
+        )  # fmt: skip
         served.count_as_answered(mine.response, answered_by=row.interaction, now=now)
     if not mine.is_change:
         adopt(mine, now=now)

@@ -125,8 +125,9 @@ def count_as_answered(response: Response, *, answered_by: int, now: datetime) ->
     for person in response.served.filter(case__isnull=False).select_related("case"):
         assert person.case
         answering.count_as_answered(
-            person.case, at=now, seen=person.message_id, answered_by=answered_by
-        )
+            person.case, at=now, seen=person.message_id, answered_by=answered_by,
+            written_at=response.created_at,
+        )  # fmt: skip
         why = "Our public answer to another person serves this person too."
         person.case.log(
             CaseEvent.Kind.ANSWERED, by=response.author, why=why, now=now, response=response.pk

@@ -21,6 +21,7 @@ from listening.models import Mention, Source
 from responses import bounces
 from responses.models import Delivery, Feedback, Response, ResponseRule
 from routing.models import Case
+from routing.unanswered import unanswered
 from scrm import batch, pipeline
 from scrm.channels.base import (
     NOTICE,
@@ -214,6 +215,8 @@ def test_a_bounce_is_told_once_and_sent_again_by_hand(
     case.refresh_from_db()
     assert case.status == "open"
     assert case.events.filter(why__contains="bounced").count() == 1
+    # They never got the answer, so their message is unanswered and due again.
+    assert [item.pk for item in unanswered([case.pk])] == [case.last_inbound_id]
     assert agent.notices.filter(kind="failed").count() == 1
     assert Case.objects.count() == 1
 

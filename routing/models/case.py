@@ -305,19 +305,6 @@ class Case(models.Model):
     reopen = closing.reopen
 
     @transaction.atomic
-    def wait(self, *, answered_at: datetime, seen: int | None) -> None:
-        """Record that we answered. The case then waits for a reply, unless a newer message arrived.
-
-        seen: id of the last inbound message that the answer refers to.
-        """
-        self.lock()
-        values: dict[str, Any] = {"first_response_at": self.first_response_at or answered_at}
-        if self.last_inbound_id == seen and self.status in ACTIVE:
-            values["status"] = Status.WAITING
-        self.compare_and_set({}, **values)
-        self.tell()
-
-    @transaction.atomic
     def group(self, issue: Issue | None, *, by: User) -> None:
         """Add the case to an issue. If `issue` is None, remove the case from its issue."""
         before = self.issue

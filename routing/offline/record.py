@@ -24,7 +24,8 @@ from routing.call_back import close_call_back
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
 from routing.join import join_conversation
-from routing.models import Case, CaseConversation
+from routing.models import Case, CaseConversation, ItemDecision
+from routing.unanswered import unanswered
 from routing.when_written import WhenWritten
 from scrm.channels.base import Author, Json
 from scrm.channels.email.people import readable
@@ -81,6 +82,7 @@ def log(
     *,
     by: User,
     scans: Iterable[Attachment] = (),
+    owes_answer: bool = False,
     now: datetime | None = None,
 ) -> Case:
     """Record and route an offline contact, and return its case.
@@ -90,7 +92,9 @@ def log(
 
     scans: attachments, saved or not. A scan is skipped if a scan with the same name and size is
       already attached.
+    owes_answer: whether we still have to answer an incoming call that reached us.
     """
+    now = now or timezone.now()
     logged = log_all([offline_contact], by=by, now=now)
     case = Case.objects.get(pk=logged.cases[offline_contact.form])
     if (
@@ -98,8 +102,22 @@ def log(
         and not recorded(offline_contact).filter(text=_text(offline_contact)).exists()
     ):
         raise LoggedAlready(f"#{case.pk}")
-    _attach(scans, recorded(offline_contact).get())
+    interaction = recorded(offline_contact).get()
+    _attach(scans, interaction)
+    call = interaction.call
+    if logged.new and call and call.outcome == REACHED and not owes_answer:
+        _settle_call(case, interaction, by, now)
     return case
+
+
+def _settle_call(case: Case, call: Interaction, by: User, now: datetime) -> None:
+    """Record that an incoming call was answered when we took it. Other messages still wait."""
+    case.lock()
+    ItemDecision.objects.record(
+        unanswered([case.pk]).filter(pk=call.pk), ItemDecision.Outcome.ANSWERED, case=case, by=by,
+        now=now, answered_by=call.pk,
+    )  # fmt: skip
+    case.compare_and_set({}, first_response_at=case.first_response_at or call.sort_at)
 
 
 @transaction.atomic

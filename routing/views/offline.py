@@ -96,7 +96,8 @@ def _logged(request: StaffRequest, form: OfflineForm, scans: Sequence[Attachment
         interaction = record.log_outgoing(contact, by=by)
         case = contact.case
     else:
-        case = record.log(contact, by=by, scans=scans)
+        owed = bool(form.cleaned_data.get("call_back_at"))
+        case = record.log(contact, by=by, scans=scans, owes_answer=owed)
         interaction = record.recorded(contact).get()
     profile = interaction.profile
     if form.tab == "letter" and profile:

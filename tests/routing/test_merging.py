@@ -18,6 +18,7 @@ from crm.models import (
     Notice,
     User,
 )
+from routing.answering import count_as_answered
 from routing.case_page import interactions_of
 from routing.following import follow
 from routing.linking import link_cases
@@ -45,7 +46,7 @@ def pair(agent: User) -> tuple[Case, Case]:
     contact("anna-tweets", "anna-mails")
     first = hear("anna-tweets", "My bag is gone", thread="bag")
     first.claim(by=agent)
-    first.wait(answered_at=NOW, seen=first.last_inbound_id)
+    count_as_answered(first, at=NOW, seen=first.last_inbound_id, answered_by=None)
     second = hear("anna-mails", "A refund, please", thread="refund", now=NOW + 8 * DAY)
     assert first != second
     first.refresh_from_db()
