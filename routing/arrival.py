@@ -56,6 +56,11 @@ class Arrival:
         """The ids of the topics that matched, without brand topics."""
         return frozenset(found.topic for found in self.topics if not found.is_brand)
 
+    @property
+    def topic_names(self) -> frozenset[str]:
+        """The names of the topics that matched, without brand topics."""
+        return frozenset(found.name for found in self.topics if not found.is_brand)
+
 
 def parties_of(arrivals: Iterable[Arrival]) -> dict[int, Party]:
     """Return {profile id: party} for the authors and for all profiles of their contacts."""

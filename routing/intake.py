@@ -16,13 +16,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
-from crm.models import Conversation, Notice
+from crm.models import Notice
 from routing.arrival import Arrival, Hint, Party
 from routing.due_times import recompute
 from routing.facts import to_store
-from routing.intake_queries import Loaded, update_cases
+from routing.intake_queries import Loaded, restrict_texts, update_cases
 from routing.intake_special import Special
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
 from routing.models import (
@@ -33,7 +32,6 @@ from routing.models import (
     CaseFollower,
     ItemDecision,
 )
-from routing.models.case_conversation import restrict
 from routing.models.rule import Priority
 from routing.models.status import LIVING, Status
 from routing.rule_effects import RuleEffects, bring_back
@@ -113,16 +111,19 @@ class _Batch(Loaded):
         if case and not self._is_bystander(case, arrival):
             return self._continue(case, arrival, verdict)
         below = case or self._case_above(arrival)
-        if below and below.pk in self.cases and self._party_of(below) == arrival.party:
-            return self._continue(below, arrival, verdict)
+        if below and self._party_of(below) == arrival.party:
+            return self._continue(self.cases.get(below.pk, below), arrival, verdict)
+        # Do this before stacking: who waits for our answer may ask for it below another case.
+        joined = self._case_of_party(arrival, verdict) if not case and verdict.opens_case else None
+        if joined:
+            return self._join(*joined, arrival, verdict)
         if below and not why_own_case(self._as_bystander(arrival, verdict)):
             return self._stack(below, arrival, verdict)
         if case:
             return self._continue(case, arrival, verdict)
         if self.effects.records_only(arrival.interaction, verdict, self.now):
             return None
-        joined = self._case_of_party(arrival, verdict)
-        return self._join(*joined, arrival, verdict) if joined else self._open(arrival, verdict)
+        return self._open(arrival, verdict)
 
     def _party_of(self, case: Case) -> Party:
         return self.parties.get(case.profile_id, ("profile", case.profile_id))
@@ -185,7 +186,7 @@ class _Batch(Loaded):
                     key=key,
                     department=case.department_id,
                     last_inbound_at=case.last_inbound_at or case.opened_at,
-                    is_answered=case.first_response_at is not None,
+                    is_answered=bool(case.pk) and case.pk not in self.unanswered,
                     topics=frozenset(self.topics[id(case)]),
                 )
                 for key, case in enumerate(cases)
@@ -288,6 +289,7 @@ class _Batch(Loaded):
         # A case without a primary key is new: write() creates it with these values.
         if case.pk:
             self.touched[case.pk] = case
+            self.unanswered.add(case.pk)
         offer = self._apply(case, arrival, verdict)
         self._log(case, arrival, kind, why, verdict, **offer)
 
@@ -296,7 +298,7 @@ class _Batch(Loaded):
 
         The priority never falls and no tag is removed. Another department or person is applied if
         nobody has the case and no user chose its department; otherwise it is returned as an offer
-        for the event.
+        for the event. A rule that only asks where and how somebody wrote moves no existing case.
         """
         order = list(Priority.values)
         if order.index(verdict.priority) < order.index(case.priority):
@@ -304,11 +306,15 @@ class _Batch(Loaded):
         case.tags = [*case.tags, *(tag for tag in verdict.tags if tag not in case.tags)]
         old = case.department_id
         person = self._assignee(arrival, verdict, verdict.department)
-        moves = verdict.names_department and verdict.department != old
-        gives = verdict.assign == "person" and person not in (None, case.assignee_id)
+        asks = verdict.asks_what_was_said or not verdict.topics_asked.isdisjoint(
+            arrival.topic_names
+        )
+        moves = asks and verdict.names_department and verdict.department != old
+        gives = asks and verdict.assign == "person" and person not in (None, case.assignee_id)
         offer: dict[str, Any] = {}
         if case.assignee_id is None and not (moves and self._stays(case, arrival)):
-            case.assignee_id = person
+            if moves or verdict.department == old:
+                case.assignee_id = person
             if moves:
                 case.department = self.departments[verdict.department]
                 self.left.append((old, case))
@@ -364,7 +370,9 @@ class _Batch(Loaded):
         # Do this after writing the links: they decide which messages wait for an answer.
         # A case below which only bystanders wrote is not locked, and its clocks stay.
         recompute({case.pk for case in (*self.created, *self.touched.values())}, now=self.now)
-        self._restrict_texts()  # after the links, which decide who may read a conversation
+        restrict_texts(
+            self.links, (case for _old, case in self.left), self.departments
+        )  # after the links, which decide who may read a conversation
         self._notify()
         self.effects.write(self._able)
         changed: dict[int, set[int]] = defaultdict(set)
@@ -388,13 +396,3 @@ class _Batch(Loaded):
             if user != heard[case].assignee_id
         ]
         Notice.give_each(Notice.Kind.FOLLOWED, ((case.as_subject, user) for case, user in pairs))
-
-    def _restrict_texts(self) -> None:
-        """Restrict newly linked conversations of restricted departments. Lift no restriction."""
-        linked = {link.conversation_id: link.case.department_id for link in self.links}
-        restricted = [pk for pk, to in linked.items() if self.departments[to].is_restricted]
-        wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False, pk__in=linked)
-        moved = [case.pk for _department, case in self.left]
-        of_moved = CaseConversation.objects.filter(case__in=moved, ended_at=None)
-        wanted |= Q(pk__in=of_moved.values("conversation"))
-        restrict(Conversation.objects.filter(wanted), may_open=False)

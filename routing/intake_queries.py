@@ -15,7 +15,7 @@ from typing import Self
 from django.db import connection
 from django.db.models import Q
 
-from crm.models import Department, Interaction, Membership, User
+from crm.models import Conversation, Department, Interaction, Membership, User
 from listening.models import Match
 from routing.arrival import Arrival, Party, parties_of
 from routing.models import (
@@ -25,8 +25,10 @@ from routing.models import (
     CaseEvent,
     RoutingRule,
 )
-from routing.models.status import LIVING
+from routing.models.case_conversation import restrict
+from routing.models.status import LIVING, Status
 from routing.rules import Router
+from routing.unanswered import oldest_unanswered
 from scrm.channels.network_facts import SLOW_JOINS
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,18 +49,23 @@ class Above:
 
 
 def lock_cases(
-    arrivals: Sequence[Arrival], parties: Mapping[int, Party], now: datetime
+    arrivals: Sequence[Arrival],
+    parties: Mapping[int, Party],
+    answered: Iterable[Above],
+    now: datetime,
 ) -> dict[int, Case]:
     """Lock every case that an arrival may belong to, and return a dict from case id to case."""
+    # Only its own party moves a case: replies of bystanders must not lock it.
+    below = [row.case.pk for row in answered if row.case and row.case.profile_id in parties]
     conversations = [arrival.conversation for arrival in arrivals]
     current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
     named = [arrival.case for arrival in arrivals if arrival.case]
     earliest = min((arrival.said_at for arrival in arrivals), default=now)
     # A date that was typed may be in the year 1, before which there is no time.
     since = min(max(earliest, _FIRST), now) - SLOW_JOINS
-    lately = Q(last_inbound_at__gt=since) | Q(first_response_at=None)
+    lately = Q(last_inbound_at__gt=since) | ~Q(status=Status.WAITING)
     recent = Q(profile__in=list(parties), status__in=LIVING) & lately
-    wanted = Q(pk__in=current.values("case")) | Q(pk__in=named) | recent
+    wanted = Q(pk__in=current.values("case")) | Q(pk__in=[*named, *below]) | recent
     wanted |= Q(pk__in=Case.objects.filter(pk__in=named).values("merged_into"))
     found = [case.pk for case in Case.objects.filter(wanted).lock()]
     # Join in a second query: a locking query with joins leaves out cases transferred meanwhile.
@@ -164,12 +171,30 @@ def update_cases(cases: Iterable[Case]) -> None:
         )
 
 
+def restrict_texts(
+    links: Iterable[CaseConversation], left: Iterable[Case], departments: Mapping[int, Department]
+) -> None:
+    """Restrict newly linked conversations of restricted departments. Lift no restriction.
+
+    left: the cases that a rule moved out of a department.
+    """
+    linked = {link.conversation_id: link.case.department_id for link in links}
+    restricted = [pk for pk, to in linked.items() if departments[to].is_restricted]
+    wanted = Q(pk__in=restricted) | Q(restricted_to__isnull=False, pk__in=linked)
+    moved = [case.pk for case in left]
+    of_moved = CaseConversation.objects.filter(case__in=moved, ended_at=None)
+    wanted |= Q(pk__in=of_moved.values("conversation"))
+    restrict(Conversation.objects.filter(wanted), may_open=False)
+
+
 @dataclass
 class Loaded:
     """What routing must know before it can decide on a batch of arrivals.
 
     cases: {case id: case}, for every case that an arrival may belong to; they are locked.
     by_party: {party: its living cases among `cases`}.
+    starters: {conversation id: id of the profile that wrote first}, for public conversations.
+    unanswered: the ids of those of `cases` that have an unanswered item.
     topics: {id() of a case: ids of its topics, without brand topics}.
     """
 
@@ -185,6 +210,7 @@ class Loaded:
     everywhere: set[int]
     above: dict[int, Above]
     starters: dict[int, int | None]
+    unanswered: set[int]
     placed_by_people: set[int]
     topics: dict[int, set[int]]
 
@@ -194,7 +220,7 @@ class Loaded:
         parties = parties_of(arrivals)
         answered = above(arrivals)
         # Lock first: an agent must not close or transfer a case between the reads and write().
-        cases = lock_cases(arrivals, parties, now)
+        cases = lock_cases(arrivals, parties, answered.values(), now)
         conversations = [arrival.conversation for arrival in arrivals]
         current = CaseConversation.objects.filter(conversation__in=conversations, ended_at=None)
         by_party: dict[Party, list[Case]] = defaultdict(list)
@@ -220,7 +246,10 @@ class Loaded:
             workers=set(Membership.objects.working().values_list("department_id", "user_id")),
             everywhere=set(User.objects.seeing_everything().values_list("pk", flat=True)),
             above=answered,
-            starters=starters(conversations),
+            starters=starters(
+                row.conversation for row in arrivals if row.facts.visibility == "public"
+            ),
+            unanswered=set(oldest_unanswered(cases)),
             placed_by_people=placed_by_people(cases),
             topics={id(case): topics[pk] for pk, case in cases.items()},
         )

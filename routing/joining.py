@@ -132,3 +132,11 @@ def asks_what_was_said(condition: Condition) -> bool:
     if isinstance(condition, Leaf):
         return condition.field.name in _WHAT_OR_WHO
     return any(asks_what_was_said(member) for member in condition.members)
+
+
+def topics_asked(condition: Condition) -> frozenset[str]:
+    """Return the names of the topics for which a condition asks."""
+    if isinstance(condition, Leaf):
+        named = condition.value if condition.field.name == "topics" else ()
+        return frozenset(named if isinstance(named, tuple) else ())
+    return frozenset().union(*(topics_asked(member) for member in condition.members))

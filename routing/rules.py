@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from crm.interaction_kinds import WORK_KINDS
-from routing.joining import asks_what_was_said
+from routing.joining import asks_what_was_said, topics_asked
 from scrm.conditions.explain import explain
 from scrm.conditions.language import Condition, Field, Schema
 from scrm.conditions.language import compile as predicate
@@ -151,6 +151,7 @@ class Verdict:
     rule: name of the rule that decided.
     why: the reason for the decision.
     asks_what_was_said: whether the rule asks what was said or who said it.
+    topics_asked: names of the topics for which the rule asks.
     why_not: for each other rule that could have decided, its name and the reason why it did not, in
       rule order.
     outcome, issue, notify, notify_leads: see `Rule`.
@@ -167,6 +168,7 @@ class Verdict:
     why: str
     why_not: tuple[tuple[str, str], ...]
     asks_what_was_said: bool = False
+    topics_asked: frozenset[str] = frozenset()
     outcome: Outcome = "case"
     issue: int | None = None
     notify: frozenset[int] = frozenset()
@@ -214,6 +216,7 @@ class Router:
         issues = [rule.issue for rule in reversed(acting) if rule.issue]
         return Verdict(
             asks_what_was_said=bool(decider and asks_what_was_said(decider.condition)),
+            topics_asked=topics_asked(decider.condition) if decider else frozenset(),
             department=(decider and decider.department) or self._fallback,
             assign=decider.assign if decider else "nobody",
             person=decider.person if decider and decider.assign == "person" else None,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from crm.models import Notice, User
 from routing.models.case import Case
 from routing.models.case_conversation import restrict
-from routing.models.case_event import LOOKING, CaseEvent
+from routing.models.case_event import HEARING, LOOKING, CaseEvent
 from routing.models.closing import closing_decisions
 from routing.models.status import CLOSED, Stale
 from scrm.bus.live import publish
@@ -70,7 +70,7 @@ def _take_back_transfer(case: Case, *, by: User) -> CaseEvent:
     if transfer is None:
         raise Stale(_CHANGED)
     later = case.events.filter(pk__gt=transfer.pk).exclude(by=by)
-    if later.exclude(kind__in=LOOKING).exists():
+    if later.exclude(kind__in=[*LOOKING, *HEARING]).exists():
         raise Stale(
             "The new department has already worked on the case. The transfer was not undone."
         )

@@ -99,3 +99,5 @@ class CaseEvent(models.Model):
 
 LOOKING = (CaseEvent.Kind.OPENED, CaseEvent.Kind.LEFT)
 """Events that change nothing: a user opened or left the case."""
+HEARING = (CaseEvent.Kind.HEARD, CaseEvent.Kind.JOINED, CaseEvent.Kind.BYSTANDER)
+"""Events about new messages: nobody worked on the case."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,16 +13,26 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from crm.ledger import Entry, Recorded, record
-from crm.models import Conversation, Department, Interaction, User
+from crm.models import Contact, Conversation, Department, Interaction, Profile, User
 from listening.topic_hits import FoundTopic
 from responses.models import Gap, RecordCheck
 from responses.record_check import run
+from routing.answering import count_as_answered
 from routing.intake import Arrival, take_in
 from routing.joining import BystanderItem, asks_what_was_said, why_own_case
-from routing.models import BystanderReply, Case, CaseConversation, CaseEvent, RoutingRule
+from routing.models import (
+    BystanderReply,
+    Case,
+    CaseConversation,
+    CaseEvent,
+    ResponseTarget,
+    RoutingRule,
+)
 from routing.models.status import Status
 from routing.rules import SCHEMA, Facts
 from routing.splitting import split_off_item
+from routing.unanswered import unanswered
+from routing.undo import restore, snapshot
 from scrm.channels.base import Author
 from scrm.conditions.language import parse
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW
@@ -46,11 +58,11 @@ def said(row: Recorded, entry: Entry, **facts: Any) -> Arrival:
     )  # fmt: skip
 
 
-def hear(*entries: Entry, **facts: Any) -> list[Case]:
+def hear(*entries: Entry, now: datetime = NOW, **facts: Any) -> list[Case]:
     """Record and route these posts in one batch, and return the case of each."""
-    rows = record(entries, now=NOW)
+    rows = record(entries, now=now)
     arrivals = [said(row, entry, **facts) for row, entry in zip(rows, entries, strict=True)]
-    placed = take_in(arrivals, now=NOW)
+    placed = take_in(arrivals, now=now)
     return [Case.objects.get(pk=placed[row.interaction]) for row in rows]
 
 
@@ -64,7 +76,7 @@ def tom(service: Department, agent: User) -> Case:
     )[0]
     assert row.conversation == case.conversations.get().pk
     case.claim(by=agent)
-    case.wait(answered_at=NOW + MINUTE, seen=case.last_inbound_id)
+    count_as_answered(case, at=NOW + MINUTE, seen=case.last_inbound_id, answered_by=row.interaction)
     case.refresh_from_db()
     return case
 
@@ -134,6 +146,54 @@ def test_tom_himself_still_moves_his_case(tom: Case) -> None:
     assert (tom.status, tom.last_inbound_at) == (Status.OPEN, NOW + HOUR)
 
 
+@pytest.mark.parametrize("state", ["done", "waits for Tom since eight days"])
+def test_tom_answers_us_from_his_second_profile_and_is_no_bystander(
+    tom: Case, agent: User, state: str
+) -> None:
+    """A second profile writes in another conversation. It is still Tom, whatever his case does.
+
+    Fails if Tom is stacked below his own case, because the case was not among those that were
+    locked.
+    """
+    contact = Contact.objects.create(name="Tom", owner=agent)
+    tom.profile.link_to(contact, by=agent, evidence="He said so.")
+    work, _new = Profile.objects.get_or_create(network=NET, key="tom-at-work")
+    work.link_to(contact, by=agent, evidence="He said so.")
+    if state == "done":
+        tom.finish(by=agent, seen=tom.last_inbound_id)
+    later = NOW + 8 * DAY
+    again = post("t2", "tom-at-work", "Still no bag.", answers="our-1", at=later)
+    assert hear(again, now=later) == [tom]
+    tom.refresh_from_db()
+    assert tom.status == Status.OPEN
+    assert [item.text for item in unanswered([tom.pk])] == ["Still no bag."]
+
+
+def test_who_has_an_open_case_and_chases_below_another_thread_chases_their_own_case(
+    tom: Case,
+) -> None:
+    """Fails if “still waiting here too!!” is stacked below Tom, and Ann's case does not move."""
+    own = hear(replace(post("a1", "ann", "Where is my refund?"), thread_key="ann-1"))[0]
+    chaser = post("a2", "ann", "still waiting here too!!", answers="our-1", at=NOW + 3 * HOUR)
+    assert hear(chaser, now=NOW + 3 * HOUR) == [own]
+    assert not tom.bystander_replies.exists()
+    own.refresh_from_db()
+    assert own.last_inbound_at == NOW + 3 * HOUR
+
+
+def test_a_laughing_bystander_does_not_block_the_undo_of_a_transfer(
+    tom: Case, agent: User, sales: Department
+) -> None:
+    """Fails if a stacked reply, or a new message, counts as work of the new department."""
+    before = snapshot(tom)
+    tom.transfer(to=sales, by=agent, why="A question about fares.")
+    after = snapshot(tom)
+    hear(post("b1", "ann", "😂", answers="our-1"))
+    restore(tom, before, after=after, by=agent)
+    tom.refresh_from_db()
+    assert tom.department.name != sales.name
+
+
 def test_a_bystander_below_a_done_case_opens_nothing(tom: Case, agent: User) -> None:
     tom.finish(by=agent, seen=tom.last_inbound_id, reasons="Other")
     before = state(tom)
@@ -144,17 +204,25 @@ def test_a_bystander_below_a_done_case_opens_nothing(tom: Case, agent: User) -> 
 def test_somebody_else_in_a_private_thread_is_no_bystander(service: Department) -> None:
     """Everybody in a private thread wrote to us, for example the wife who got a copy of the mail.
 
-    Fails if private items are stacked, where nobody would answer them.
+    We answered Tom, and then his wife asks. Fails if her mail is stacked, or if it needs no answer
+    and is never due because she is not the party of the case.
     """
+    ResponseTarget.objects.create(department=service, priority="normal", first=60, next=60)
     mails = [
         Entry("m", key, Author("m", who), "email", "mail", "private", "Hello", thread_key="t")
         for key, who in (("1", "tom"), ("2", "wife"))
     ]
-    rows = record(mails, now=NOW)
-    placed = take_in([said(row, mail) for row, mail in zip(rows, mails, strict=True)], now=NOW)
-    assert len(set(placed.values())) == 1
-    assert Case.objects.get().last_inbound_id == rows[1].interaction
+    rows = []
+    for n, mail in enumerate(mails):
+        rows += record([mail], now=NOW + n * HOUR)
+        arrival = replace(said(rows[-1], mail), said_at=NOW + n * HOUR)
+        take_in([arrival], now=NOW + n * HOUR)
+        case = Case.objects.get()
+        if mail.key == "1":
+            count_as_answered(case, at=NOW, seen=case.last_inbound_id, answered_by=None)
     assert not BystanderReply.objects.exists()
+    assert [item.pk for item in unanswered([case.pk])] == [rows[1].interaction]
+    assert (case.status, case.due_at) == (Status.OPEN, NOW + 2 * HOUR)
 
 
 def test_the_number_of_statements_does_not_depend_on_the_crowd(tom: Case) -> None:
@@ -216,11 +284,19 @@ def test_the_case_page_shows_one_stack_with_the_number_of_replies(
 
 
 def test_a_stacked_reply_with_a_case_of_its_own_names_it(
-    tom: Case, as_: Callable[[User], Client], agent: User
+    tom: Case, as_: Callable[[User], Client], agent: User, service: Department
 ) -> None:
+    """Ann laughs, and three weeks later she asks. Only what she asks waits for an answer.
+
+    Fails if her case is due from the reply that was stacked.
+    """
+    ResponseTarget.objects.create(department=service, priority="normal", first=60)
     hear(post("b1", "ann", "lol", answers="our-1"))
-    own = hear(post("b2", "ann", "And my bag?", answers="our-1", at=NOW + HOUR))[0]
+    later = NOW + 21 * DAY
+    own = hear(post("b2", "ann", "And my bag?", answers="our-1", at=later), now=later)[0]
     assert own != tom
+    assert own.due_at == later + HOUR
+    assert [item.text for item in unanswered([own.pk])] == ["And my bag?"]
     page = as_(agent).get(tom.get_absolute_url()).content.decode()
     assert "1 reply from another person" in page
     assert f"case #{own.pk}" in page

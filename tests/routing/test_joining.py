@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from crm.models import Department, Notice, User
 from listening.models import Match, Topic
 from listening.topic_hits import FoundTopic
+from routing.answering import count_as_answered
 from routing.joining import CHASING, NewItem, OpenCase, case_of_party
 from routing.models import Case, CaseEvent, ResponseTarget, RoutingRule
 from routing.models.status import Status
-from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, contact, hear, kinds
+from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, arrival, contact, hear, kinds, place
 
 pytestmark = pytest.mark.django_db
 RuleMaker = Callable[..., RoutingRule]
@@ -140,7 +142,7 @@ def test_a_stranger_posts_three_times_in_four_minutes(
 
 def answered(case: Case, at: datetime = NOW) -> Case:
     """Let us answer the case, so that the next message is not a chaser."""
-    case.wait(answered_at=at, seen=case.last_inbound_id)
+    count_as_answered(case, at=at, seen=case.last_inbound_id, answered_by=None)
     return case
 
 
@@ -217,6 +219,55 @@ def test_a_priority_never_falls_by_a_message(make_rule: RuleMaker, service: Depa
     make_rule("urgent", service, priority="urgent")
     hear(text="urgent: my bag")
     assert hear(text="thanks", now=NOW + MINUTE).priority == "urgent"
+
+
+def test_a_chaser_of_the_second_question_joins_it_although_we_once_answered() -> None:
+    """One answer in June, a new question on Monday that nobody answers, and a chaser by DM.
+
+    Fails if “while nobody has answered” means that we never answered in the case.
+    """
+    case = answered(hear(thread="mail"))
+    monday = NOW + 20 * DAY
+    assert hear(text="Where is it?", thread="mail", now=monday) == case
+    assert hear(text="anyone there??", thread="message", now=monday + 5 * HOUR) == case
+    assert hear(text="hello??", thread="another", now=monday + 10 * DAY) == case
+
+
+def test_a_chaser_does_not_carry_the_case_to_the_department_of_a_rule_for_everything(
+    service: Department, sales: Department, admin: User, make_rule: RuleMaker
+) -> None:
+    """“My bill is wrong” goes to Sales. “hello??” matches only the rule for all of a channel.
+
+    Fails if a rule that asks only where somebody wrote moves an existing case, or is offered.
+    """
+    make_rule("bill", sales)
+    everything = RoutingRule.objects.create(name="All", owner=admin, position=9)
+    anywhere = {"field": "channel", "op": "is", "value": "sandbox"}
+    everything.revise(conditions={"all": [anywhere]}, department=service, by=admin)
+    case = hear(text="My bill is wrong")
+    again = hear(text="hello??", now=NOW + MINUTE)
+    assert (again, again.department) == (case, sales)
+    assert not again.events.filter(kind=Kind.TRANSFERRED).exists()
+    assert "offer" not in again.events.get(kind=Kind.HEARD).data
+
+
+def test_a_rule_for_a_topic_moves_a_case_only_if_the_new_message_has_the_topic(
+    service: Department, sales: Department, admin: User
+) -> None:
+    """Fails if rules that ask for a topic never move a case, or if a brand topic is enough."""
+    for name in ("Bills", "Skyward"):
+        Topic.objects.create(name=name, owner=admin)
+    rule = RoutingRule.objects.create(name="Topics", owner=admin)
+    asked = {"field": "topics", "op": "has any", "value": ["Bills", "Skyward"]}
+    rule.revise(conditions={"all": [asked]}, department=sales, by=admin)
+    bills, brand = FoundTopic("Bills", 1, 1, []), FoundTopic("Skyward", 2, 2, [], True)
+    case = hear()
+    for topic, department in ((brand, service), (bills, sales)):
+        said = arrival(text="hello", at=NOW + MINUTE, topics=(topic,))
+        said = replace(said, facts=replace(said.facts, topics=frozenset({topic.name})))
+        assert place(said, now=NOW + MINUTE) == [case]
+        case.refresh_from_db()
+        assert case.department == department
 
 
 def test_between_two_open_cases_the_later_one_is_taken(
