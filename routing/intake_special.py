@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from crm.models import ProfileLink
+from django.db.models import Exists, OuterRef
+
+from crm.models import Attachment, Interaction, ProfileLink
+from listening.models import Enclosure
 from listening.topic_hits import FoundTopic
 from routing import sensitive
 from routing.models import Case, CaseEvent, ItemDecision
@@ -58,6 +61,7 @@ class Special:
 
     muted: (profile id, department id) of the mutes in force.
     contacts: {profile id: contact id} of the cases' profiles.
+    thanks: ids of the items that only say thanks.
     marked: the cases that a sensitive item has marked or changed.
     rung: the cases of which the person on call must be told.
     """
@@ -66,6 +70,7 @@ class Special:
     now: datetime
     muted: set[tuple[int, int]]
     contacts: dict[int, int]
+    thanks: set[int]
     marked: list[Case] = field(default_factory=list)
     rung: list[Case] = field(default_factory=list)
 
@@ -74,7 +79,8 @@ class Special:
         profiles = {case.profile_id for case in batch.by_conversation.values()}
         links = ProfileLink.objects.filter(profile__in=profiles, ended_at=None)
         muted = muted_pairs({arrival.profile for arrival in arrivals}, now)
-        return cls(batch, now, muted, dict(links.values_list("profile", "contact")))
+        contacts = dict(links.values_list("profile", "contact"))
+        return cls(batch, now, muted, contacts, _only_thanks(arrivals))
 
     def keeps_out(self, arrival: Item) -> bool:
         """Record that the item is muted, if it is; return whether it is."""
@@ -98,7 +104,7 @@ class Special:
         case = self.batch.by_conversation.get(arrival.conversation)
         if case is None or case.status == Status.NOISE or arrival.by or arrival.case:
             return None
-        if not is_thanks(arrival.facts.text) or not self._is_party(arrival, case):
+        if not self._is_party(arrival, case) or arrival.interaction not in self.thanks:
             return None
         case.last_inbound_id = arrival.interaction
         case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
@@ -153,3 +159,17 @@ class Special:
                 interaction_id=arrival.interaction, case=case, outcome=outcome, at=self.now
             )
         )
+
+
+def _only_thanks(arrivals: Sequence[Item]) -> set[int]:
+    """Return the ids of the items that say thanks and nothing else."""
+    # The files of a mention are attached to its interaction only after intake.
+    kept = Enclosure.objects.filter(mention__scope=OuterRef("scope"), mention__key=OuterRef("key"))
+    found = Interaction.objects.filter(pk__in=[arrival.interaction for arrival in arrivals])
+    files = Exists(kept) | Exists(Attachment.objects.filter(interaction=OuterRef("pk")))
+    rows = found.annotate(has_files=files).values_list("pk", "text", "title", "has_files")
+    return {
+        pk
+        for pk, text, title, has_files in rows
+        if is_thanks(text, title=title, has_files=has_files)
+    }

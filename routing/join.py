@@ -50,7 +50,9 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     values: dict[str, Any] = {}
     if case.last_inbound_id is None or case.last_inbound_id < interaction.pk:
         values = {"last_inbound_id": interaction.pk, "last_inbound_at": interaction.sort_at}
-    thanks = case.status != Status.NOISE and is_thanks(interaction.text)
+    thanks = case.status != Status.NOISE and is_thanks(
+        interaction.text, title=interaction.title, has_files=interaction.attachments.exists()
+    )
     if thanks:
         thanked.note(case, interaction, now=now)
     reopens = not thanks and case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}

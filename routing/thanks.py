@@ -40,19 +40,32 @@ _BESIDE = (
 _THANKFUL, _POLITE = frozenset(_THANKS.split()), frozenset(_BESIDE.split())
 
 
-def is_thanks(text: str) -> bool:
-    """Return whether the text says thanks and nothing else, or consists of emoji only.
+def is_thanks(text: str, *, title: str = "", has_files: bool = False) -> bool:
+    """Return whether a message says thanks and nothing else, or consists of friendly emoji only.
+
+    A file is always to be read. The title of an answer (“Re: …”) repeats what was said before; any
+    other title must say thanks too.
 
     Names such as “@SkywardAir” are ignored. An emoji alone counts, because it asks for nothing. A
     text without letters and emoji does not count: “...” or “!!!” may say that someone still waits.
     """
-    if not text.strip() or len(text) > MOST_CHARACTERS or "?" in text or "؟" in text:
+    if has_files:
+        return False
+    own = "" if title.strip().casefold().startswith(_ANSWERS) else title.strip()
+    return _says_thanks(text) and (not own or _says_thanks(own))
+
+
+def _says_thanks(text: str) -> bool:
+    if len(text) > MOST_CHARACTERS or not _QUESTION_MARKS.isdisjoint(text):
         return False
     words = [word for word in _words(text) if word]
     if any(any(character.isdigit() for character in word) for word in words):
         return False
+    symbols = {character for character in text if unicodedata.category(character) == "So"}
+    if not symbols <= _FRIENDLY:
+        return False
     if not words:
-        return _has_friendly_symbol(text)
+        return bool(symbols)
     return bool(_THANKFUL & set(words)) and set(words) <= _THANKFUL | _POLITE
 
 
@@ -62,11 +75,9 @@ def _words(text: str) -> list[str]:
     return ["".join(character for character in fold(word) if character.isalnum()) for word in plain]
 
 
-def _has_friendly_symbol(text: str) -> bool:
-    return any(unicodedata.category(character) == "So" for character in text) and not any(
-        character in _UPSET for character in text
-    )
-
-
-_UPSET = frozenset("😠😡🤬😤💩👎😢😭😞😒🙄😾🤮🤢💔🖕☹😟😣😩😫🆘⚠")
-"""Emoji that complain: a person who sends one may still need an answer."""
+_FRIENDLY = frozenset(
+    "🙏👍👏👌🙌🤝💪❤♥🧡💛💚💙💜💖💕💗💞💯🎉🥳✨😊☺🙂😀😃😄😁😍🥰😘🤗🤩😇🌹🌸💐🌟⭐✅"
+)
+"""Any other emoji may complain or ask, so that its message is read."""
+_QUESTION_MARKS = frozenset("?\uff1f\u061f\u2e2e\u037e")
+_ANSWERS = ("re:", "aw:", "antw:", "sv:", "rv:", "ynt:", "réf:", "ref:")

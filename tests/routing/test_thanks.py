@@ -11,7 +11,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Attachment, Interaction, User
+from listening.models import Enclosure, Fetch, Mention
 from responses.models import Moderation
 from routing import thanked
 from routing.answering import count_as_answered
@@ -34,7 +35,7 @@ MORE = [
     "Danke für nichts", "Thanks, my number is 12345", "No thanks", "thanks, still waiting", "😡",
     "👍😡", "5", "Merci de me rappeler", "Gracias, pero no funciona",
     "Teşekkürler ama hala bekliyorum", "@SkywardAir",
-    "Thank you " * 20,
+    "Thank you " * 20, "🤦", "🙁", "😱", "❌", "🥺", "📞", "👍😕", "Thanks 😡", "👍？",
 ]  # fmt: skip
 
 
@@ -177,3 +178,52 @@ def test_two_agents_dismiss_the_same_thanks_once(agent: User, case: Case, say: S
     answered(case)
     items = [thank(say)]
     assert [thanked.settle(case, items, by=agent) for _ in range(2)] == [1, 0]
+
+
+def test_a_file_is_never_thanks() -> None:
+    """Fails on the old behaviour: the photo that we asked for was overlooked."""
+    assert not is_thanks("Thanks! 👍", has_files=True)
+
+
+@pytest.mark.parametrize(
+    ("title", "only_thanks"),
+    [("Re: Booking 4711", True), ("AW: Wo ist sie?", True), ("Thanks", True), ("No refund", False)],
+)
+def test_the_title_of_an_answer_repeats_and_any_other_title_counts(
+    title: str, only_thanks: bool
+) -> None:
+    assert is_thanks("Thanks", title=title) is only_thanks
+
+
+def test_a_mail_that_only_says_thanks_reopens_nothing(case: Case, say: Say) -> None:
+    answered(case)
+    say("Thanks", in_reply_to="post-1", title="Re: Booking 4711")
+    case.refresh_from_db()
+    assert case.status == "waiting"
+
+
+def test_a_late_message_with_another_title_is_read(case: Case, say: Say) -> None:
+    answered(case)
+    other = say("Thanks", title="Still no refund")
+    Case.objects.filter(pk=case.pk).update(status="waiting")
+    join_message(case, other, now=timezone.now(), why="Late.")
+    case.refresh_from_db()
+    assert case.status == "open"
+
+
+def test_a_photo_with_thanks_is_read_although_its_file_is_not_attached_yet(
+    case: Case, say: Say, make_source: Callable[..., Any]
+) -> None:
+    answered(case)
+    mention = Mention.objects.create(
+        scope="sandbox.microblog",
+        key="post-2",
+        fetch=Fetch.objects.create(source=make_source()),
+        author_network="sandbox.microblog",
+        author_key="roncalder",
+    )
+    photo = Attachment.objects.create(name="receipt.jpg", content_type="image/jpeg", size=1)
+    Enclosure.objects.create(mention=mention, attachment=photo)
+    thank(say)
+    case.refresh_from_db()
+    assert case.status == "open"
