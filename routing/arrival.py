@@ -53,8 +53,15 @@ class Arrival:
 
     @property
     def own_topics(self) -> frozenset[int]:
-        """The ids of the topics that matched, without brand topics."""
-        return frozenset(found.topic for found in self.topics if not found.is_brand)
+        """The ids of the topics that matched, without brand topics that are not sensitive."""
+        return frozenset(
+            found.topic for found in self.topics if found.sensitivity or not found.is_brand
+        )
+
+    @property
+    def needs_case(self) -> bool:
+        """Whether the item needs an open case, because a user logged it or it is sensitive."""
+        return self.by is not None or any(found.sensitivity for found in self.topics)
 
     @property
     def topic_names(self) -> frozenset[str]:

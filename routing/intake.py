@@ -103,7 +103,7 @@ class _Batch(Loaded):
 
         Call this in the order of `said_at`: an arrival may join a case that an earlier call opened.
         """
-        verdict = self.router.route(arrival.facts, by_hand=arrival.by is not None)
+        verdict = self.router.route(arrival.facts, needs_case=arrival.needs_case)
         if chosen := self.cases.get(arrival.case or 0):
             chosen = self.cases[chosen.merged_into_id or chosen.pk]
             return self._continue(chosen, arrival, verdict)

@@ -14,7 +14,7 @@ from listening.models import Enclosure
 from listening.topic_hits import FoundTopic
 from routing import sensitive
 from routing.models import Case, CaseEvent, ItemDecision
-from routing.models.status import Status
+from routing.models.status import ACTIVE, Status
 from routing.mutes import may_be_muted, muted_pairs
 from routing.rules import Facts, Router
 from routing.thanks import is_thanks
@@ -49,6 +49,7 @@ class Batch(Protocol):
     """The parts of the batch of intake that are used here."""
 
     router: Router
+    cases: dict[int, Case]
     by_conversation: dict[int, Case]
     touched: dict[int, Case]
     events: list[CaseEvent]
@@ -62,6 +63,7 @@ class Special:
     muted: (profile id, department id) of the mutes in force.
     contacts: {profile id: contact id} of the cases' profiles.
     thanks: ids of the items that only say thanks.
+    was: {case id: its status before the batch}.
     marked: the cases that a sensitive item has marked or changed.
     rung: the cases of which the person on call must be told.
     """
@@ -71,6 +73,7 @@ class Special:
     muted: set[tuple[int, int]]
     contacts: dict[int, int]
     thanks: set[int]
+    was: dict[int, str]
     marked: list[Case] = field(default_factory=list)
     rung: list[Case] = field(default_factory=list)
 
@@ -79,8 +82,9 @@ class Special:
         profiles = {case.profile_id for case in batch.by_conversation.values()}
         links = ProfileLink.objects.filter(profile__in=profiles, ended_at=None)
         muted = muted_pairs({arrival.profile for arrival in arrivals}, now)
+        was = {case.pk: case.status for case in batch.cases.values()}
         contacts = dict(links.values_list("profile", "contact"))
-        return cls(batch, now, muted, contacts, _only_thanks(arrivals))
+        return cls(batch, now, muted, contacts, _only_thanks(arrivals), was)
 
     def keeps_out(self, arrival: Item) -> bool:
         """Record that the item is muted, if it is; return whether it is."""
@@ -140,7 +144,12 @@ class Special:
         if sensitive.kind_of(arrival.topics):
             if is_new_noise:
                 case.status = Status.NEW
-            if sensitive.mark(case, arrival.topics, said_at=arrival.said_at):
+            was = self.was.pop(case.pk, Status.OPEN)
+            is_marked = sensitive.mark(
+                case, arrival.topics, said_at=arrival.said_at, was_done=was == Status.DONE
+            )
+            # In an active case, a second message of the same kind tells nobody again.
+            if is_marked or was not in ACTIVE:
                 self.rung.append(case)
             self.marked.append(case)
 

@@ -198,16 +198,16 @@ class Router:
         self._rules = [pair for pair in compiled if not pair[0].always]
         self._fallback = fallback
 
-    def route(self, facts: Facts, *, by_hand: bool = False) -> Verdict:
+    def route(self, facts: Facts, *, needs_case: bool = False) -> Verdict:
         """Return the verdict of the first rule that matches, and of all rules that always run.
 
         If no rule matches, the verdict contains the fallback department.
 
-        by_hand: whether a user logged the interaction, who expects an open case. Rules that only
-          record or set aside are then passed over.
+        needs_case: whether a user logged the interaction, who expects an open case, or it is
+          sensitive. Rules that only record or set aside are then passed over.
         """
         known = _known(facts)
-        decider, why_not = self._first_match(known, by_hand)
+        decider, why_not = self._first_match(known, needs_case)
         acting = [rule for rule, matches in self._always if matches(known)]
         acting += [decider] if decider else []
         reasons = {rule.revision: _reason(rule, known) for rule in acting}
@@ -238,7 +238,7 @@ class Router:
         )
 
     def _first_match(
-        self, known: Mapping[str, object], by_hand: bool
+        self, known: Mapping[str, object], needs_case: bool
     ) -> tuple[Rule | None, tuple[tuple[str, str], ...]]:
         """Return the first rule that matches, and why each other rule did not decide."""
         decider: Rule | None = None
@@ -248,9 +248,9 @@ class Router:
                 why_not.append((rule.name, f"“{decider.name}” matched first"))
             elif not matches(known):
                 why_not.append((rule.name, explain(rule.condition, known).sentence))
-            elif by_hand and rule.outcome != "case":
+            elif needs_case and rule.outcome != "case":
                 why_not.append(
-                    (rule.name, "it opens no case to work on, and this was logged by hand")
+                    (rule.name, "it opens no case to work on, and this message needs one")
                 )
             else:
                 decider = rule

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.models import Department, Membership, User
+from crm.models import User
 from listening.sensitivity import Sensitivity
 
 STATUTORY_DAYS = 30
@@ -47,15 +47,6 @@ class Procedure(models.Model):
             return None
         last = timezone.localdate(said_at) + timedelta(days=self.days)
         return timezone.make_aware(datetime.combine(last, time(23, 59, 59)))
-
-    def on_call_in(self, department: Department) -> list[int]:
-        """Return the ids of the users who are told about a case of this department."""
-        if self.on_call and self.on_call.is_active:
-            return [self.on_call.pk]
-        leads = department.memberships.filter(role=Membership.Role.LEAD, user__is_active=True)
-        found = list(leads.values_list("user", flat=True))
-        everywhere = User.objects.seeing_everything()
-        return found or list(everywhere.values_list("pk", flat=True))
 
 
 def _default_text(kind: str) -> str:

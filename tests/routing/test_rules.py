@@ -29,7 +29,7 @@ from scrm.conditions.language import parse
 FALLBACK = 99
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(days=30)
-_BY_HAND = "it opens no case to work on, and this was logged by hand"
+_BY_HAND = "it opens no case to work on, and this message needs one"
 
 
 def _rule(revision: int, condition: object, **rest: object) -> Rule:
@@ -156,7 +156,7 @@ def test_a_rule_can_record_only_but_not_what_a_user_logs() -> None:
     quiet = Rule(1, "Thanks", parse(ALWAYS, SCHEMA), None, outcome="record")
     verdict = route(Facts(), [quiet, _rule(2, ALWAYS)], FALLBACK)
     assert (verdict.outcome, verdict.revision) == ("record", 1)
-    logged = Router([quiet, _rule(2, ALWAYS)], FALLBACK).route(Facts(), by_hand=True)
+    logged = Router([quiet, _rule(2, ALWAYS)], FALLBACK).route(Facts(), needs_case=True)
     assert (logged.outcome, logged.department) == ("case", 20)
     assert logged.why_not == (("Thanks", _BY_HAND),)
 
@@ -164,7 +164,7 @@ def test_a_rule_can_record_only_but_not_what_a_user_logs() -> None:
 def test_a_rule_can_set_aside_but_not_what_a_user_logs() -> None:
     spam = _rule(1, ALWAYS, outcome="aside")
     assert route(Facts(), [spam], FALLBACK).outcome == "aside"
-    logged = Router([spam, _rule(2, ALWAYS)], FALLBACK).route(Facts(), by_hand=True)
+    logged = Router([spam, _rule(2, ALWAYS)], FALLBACK).route(Facts(), needs_case=True)
     assert (logged.outcome, logged.department) == ("case", 20)
     assert logged.why_not == (("rule 1", _BY_HAND),)
 

@@ -20,7 +20,7 @@ from listening.sensitive_topics import SHIPPED
 from listening.sensitivity import Sensitivity
 from listening.topic_hits import FoundTopic
 from routing.intake import Arrival, take_in
-from routing.models import Case, Procedure
+from routing.models import Case, Procedure, RoutingRule
 from routing.rules import Facts
 from scrm.channels.base import Author
 
@@ -33,7 +33,9 @@ DESK = {"HX-Request": "true", "HX-Target": "open"}
 def hear(service: Department) -> Hear:
     """Return a function that records and routes an item with topics of these kinds."""
 
-    def heard(text: str, *kinds: str, by: str = "ron", at: datetime | None = None) -> Case:
+    def heard(
+        text: str, *kinds: str, by: str = "ron", at: datetime | None = None, case: int | None = None
+    ) -> Case:
         at = at or timezone.now()
         author = Author("x", by, name=by.title())
         row = record(
@@ -45,7 +47,7 @@ def hear(service: Department) -> Hear:
         )
         arrival = Arrival(
             row.interaction, row.conversation, row.profile or 0, None, at, Facts(text=text),
-            topics=found,
+            topics=found, case=case,
         )  # fmt: skip
         return Case.objects.get(pk=take_in([arrival], now=at)[row.interaction])
 
@@ -157,3 +159,76 @@ def test_an_admin_edits_the_procedure_and_ships_missing_topics(
 def test_an_impossible_deadline_is_refused(as_: As, admin: User, days: str) -> None:
     typed = {"text": "Ask Legal.", "on_call": "", "days": days}
     assert as_(admin).post("/sensitive/legal/", typed).status_code == 422
+
+
+def test_a_message_of_two_kinds_keeps_the_deadline_of_the_less_serious_one(hear: Hear) -> None:
+    """Fails on the old behaviour: only the legal kind counted, which has no deadline."""
+    case = hear("Delete my data or you hear from my lawyer", "data request", "legal")
+    assert case.sensitive == "legal"
+    assert case.statutory_due_at is not None
+
+
+def test_a_new_request_after_done_gets_a_deadline_of_its_own(hear: Hear, agent: User) -> None:
+    now = timezone.now()
+    case = hear("Delete my data", "data request", at=now - timedelta(days=40))
+    Case.objects.filter(pk=case.pk).update(status="done", done_at=now - timedelta(days=1))
+    again = hear("Send me my data", "data request", at=now, case=case.pk)
+    assert again.pk == case.pk
+    assert again.statutory_due_at is not None
+    assert again.statutory_due_at > now
+
+
+@pytest.mark.parametrize("status", ["done", "waiting", "snoozed"])
+def test_the_person_on_call_is_told_again_when_a_quiet_case_comes_back(
+    hear: Hear, lead: User, status: str
+) -> None:
+    case = hear("I want to die", "safeguarding")
+    Case.objects.filter(pk=case.pk).update(status=status, done_at=timezone.now())
+    again = hear("I want to die", "safeguarding", case=case.pk)
+    assert again.pk == case.pk
+    assert Notice.objects.filter(kind="sensitive").count() == 2
+
+
+def test_no_rule_keeps_a_sensitive_message_without_a_case(
+    hear: Hear, service: Department, admin: User, lead: User
+) -> None:
+    """Fails on the old behaviour: the message was only recorded, and nobody was told."""
+    rule = RoutingRule.objects.create(name="Record", owner=admin)
+    says = {"field": "text", "op": "contains", "value": "go on"}
+    rule.revise(conditions={"all": [says]}, department=service, by=admin, outcome="record")
+    assert hear("I can't go on", "safeguarding").sensitive == "safeguarding"
+    assert Notice.objects.filter(kind="sensitive").exists()
+
+
+def test_a_brand_topic_that_is_sensitive_gives_a_case_of_its_own() -> None:
+    topics = (FoundTopic("Brand", 1, 1, [], is_brand=True, sensitivity="safeguarding"),)
+    arrival = Arrival(1, 1, 1, None, timezone.now(), Facts(text="I can't go on"), topics=topics)
+    assert arrival.own_topics == {1}
+
+
+def test_while_the_person_on_call_is_away_the_leads_are_told(
+    hear: Hear, lead: User, teammate: User
+) -> None:
+    teammate.back_on = timezone.localdate() + timedelta(days=3)
+    teammate.save()
+    Procedure.objects.create(kind="legal", text="Ask.", on_call=teammate)
+    hear("My lawyer will write", "legal")
+    assert Notice.objects.get(kind="sensitive").user == lead
+
+
+def test_if_everybody_is_away_the_person_on_call_is_told_nevertheless(
+    hear: Hear, teammate: User
+) -> None:
+    User.objects.update(back_on=timezone.localdate() + timedelta(days=3))
+    teammate.refresh_from_db()
+    Procedure.objects.create(kind="legal", text="Ask.", on_call=teammate)
+    hear("My lawyer will write", "legal")
+    assert Notice.objects.get(kind="sensitive").user == teammate
+
+
+def test_a_person_on_call_who_may_not_see_the_case_is_not_told(
+    hear: Hear, lead: User, outsider: User
+) -> None:
+    Procedure.objects.create(kind="legal", text="Ask.", on_call=outsider)
+    hear("My lawyer will write", "legal")
+    assert Notice.objects.get(kind="sensitive").user == lead
