@@ -11,9 +11,9 @@ from crm.ledger import lock_workspace
 from responses.models import Delivery
 from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
-from routing.due_times import recompute
 from routing.models import CaseEvent
 from routing.models.status import Status
+from routing.unsent_answer import recompute_with_newer
 from scrm.channels.base import BOUNCE, Item
 
 _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
@@ -66,7 +66,7 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
         case.log(
             CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id
         )
-        recompute([case.pk], now=now)
+        recompute_with_newer(case, case.newer)
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:

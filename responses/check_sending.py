@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.models import User
 from responses.models import acknowledged
@@ -14,6 +15,7 @@ from responses.models.delivery import Delivery
 from responses.models.delivery_state import DeliveryState
 from responses.models.response import Response
 from routing.models.status import Stale
+from routing.unsent_answer import promised, take_back_answer
 from scrm.bus.nudge import nudge
 
 
@@ -77,6 +79,21 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
     acknowledged.cancel_unsent(old.response, by=by, why="The private reply was not sent.")
     delivery.response.note(f"Dismissed: {old.error}", by=by, now=now)
     delivery.refresh_from_db()
+
+
+@transaction.atomic
+def put_away(delivery: Delivery, *, by: User) -> None:
+    """Dismiss a delivery; if the answer was not sent at all, its items are unanswered again.
+
+    Raises Stale if another user has already handled the problem.
+    """
+    dismiss(delivery, by=by)
+    response = delivery.response
+    unsent = [DeliveryState.FAILED, DeliveryState.CANCELLED]
+    if response.case is None or response.deliveries.exclude(state__in=unsent).exists():
+        return
+    if promised(response.case).exists():
+        take_back_answer(response.case, by=by, why=_("The answer was not sent."))
 
 
 def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:

@@ -22,6 +22,7 @@ from responses.release import ask_approvers
 from responses.upload_field import attach_files
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
+from routing.unsent_answer import take_back_answer
 from scrm.db.locks import locked
 
 _COPIED = (
@@ -256,14 +257,14 @@ def _editable_version(response: Response, *, by: User) -> Response:
 
 
 def _reopen(response: Response, changed: Response, *, by: User) -> None:
-    """Reopen the case of `response` if `changed` replaces the response and is not released.
+    """Take back what the answer settled if `changed` replaces `response` and is not released.
 
     The case must not stay closed, because its answer is no longer sent.
     """
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case
-    if stopped and case and case.is_closed and not case.newer:
-        case.reopen(by=by, why="The answer was withdrawn for editing.")
+    if stopped and case:
+        take_back_answer(case, by=by, why="The answer was withdrawn for editing.")
 
 
 def _check_shown(response: Response, shown: str) -> None:

@@ -47,7 +47,10 @@ def count_as_answered(
         )  # fmt: skip
         # The case was closed while the answer waited to be sent: its items are decided already.
         case.item_decisions.current().filter(
-            outcome=ItemDecision.Outcome.ANSWERED, answered_by=None, interaction__lte=seen
+            outcome=ItemDecision.Outcome.ANSWERED,
+            answered_by=None,
+            interaction__lte=seen,
+            event__isnull=False,
         ).update(answered_by=answered_by)
     _wait(case, at=at, seen=seen, has_settled=bool(settled))
 

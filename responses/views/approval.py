@@ -29,6 +29,7 @@ from responses.rule_findings import held_for
 from responses.served import value_of
 from responses.views.lookup import oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
+from routing.unsent_answer import take_back_answer
 from scrm.web.params import number
 
 
@@ -162,9 +163,9 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     # This is first: it raises Stale if a delivery was attempted, and then nothing else may change.
     restored = corrections.undo(response, by=request.user)
     taken_back = response.author == request.user and _restore_draft(response)
-    # If the conversation belongs to a newer case now, reopening would give it two open cases.
-    if response.case and response.case.is_closed and not response.case.newer:
-        response.case.reopen(by=request.user, why=_("The sending of the answer was undone."))
+    if response.case:
+        why = _("The sending of the answer was undone.")
+        take_back_answer(response.case, by=request.user, why=why)
     if restored:
         return _("Cancelled. Nothing was sent. The earlier text will be sent instead.")
     if taken_back:

@@ -93,7 +93,7 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
 def put_away(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     try:
-        check_sending.dismiss(delivery, by=request.user)
+        check_sending.put_away(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("Dismissed. The delivery is kept in the history."))

@@ -15,6 +15,7 @@ from crm.models import User
 from responses.models import Delivery, Response
 from responses.views import lookup
 from routing.models import Case, Issue
+from routing.unanswered import unanswered
 
 As = Callable[[User], Client]
 VERBS = ["check", "mark_sent", "send_again", "send_late", "put_away"]
@@ -32,7 +33,7 @@ def sending(answer: Callable[..., Response]) -> Callable[..., Delivery]:
     return bring
 
 
-def url(name: str, delivery: Delivery) -> str:
+def url(name: str, delivery: Delivery | Response) -> str:
     return reverse(f"responses:{name}", args=[delivery.pk])
 
 
@@ -286,3 +287,26 @@ def test_the_list_ends_after_a_hundred_and_says_how_many_wait(
     assert page.index(url("put_away", first)) < page.index(url("put_away", second))
     assert url("put_away", third) not in page
     assert "… and 1 more" in page
+
+
+def test_putting_away_a_failed_answer_makes_its_message_unanswered_again(
+    sending: Callable[..., Delivery], complaint: Case, agent: User, as_: As
+) -> None:
+    """Fails on the old behaviour: the case stayed done, although nothing was sent."""
+    delivery = sending("failed", error="Refused.")
+    complaint.finish(by=agent, seen=complaint.last_inbound_id, is_answered=True)
+    as_(agent).post(url("put_away", delivery))
+    complaint.refresh_from_db()
+    assert complaint.status == "open"
+    assert unanswered([complaint.pk]).exists()
+
+
+def test_a_cancelled_answer_leaves_no_message_answered_after_the_case_came_back(
+    sending: Callable[..., Delivery], complaint: Case, agent: User, as_: As
+) -> None:
+    """Fails on the old behaviour: only a case that was still closed was looked at."""
+    delivery = sending("queued")
+    complaint.finish(by=agent, seen=complaint.last_inbound_id, is_answered=True)
+    Case.objects.filter(pk=complaint.pk).update(status="open", done_at=None)
+    as_(agent).post(url("cancel", delivery.response))
+    assert unanswered([complaint.pk]).exists()
