@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
@@ -124,6 +125,16 @@ class CaseVerb:
         return self.button(case) if self.button else self.label
 
 
+def _done_message(case: Case) -> str:
+    channel = case.last_inbound.channel if case.last_inbound else ""
+    message = _("Marked done. A new message within %d days reopens the case.")
+    message %= registry.reopens_within(channel).days
+    if case.statutory_due_at is None:
+        return message
+    date = f"{timezone.localtime(case.statutory_due_at):%Y-%m-%d}"
+    return message + " " + _("Nobody is reminded any more of its statutory deadline, %s.") % date
+
+
 CASE_VERBS = (
     CaseVerb(
         name="claim",
@@ -185,10 +196,7 @@ CASE_VERBS = (
             why=sent.entered["why"],
             reasons=sent.entered["reasons"],
         ),
-        message=lambda case: (
-            _("Marked done. A new message within %d days reopens the case.")
-            % registry.reopens_within(case.last_inbound.channel if case.last_inbound else "").days
-        ),
+        message=_done_message,
         undoable=True,
         finishes=True,
         bulk=Bulk(

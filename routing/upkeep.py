@@ -7,6 +7,7 @@ from datetime import datetime
 from routing.alarms import raise_alarms
 from routing.models import Presence
 from routing.mutes import weekly_digest
+from routing.statutory import announce_deadlines
 from routing.wake import wake_snoozed
 
 
@@ -14,5 +15,6 @@ def keep_up(*, now: datetime) -> None:
     """Wake snoozed cases, tell people what is due or muted, and end the presence of who left."""
     wake_snoozed(now=now)
     raise_alarms(now=now)
+    announce_deadlines(now=now)
     weekly_digest(now=now)
     Presence.objects.sweep(now=now)

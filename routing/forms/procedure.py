@@ -24,7 +24,10 @@ class ProcedureForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "text": _("Shown on each case of this kind."),
             "on_call": _("Notified at once. Without a person, the team leads are notified."),
-            "days": _("Counted from the day of the message. Empty if there is no deadline."),
+            "days": _(
+                "Counted from the day of the message. Empty if there is no deadline. A change "
+                "applies to new messages only."
+            ),
         }
         widgets = {"text": forms.Textarea(attrs={"rows": 6})}
 

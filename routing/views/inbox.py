@@ -17,7 +17,7 @@ from crm.access import StaffRequest, works
 from crm.models import Interaction, User
 from routing.forms import InboxForm, SaveViewForm
 from routing.inbox import query as inbox_query
-from routing.inbox.pinned import pinned
+from routing.inbox.pinned import in_order, pinned
 from routing.inbox.query import LABELS, PAGE, SORTS, Asked
 from routing.inbox.rows import Row, rows
 from routing.models import Case, SavedView
@@ -204,7 +204,8 @@ def listing(request: StaffRequest) -> Listing:
         older = _address(query, view=asked.view, before=mark)
     shown = found[:PAGE]
     if "before" not in request.GET and (first := pinned(asked, request.user)):
-        on_top = rows(Case.objects.filter(pk__in=first), request.user, now=now, words=words)
+        top = in_order(Case.objects.filter(pk__in=first))
+        on_top = rows(top, request.user, now=now, words=words)
         shown = [*on_top, *(row for row in shown if row.case.pk not in first)]
     return Listing(form, asked, query, shown, older, heard)
 

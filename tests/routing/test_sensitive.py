@@ -22,6 +22,7 @@ from listening.topic_hits import FoundTopic
 from routing.intake import Arrival, take_in
 from routing.models import Case, Procedure, RoutingRule
 from routing.rules import Facts
+from routing.statutory import announce_deadlines
 from scrm.channels.base import Author
 
 As = Callable[[User], Client]
@@ -232,3 +233,49 @@ def test_a_person_on_call_who_may_not_see_the_case_is_not_told(
     Procedure.objects.create(kind="legal", text="Ask.", on_call=outsider)
     hear("My lawyer will write", "legal")
     assert Notice.objects.get(kind="sensitive").user == lead
+
+
+@pytest.mark.parametrize(("days", "kind"), [(7, "due soon"), (1, "due soon"), (-1, "overdue")])
+def test_a_deadline_by_law_is_announced_once_a_stage(
+    hear: Hear, lead: User, days: int, kind: str
+) -> None:
+    """Fails on the old behaviour: a deadline passed without a word, once the case waited."""
+    case = hear("Delete my data", "data request")
+    Case.objects.filter(pk=case.pk).update(status="waiting")
+    assert case.statutory_due_at is not None
+    now = case.statutory_due_at - timedelta(days=days) + timedelta(minutes=1)
+    announce_deadlines(now=now)
+    announce_deadlines(now=now + timedelta(minutes=1))
+    notice = Notice.objects.get(kind=kind)
+    assert notice.user == lead
+    assert "statutory deadline" in notice.text.lower()
+
+
+def test_a_deadline_is_not_announced_early_or_after_done(hear: Hear, lead: User) -> None:
+    case = hear("Delete my data", "data request")
+    assert case.statutory_due_at is not None
+    announce_deadlines(now=case.statutory_due_at - timedelta(days=8))
+    Case.objects.filter(pk=case.pk).update(status="done", done_at=timezone.now())
+    announce_deadlines(now=case.statutory_due_at)
+    assert not Notice.objects.filter(kind__in=["due soon", "overdue"]).exists()
+
+
+def test_the_list_and_done_name_the_deadline(hear: Hear, as_: As, agent: User) -> None:
+    case = hear("Delete my data", "data request")
+    listed = html(as_(agent).get("/?view=unassigned"))
+    assert f"{case.statutory_due_at:%Y-%m-%d}" in listed
+    page = html(as_(agent).get(case.get_absolute_url()))
+    assert "This case has a statutory deadline" in page
+
+
+def test_the_most_serious_and_then_the_oldest_case_stands_first(
+    hear: Hear, as_: As, agent: User
+) -> None:
+    """Fails on the old behaviour: the pinned cases stood in no order."""
+    now = timezone.now()
+    legal = hear("My lawyer", "legal", by="a", at=now - timedelta(hours=3))
+    young = hear("I can't go on", "safeguarding", by="b", at=now - timedelta(hours=1))
+    old = hear("I can't go on", "safeguarding", by="c", at=now - timedelta(hours=2))
+    listed = html(as_(agent).get("/?view=unassigned"))
+    places = [listed.index(f'id="row-{case.pk}"') for case in (old, young, legal)]
+    assert places == sorted(places)
