@@ -42,6 +42,7 @@ class Waiting:
 class CaseFacts:
     """What the clocks of a case depend on.
 
+    opened_at: when the case was opened, or when it was last opened again.
     waiting: None if no message is unanswered.
     answered: whether we have ever answered in this case.
     closed: whether the case is done or noise.
@@ -144,7 +145,8 @@ def _resolution(
     facts: CaseFacts, targets: Targets, hours: Hours, before: Clock | None, now: datetime
 ) -> Clock | None:
     target = targets.resolution
-    if facts.closed or target is None:
+    # Without a target, a clock goes on: the target may come back, and the time must not be lost.
+    if facts.closed or (target is None and before is None):
         return None
     clock = _resumed(facts, hours, before, now)
     clock = replace(clock, target_s=target, by_window=False)
@@ -155,6 +157,8 @@ def _resolution(
     if facts.rests:
         return replace(clock, running_since=None, due_at=None, warn_at=None)
     since = clock.running_since or now
+    if target is None:
+        return replace(clock, running_since=since, due_at=None, warn_at=None)
     left = max(target - clock.spent_s, 0)
     due_at = _due(since, left, hours) if left else since
     warned = warn_at(since, due_at, hours, spent=clock.spent_s) if due_at else None
@@ -164,7 +168,9 @@ def _resolution(
 def _resumed(facts: CaseFacts, hours: Hours, before: Clock | None, now: datetime) -> Clock:
     """Return the clock that goes on, or a new one: from the opening, or from the reopening."""
     if before is None:
-        return Clock("resolution", hours, None, running_since=facts.opened_at)
+        # The pauses until now are not known. If the case rests, they may be all of its time.
+        since = None if facts.rests else facts.opened_at
+        return Clock("resolution", hours, None, running_since=since)
     if before.stopped_at is None or now - before.stopped_at <= RESUME_WITHIN:
         return replace(before, stopped_at=None)
     return Clock("resolution", hours, None, running_since=now)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.models import Job
 from routing.case_clock import CaseFacts, Clock, Clocks, Kind, Targets, Waiting, clocks_of, stopped
-from routing.models import Calendar, Case, CaseClock, ItemDecision, ResponseTarget
+from routing.models import Calendar, Case, CaseClock, CaseEvent, ItemDecision, ResponseTarget
 from routing.models.calendar import AROUND_THE_CLOCK, HoursInForce
 from routing.models.status import CLOSED, LIVING, Status
 from routing.unanswered import UnansweredItem, oldest_unanswered
@@ -49,9 +50,15 @@ class Settings:
 
 @dataclass
 class _Writes:
-    """The rows to write: clocks that change or end, new clocks, and due times of cases."""
+    """The rows to write: clocks that change or end, new clocks, and due times of cases.
+
+    to_warn, to_breach: clocks whose warning or due time moved into the future, so that people must
+      be told again.
+    """
 
     changed: list[CaseClock] = field(default_factory=list)
+    to_warn: list[CaseClock] = field(default_factory=list)
+    to_breach: list[CaseClock] = field(default_factory=list)
     created: list[CaseClock] = field(default_factory=list)
     due: dict[int, datetime | None] = field(default_factory=dict)
 
@@ -65,7 +72,7 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     if not cases:
         return
     now = now or timezone.now()
-    rows = list(Case.objects.filter(pk__in=cases).order_by("pk"))
+    rows = list(_with_reopenings(cases))
     writes = _Writes()
     settings = Settings.load()
     before = _latest(cases)
@@ -116,7 +123,7 @@ def _clocks(
     # The clock of the first answer goes on as long as its own message is unanswered.
     still_first = bool(items and first and first.item_id == items[0].interaction)
     facts = CaseFacts(
-        opened_at=case.opened_at,
+        opened_at=case.reopened_at or case.opened_at,  # type: ignore[attr-defined]
         waiting=counted_from(items) if items else None,
         answered=case.first_response_at is not None and not still_first,
         closed=case.status in CLOSED,
@@ -125,6 +132,13 @@ def _clocks(
     )
     old = {kind: _pure(row) for kind, row in before.items()}
     return clocks_of(facts, settings.targets_of(case), hours.hours, old, now)
+
+
+def _with_reopenings(cases: Collection[int]) -> QuerySet[Case]:
+    """Return these cases with `reopened_at`: when each was last opened again, or None."""
+    events = CaseEvent.objects.filter(case=OuterRef("pk"), kind=CaseEvent.Kind.REOPENED)
+    last = events.order_by("-at").values("at")[:1]
+    return Case.objects.filter(pk__in=cases).annotate(reopened_at=Subquery(last)).order_by("pk")
 
 
 def _pure(row: CaseClock) -> Clock:
@@ -162,17 +176,17 @@ def _compare(
         row = before.get(kind)
         if row is not None and _was_answered(row, clock, decided):
             # An older message was answered, and a newer one waits: two clocks, one after the other.
-            _set(row, stopped(_pure(row), now), row.revision_id, now)
+            _set(row, stopped(_pure(row), now), row.revision_id)
             writes.changed.append(row)
             row = None
-        elif row is not None and not _goes_on(row, clock, now):
+        elif row is not None and not _goes_on(row, clock):
             row = None
         if row is None:
             row = CaseClock(case=case, kind=kind)
-            _set(row, clock, revision, now)
+            _set(row, clock, revision)
             writes.created.append(row)
-        elif _set(row, clock, row.revision_id if clock.stopped_at else revision, now):
-            writes.changed.append(row)
+        else:
+            _change(row, clock, row.revision_id if clock.stopped_at else revision, writes, now)
 
 
 def _was_answered(row: CaseClock, clock: Clock, decided: Set[int]) -> bool:
@@ -185,32 +199,40 @@ def _was_answered(row: CaseClock, clock: Clock, decided: Set[int]) -> bool:
     return runs and row.item_id in decided
 
 
-def _goes_on(row: CaseClock, clock: Clock, now: datetime) -> bool:
+def _goes_on(row: CaseClock, clock: Clock) -> bool:
     """Return whether the stored clock is this one: it is current, or its end was undone."""
     if row.stopped_at is None:
         return True
     if clock.kind in _RESPONSES:
         return row.item_id == clock.item_id
-    return (clock.spent_s == row.spent_s and clock.running_since != now) or clock.spent_s > 0
+    return clock.spent_s > 0
 
 
-def _set(row: CaseClock, clock: Clock, revision: int | None, now: datetime) -> bool:
+def _change(
+    row: CaseClock, clock: Clock, revision: int | None, writes: _Writes, now: datetime
+) -> None:
+    warn_at, due_at = row.warn_at, row.due_at
+    if _set(row, clock, revision):
+        writes.changed.append(row)
+    if row.warn_at and row.warn_at > now and row.warn_at != warn_at:
+        writes.to_warn.append(row)
+    if row.due_at and row.due_at > now and row.due_at != due_at:
+        writes.to_breach.append(row)
+
+
+def _set(row: CaseClock, clock: Clock, revision: int | None) -> bool:
     """Copy the clock to the row; return whether something changed."""
     before = row.values() | {"revision": row.revision_id}
     for name in before.keys() - {"revision"}:
         setattr(row, name, getattr(clock, name))
     row.revision_id = revision
-    # A due time that moved into the future gets a warning of its own again.
-    if row.warn_at and row.warn_at > now:
-        row.warned_at = None
-    if row.due_at and row.due_at > now:
-        row.breached_at = None
     return before != row.values() | {"revision": row.revision_id}
 
 
+# Not `warned_at` and `breached_at`: the alarms write them without a lock on the case.
 _COLUMNS = (
-    "target_s", "revision", "spent_s", "running_since", "due_at", "warn_at", "warned_at",
-    "breached_at", "stopped_at", "heard_late", "by_window", "item",
+    "target_s", "revision", "spent_s", "running_since", "due_at", "warn_at", "stopped_at",
+    "heard_late", "by_window", "item",
 )  # fmt: skip
 
 
@@ -220,6 +242,11 @@ def _write(writes: _Writes) -> None:
         CaseClock.objects.bulk_create(
             writes.changed, update_conflicts=True, unique_fields=["id"], update_fields=_COLUMNS
         )
+    if writes.to_warn:
+        CaseClock.objects.filter(pk__in=[row.pk for row in writes.to_warn]).update(warned_at=None)
+    if writes.to_breach:
+        late = [row.pk for row in writes.to_breach]
+        CaseClock.objects.filter(pk__in=late).update(breached_at=None)
     if writes.created:
         CaseClock.objects.bulk_create(writes.created)
     if writes.due:
@@ -271,7 +298,7 @@ def preview(settings: Settings, departments: Collection[int], *, now: datetime) 
     cases = open_cases(departments)[:MAX_PREVIEWED]
     before, waiting = _latest(cases), oldest_unanswered(cases)
     result = Preview([], [], [])
-    for case in Case.objects.filter(pk__in=cases).order_by("pk"):
+    for case in _with_reopenings(cases):
         due_at = earliest(_clocks(case, waiting.get(case.pk, []), before[case.pk], settings, now))
         was_late, is_late = _is_past(case.due_at, now), _is_past(due_at, now)
         if due_at != case.due_at:

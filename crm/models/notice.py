@@ -236,6 +236,17 @@ class Notice(models.Model):
             if user
         )
 
+    def renew(self, *, text: str, url: str) -> None:
+        """Change what the notice says and opens, and make it unread again.
+
+        It is not mailed again.
+        """
+        was_read = self.read_at is not None
+        self.text, self.url, self.read_at = text[:300], url, None
+        self.save(update_fields=["text", "url", "read_at"])
+        if was_read:
+            publish(f"user:{self.user_id}", "notice", self.pk)
+
     @staticmethod
     def _write(notices: Iterable[Notice]) -> list[Notice]:
         rows = Notice.objects.bulk_create(notices)

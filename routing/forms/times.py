@@ -61,7 +61,7 @@ def format_time(minutes: int) -> str:
 def parse_seconds(text: str, *, day: int) -> int | None:
     """Parse a duration such as “1 h 30 min” or “2 d” into seconds; None if nothing is entered.
 
-    A number without a unit is hours. Raises ValidationError.
+    A single number without a unit is hours. Raises ValidationError.
 
     day: the minutes of an opening day.
     """
@@ -69,7 +69,9 @@ def parse_seconds(text: str, *, day: int) -> int | None:
     if words in ("", "none"):
         return None
     parts = _PART.findall(words)
-    if not parts or _PART.sub("", words).strip():
+    # “1 h 30” is refused: the 30 could be hours or minutes.
+    no_unit = len(parts) > 1 and any(not unit for _number, unit in parts)
+    if not parts or no_unit or _PART.sub("", words).strip():
         raise forms.ValidationError(
             _("“%s” is no duration. Enter for example 30 min, 4 h or 2 d.") % text[:40]
         )

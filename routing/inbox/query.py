@@ -70,8 +70,9 @@ _ORDER = {
 NOT_CLOSED = "living"
 SNOOZED_LATE = "snoozed"
 DUE = {
-    "over": _("overdue"), SNOOZED_LATE: _("snoozed and overdue"), "soon": _("within an hour"),
-    "four": _("within four hours"), "today": _("today"), "tomorrow": _("until tomorrow"),
+    "over": _("overdue"), SNOOZED_LATE: _("snoozed and overdue"), "warned": _("with a warning"),
+    "soon": _("within an hour"), "four": _("within four hours"), "today": _("today"),
+    "tomorrow": _("until tomorrow"),
 }  # fmt: skip
 _NOT_DUE = "never"
 """Stands in a cursor for the sort key of cases that are not due."""
@@ -237,6 +238,9 @@ def _due(value: str) -> Q:
         return late & Q(status=Status.SNOOZED)
     if value == "over":
         return late
+    if value == "warned":
+        clocks = CaseClock.objects.current().filter(case=OuterRef("pk"), due_at__gt=now)
+        return Q(Exists(clocks.exclude(warned_at=None)), due_sort__lt=NEVER)
     today = timezone.localdate(now)
     until = {
         "soon": now + timedelta(hours=1),

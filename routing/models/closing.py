@@ -114,8 +114,9 @@ def reopen(case: Case, *, by: User | None, why: str) -> None:
     case.lock()
     case.check_not_continued()
     closing_decisions(case).filter(answered_by=None).withdraw(by=by, now=timezone.now())
-    case.compare_and_set({}, status=Status.OPEN, done_at=None, snoozed_until=None)
+    # Log first: the clock of the resolution can start at this event.
     case.log(CaseEvent.Kind.REOPENED, by=by, why=why)
+    case.compare_and_set({}, status=Status.OPEN, done_at=None, snoozed_until=None)
 
 
 def closing_decisions(case: Case) -> ItemDecisionQuerySet:

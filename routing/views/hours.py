@@ -123,10 +123,12 @@ def try_out(request: StaffRequest) -> HttpResponse:
     context: dict[str, Any] = {"asked": asked, "invalid": True}
     if form.is_valid() and asked.is_valid():
         department = asked.cleaned_data["department"]
-        hours = form.cleaned_data["hours"]
+        hours_in_force = _proposed(form, row)
+        hours = hours_in_force.of(department.pk).hours
         typed = TargetsForm(request.POST, targets=_targets_of(department), hours=hours)
         if typed.is_valid():
-            proposed = _proposed(form, row, department, typed.targets())
+            values = {(department.pk, name): each for name, each in typed.targets().items()}
+            proposed = Settings({**Settings.load().targets, **values}, hours_in_force)
             everywhere = list(Department.objects.values_list("pk", flat=True))
             context = {
                 "asked": asked,
@@ -137,19 +139,16 @@ def try_out(request: StaffRequest) -> HttpResponse:
     return render(request, "routing/_try_hours.html", context)
 
 
-def _proposed(
-    form: CalendarForm, row: Calendar | None, department: Department, typed: dict[str, Targets]
-) -> Settings:
-    """Return the settings as they would be if the page were saved."""
-    now = Settings.load()
+def _proposed(form: CalendarForm, row: Calendar | None) -> HoursInForce:
+    """Return the hours of all departments as they would be if the page were saved."""
+    now = Calendar.objects.in_force()
     data = form.cleaned_data
     new = InForce(_UNSAVED, data["hours"], data["snooze_pauses"])
     mine = row.current_id if row else None
-    default = new if data["is_default"] else now.hours.default
-    own = {pk: each for pk, each in now.hours.own.items() if mine is None or each.revision != mine}
+    default = new if data["is_default"] else now.default
+    own = {pk: each for pk, each in now.own.items() if mine is None or each.revision != mine}
     own |= {each.pk: new for each in data["departments"]}
-    values = {(department.pk, priority): each for priority, each in typed.items()}
-    return Settings({**now.targets, **values}, HoursInForce(default, own))
+    return HoursInForce(default, own)
 
 
 @dataclass(frozen=True, slots=True)

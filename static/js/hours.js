@@ -3,6 +3,7 @@
 const STEP = 15; // minutes
 const DAY = 1440; // minutes
 const MIN_LENGTH = 15; // minutes
+const DRAG = 3; // pixels: a shorter movement is a click, which changes nothing
 const INTERVAL = /^(\d{1,2})(?::(\d{2}))?\s*(?:-|–|to)\s*(\d{1,2})(?::(\d{2}))?$/;
 
 function parseIntervals(text) {
@@ -51,17 +52,20 @@ function minuteAt(bar, event) {
   return Math.min(Math.max(Math.round(minute / STEP) * STEP, 0), DAY);
 }
 
-// The edge that is nearest to the pointer is dragged.
+// The edge that is nearest to the pointer is dragged. An end on the next day is not on this bar.
 function nearestEdge(intervals, minute) {
-  const edges = intervals.flatMap(([start, end], place) => [
-    { place, side: 0, at: start }, { place, side: 1, at: end > start ? end : DAY },
-  ]);
+  const edges = intervals.flatMap(([start, end], place) => {
+    const edge = { place, side: 0, at: start };
+    return end > start ? [edge, { place, side: 1, at: end }] : [edge];
+  });
   return edges.sort((a, b) => Math.abs(a.at - minute) - Math.abs(b.at - minute))[0];
 }
 
 function moveEdge(intervals, { place, side }, minute) {
   const [start, end] = intervals[place];
-  const lowest = side ? start + MIN_LENGTH : intervals[place - 1]?.[1] ?? 0;
+  // A start before an end of the next day would turn the night into a part of this day.
+  const night = end > start ? 0 : end;
+  const lowest = side ? start + MIN_LENGTH : Math.max(intervals[place - 1]?.[1] ?? 0, night);
   const highest = side ? intervals[place + 1]?.[0] ?? DAY : (end > start ? end : DAY) - MIN_LENGTH;
   intervals[place][side] = Math.min(Math.max(minute, lowest), highest);
 }
@@ -71,7 +75,10 @@ function dragEdges(day) {
   bar.addEventListener("pointerdown", (down) => {
     const intervals = parseIntervals(input.value) || [[9 * 60, 18 * 60]];
     const edge = nearestEdge(intervals, minuteAt(bar, down));
+    let moved = false;
     const move = (event) => {
+      if (!moved && Math.abs(event.clientX - down.clientX) < DRAG) return;
+      moved = true;
       moveEdge(intervals, edge, minuteAt(bar, event));
       input.value = formatIntervals(intervals);
       drawDay(day);
@@ -80,9 +87,8 @@ function dragEdges(day) {
     bar.addEventListener("pointermove", move);
     bar.addEventListener("pointerup", () => {
       bar.removeEventListener("pointermove", move);
-      input.dispatchEvent(new Event("change", { bubbles: true }));
+      if (moved) input.dispatchEvent(new Event("change", { bubbles: true }));
     }, { once: true });
-    move(down);
   });
   input.addEventListener("input", () => drawDay(day));
 }

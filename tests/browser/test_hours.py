@@ -38,6 +38,26 @@ def test_an_edge_is_dragged_and_the_try_out_follows(
     assert Calendar.objects.get().in_force().hours.week[0] == ((600, 1080),)
 
 
+def test_a_click_changes_no_hours_and_a_night_stays_a_night(
+    windows: Windows, admin: User, world: World
+) -> None:
+    page = windows.browser(admin).new_page()
+    page.goto("/hours/")
+    monday = page.get_by_label("Mon", exact=True)
+    for hours in ("09:00-18:00", "22:00-06:00"):
+        monday.fill(hours)
+        bar = page.locator(".bar").first.bounding_box()
+        assert bar
+        y = bar["y"] + bar["height"] / 2
+        page.mouse.click(bar["x"] + bar["width"] * 23 / 24, y)
+        expect(monday).to_have_value(hours)
+    page.mouse.move(bar["x"] + bar["width"] * 23.9 / 24, y)
+    page.mouse.down()
+    page.mouse.move(bar["x"] + bar["width"] * 21 / 24, y, steps=3)
+    page.mouse.up()
+    expect(monday).to_have_value("21:00-06:00")
+
+
 def test_the_list_begins_with_what_is_due_first(
     windows: Windows, agent: User, world: World
 ) -> None:

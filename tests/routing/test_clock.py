@@ -241,7 +241,7 @@ class Life:
     """A case as the simulation sees it: it counts minutes and knows no formula."""
 
     desks: list[Simulation]
-    targets: list[tuple[int, int, int]]
+    targets: list[tuple[int, int, int | None]]
     opened_at: datetime
     waiting: list[datetime] = field(default_factory=list)
     desk: int = 0
@@ -302,7 +302,7 @@ class Life:
         response = None
         if self.waiting and not self.closed:
             response = desk.due(self.waiting[0], later if self.answered else first)
-        left = resolution - self.spent
+        left = resolution - self.spent if resolution else 0
         runs = not self.closed and not self.rests
         return response, desk.due(now, left) if runs and left > 0 else None
 
@@ -321,7 +321,9 @@ def lives(draw: st.DrawFn) -> tuple[list[Hours], Life, list[tuple[int, str]]]:
     span = timedelta(days=9)
     desks = [Simulation(each, midnight - span, midnight + span) for each in hours]
     target = st.integers(1, 2000)
-    targets = draw(st.lists(st.tuples(target, target, target), min_size=2, max_size=2))
+    # The second priority may have no target for the resolution: its time must not be lost.
+    limits = (target, st.none() | target)
+    targets = [draw(st.tuples(target, target, limit)) for limit in limits]
     life = Life(desks, targets, midnight - timedelta(days=1))
     steps = draw(st.lists(st.tuples(st.integers(1, 900), st.sampled_from(ACTIONS)), max_size=9))
     return hours, life, [(0, "message"), *steps]
@@ -353,7 +355,9 @@ def test_the_clocks_of_a_case_agree_with_the_simulation_all_its_life(
     hours, life, steps = drawn
     clocks: Clocks = {}
     for now in moments(life, steps):
-        first, later, resolution = (60 * minutes for minutes in life.targets[life.priority])
+        first, later, resolution = (
+            minutes and 60 * minutes for minutes in life.targets[life.priority]
+        )
         facts = CaseFacts(
             opened_at=life.opened_at,
             waiting=Waiting(life.waiting[0]) if life.waiting else None,
@@ -369,8 +373,10 @@ def test_the_clocks_of_a_case_agree_with_the_simulation_all_its_life(
         for kind in {"first", "next"} & current.keys():
             if response:
                 assert current[kind].due_at == response
+        assert ("resolution" in current) is not life.closed
         if "resolution" in current:
             assert spent(current["resolution"], now) == 60 * life.spent
+            assert resolution or current["resolution"].due_at is None
             if resolved:
                 assert current["resolution"].due_at == resolved
 

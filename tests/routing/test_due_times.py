@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.ledger import Entry, record
-from crm.models import Department, Job, Notice, User
-from routing.alarms import raise_alarms
+from crm.models import Department, Job, User
 from routing.answering import count_as_answered
 from routing.clock import Hours
 from routing.due_times import JOB, preview, recompute, recompute_departments, why_no_due_time
@@ -268,57 +266,56 @@ def test_what_was_heard_late_counts_from_when_we_received_it() -> None:
     assert not clock(say("tim", at=FRIDAY - MINUTE, heard=FRIDAY), "first").heard_late
 
 
-def test_300_items_after_an_outage_of_six_hours_are_one_digest(
-    agent: User, lead: User, desk: Calendar
+def test_an_alarm_that_was_raised_during_a_recompute_is_not_raised_again(
+    admin: User, lead: User, desk: Calendar
 ) -> None:
-    """The source was down from 03:00 to 09:00."""
-    people = [f"p{number}" for number in range(300)]
-    say_all(people, at=MONDAY - 3 * HOUR, heard=MONDAY)
-    Case.objects.update(assignee=agent)
-    for minutes in range(0, 180, 5):
-        raise_alarms(now=MONDAY + minutes * MINUTE)
-    late = Notice.objects.filter(kind=Notice.Kind.HEARD_LATE)
-    assert [notice.user for notice in late] == [lead]
-    assert "300" in late[0].text
-    for user in (agent, lead):
-        assert Notice.objects.filter(user=user, kind=Notice.Kind.DUE_SOON).count() == 1
-        assert Notice.objects.filter(user=user, kind=Notice.Kind.OVERDUE).count() == 1
+    case = say(at=MONDAY)
+    desk.revise(Hours("UTC", DESK), by=admin, snooze_pauses=True)
+
+    def tick_first(execute: Any, sql: str, *args: Any) -> Any:
+        """Raise the alarms after the clocks were read, and before they are written."""
+        if sql.startswith('INSERT INTO "routing_caseclock"'):
+            clocks = CaseClock.objects.filter(kind="first", warned_at=None)
+            clocks.update(warned_at=MONDAY + 46 * MINUTE)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(tick_first):
+        recompute([case.pk], now=MONDAY + 46 * MINUTE)
+    assert clock(case, "first").revision == desk.current
+    assert clock(case, "first").warned_at == MONDAY + 46 * MINUTE
 
 
-# Alarms
-
-
-def test_the_assignee_and_the_lead_are_warned_and_told_of_the_breach_once(
-    agent: User, teammate: User, lead: User
+def test_a_due_time_that_moved_into_the_future_gets_a_warning_again(
+    agent: User, service: Department
 ) -> None:
     case = say()
-    case.claim(by=agent)
-    kinds = Notice.Kind
-    told: Callable[[], list[Any]] = lambda: sorted(  # noqa: E731
-        Notice.objects.values_list("user__name", "kind")
-    )
-    raise_alarms(now=FRIDAY + 44 * MINUTE)
-    assert told() == []
-    raise_alarms(now=FRIDAY + 45 * MINUTE)
-    raise_alarms(now=FRIDAY + 46 * MINUTE)
-    soon = [("Anna Agent", kinds.DUE_SOON), ("Lea Lead", kinds.DUE_SOON)]
-    assert told() == soon
-    raise_alarms(now=FRIDAY + 61 * MINUTE)
-    late = [("Anna Agent", kinds.OVERDUE), ("Lea Lead", kinds.OVERDUE)]
-    assert told() == sorted(soon + late)
+    CaseClock.objects.update(warned_at=FRIDAY + HOUR, breached_at=FRIDAY + HOUR)
+    ResponseTarget.objects.filter(department=service).update(first=600)
+    recompute([case.pk], now=FRIDAY + 2 * HOUR)
+    row = clock(case, "first")
+    assert (row.warned_at, row.breached_at) == (None, None)
 
 
-def test_an_answered_case_raises_no_alarm(agent: User, lead: User) -> None:
-    answer(say(), at=FRIDAY + 10 * MINUTE)
+# The clock of the resolution
+
+
+def test_a_priority_without_a_target_keeps_the_time_spent_on_the_resolution() -> None:
+    case = say()
+    for minutes, priority in ((60, "low"), (80, "normal")):
+        Case.objects.update(priority=priority)
+        recompute([case.pk], now=FRIDAY + minutes * MINUTE)
+    row = CaseClock.objects.get(kind="resolution")
+    assert (row.stopped_at, row.due_at) == (None, FRIDAY + 4 * HOUR)
+
+
+def test_a_first_target_charges_no_time_before_a_reopening(agent: User) -> None:
+    """For cases that were open before the targets were set."""
+    case = say(at=timezone.now() - timedelta(days=30))
+    rested = say("tim", at=timezone.now() - timedelta(days=30))
+    answer(rested, at=timezone.now())
+    case.set_aside(by=agent)
     CaseClock.objects.filter(kind="resolution").delete()
-    raise_alarms(now=FRIDAY + 5 * HOUR)
-    assert not Notice.objects.exists()
-
-
-def test_in_a_spike_each_person_gets_one_digest(agent: User, lead: User) -> None:
-    say_all([f"p{number}" for number in range(20)], at=FRIDAY)
-    raise_alarms(now=FRIDAY + 50 * MINUTE)
-    notice = Notice.objects.get(kind=Notice.Kind.DUE_SOON)
-    assert notice.user == lead
-    assert notice.text == "20 cases are due soon."
-    assert notice.url == "/?view=open&due=soon"
+    case.reopen(by=agent, why="By mistake")
+    recompute([rested.pk])
+    assert clock(case, "resolution").due_at > timezone.now() + 3 * HOUR
+    assert clock(rested, "resolution").spent_s == 0

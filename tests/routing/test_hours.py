@@ -165,3 +165,22 @@ def test_times_and_durations_are_read_as_people_type_them() -> None:
     assert format_minutes(109) == "1 h 49 min"
     with pytest.raises(ValidationError):
         parse_seconds("h", day=540)
+
+
+@pytest.mark.parametrize("text", ["1 h 30", "30 1 h", "1 30"])
+def test_a_number_without_a_unit_beside_another_number_is_no_duration(text: str) -> None:
+    with pytest.raises(ValidationError):
+        parse_seconds(text, day=540)
+
+
+def test_the_try_out_counts_with_the_calendar_of_the_chosen_department(
+    as_: As, admin: User, service: Department
+) -> None:
+    client = as_(admin)
+    post(client)
+    post(client, name="Early", is_default="", departments=[service.pk], mon="07:00-18:00")
+    typed = FORM | {
+        "urgent_first": "1 h", "day": "4", "time": "17:40", "priority": "urgent",
+        "department": service.pk, "calendar": Calendar.objects.get(name="Desk").pk,
+    }  # fmt: skip
+    assert "Monday at 07:40" in client.post("/hours/try/", typed).content.decode()
