@@ -34,7 +34,7 @@ def label(response: Response) -> str:
 def entry(browser: Client, response: Response) -> str:
     """Return the HTML of the calendar's entry for this response."""
     page = browser.get(reverse("responses:calendar")).content.decode()
-    found = re.search(rf'<a class="planned[^>]*href="/responses/{response.pk}/".*?</a>', page, re.S)
+    found = re.search(rf'<a class="entry[^>]*href="/responses/{response.pk}/".*?</a>', page, re.S)
     assert found, page
     return found[0]
 
