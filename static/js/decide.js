@@ -22,13 +22,13 @@ function choose(fieldset, digit) {
 }
 
 function decide(box, digit, isForAll) {
-  const form = box.closest("form");
   const every = box.querySelector("[data-every]");
   const isChosen = choose(isForAll && every ? every : nextUndecided(box) ?? every, digit);
   if (!isChosen) return;
   const next = nextUndecided(box);
   const isComplete = !next || every?.querySelector("input:checked");
-  if (isComplete) form.requestSubmit(box.parentElement.querySelector("button[data-decides], button.primary"));
+  // A click, because htmx sends the name and value only of a button that was clicked.
+  if (isComplete) box.parentElement.querySelector("button[data-decides], button.primary").click();
   else next.querySelector("input").focus();
 }
 

@@ -107,7 +107,7 @@ def test_the_desk_in_all_its_states(inspected: Windows, agent: User, world: Worl
     expect(page.locator(".composer .errorlist")).to_be_visible()
     said += found(page, "too long")
     hand.pick(world["wei"], world["noa"])
-    page.locator("#bulk summary").click()
+    page.locator("#bulk summary", has_text="More").click()
     said += found(page, "bulk")
     for dialog in ("#keys", "#palette"):
         page.evaluate(f"document.querySelector('{dialog}').showModal()")

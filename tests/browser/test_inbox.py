@@ -182,7 +182,7 @@ def test_enter_in_a_field_of_the_bar_runs_the_action_of_that_field(
     """
     hand = sit_down(agent)
     hand.pick(world["layla"], world["noa"])
-    hand.go(hand.page.locator("#bulk summary"))
+    hand.go(hand.page.locator("#bulk summary", has_text="More"))
     hand.type(hand.page.locator("#bulk").get_by_label("Issue"), "Half typed")
     hand.type(hand.page.locator("#bulk").get_by_label("Tag"), "bags")
     hand.page.keyboard.press("Enter")
