@@ -120,7 +120,7 @@ def test_of_what_was_handed_over_the_last_is_listed_and_all_is_found(
     handed = [make_case("My bag is gone", by=f"p{n}", tags=["bags"]) for n in range(4)]
     for case in reversed(handed):
         case.transfer(to=sales, by=agent, why="Theirs")
-    handed[0].finish(by=agent, seen=handed, reasons="No question"[0].last_inbound_id)
+    handed[0].finish(by=agent, seen=handed[0].last_inbound_id, reasons="No question")
     last = {handed[1].pk, handed[2].pk}
     assert set(shown(as_(agent).get("/?view=all"))) == last
     for narrowed in ("/?view=all&tag=bags", "/?view=all&q=bag"):
