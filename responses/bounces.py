@@ -11,7 +11,7 @@ from crm.ledger import lock_workspace
 from responses.models import Delivery
 from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
-from routing.models import CaseEvent
+from routing.models import CaseEvent, ItemDecision
 from routing.models.status import Status
 from routing.unsent_answer import recompute_with_newer
 from scrm.channels.base import BOUNCE, Item
@@ -56,9 +56,13 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
     case = delivery.response.case
     if case is None:
         return
+    case = case.survivor
     message = f"The delivery to {recipient} bounced: {why}"
-    # They never received the answer, so their messages are unanswered again.
-    case.item_decisions.filter(answered_by=delivery.interaction_id).withdraw(by=None, now=now)
+    if delivery.interaction_id:
+        # They never received the answer, so their messages are unanswered again. The decisions
+        # may belong to a case that was merged since.
+        settled = ItemDecision.objects.filter(answered_by=delivery.interaction_id)
+        settled.withdraw(by=None, now=now)
     # The case is not reopened if the conversation now belongs to a newer case.
     if case.status in _RESTING and not case.newer:
         case.reopen(by=None, why=message)
@@ -75,7 +79,7 @@ def _late(delivery: Delivery, why: str, now: datetime) -> None:
     The state of the delivery does not change, because the receiving server keeps trying.
     """
     message = f"Not delivered yet: {why}"
-    case = delivery.response.case
+    case = delivery.response.case and delivery.response.case.survivor
     events = CaseEvent.objects.filter(case=case, data__response=delivery.response_id, why=message)
     # A notice can arrive several times: servers repeat notices, and a batch that failed is run
     # again.

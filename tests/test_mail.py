@@ -20,6 +20,7 @@ from crm.models import Account, Attachment, Contact, Department, Interaction, Pr
 from listening.models import Mention, Source
 from responses import bounces
 from responses.models import Delivery, Feedback, Response, ResponseRule
+from routing.merging import merge
 from routing.models import Case
 from routing.unanswered import unanswered
 from scrm import batch, pipeline
@@ -231,6 +232,19 @@ def test_a_bounce_is_told_once_and_sent_again_by_hand(
         "Delivery problems" in browser.get(reverse("responses:delivery_problems")).content.decode()
     )
     assert not Delivery.objects.to_check(timezone.now()).exists()
+
+
+def test_a_bounce_of_a_case_that_was_merged_since_opens_the_case_that_stayed(
+    post: Post, case: Case, agent: User, as_: Callable[[User], Client]
+) -> None:
+    delivery = answer(as_(agent), case)
+    stayed = Case.objects.create(profile=case.profile, department=case.department, status="waiting")
+    merge(Case.objects.get(pk=case.pk), stayed, by=agent)
+    bounce(post, delivery)
+    stayed.refresh_from_db()
+    assert stayed.status == "open"
+    assert stayed.events.filter(why__contains="bounced").count() == 1
+    assert [item.pk for item in unanswered([stayed.pk])] == [case.last_inbound_id]
 
 
 def test_who_forges_a_bounce_makes_nobody_unreachable(
