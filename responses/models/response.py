@@ -119,9 +119,11 @@ class ResponseQuerySet(models.QuerySet["Response"]):
     def lock(self) -> list[Response]:
         """Lock these responses until the commit, and return them.
 
-        Their cases, and the cases of other people whom they serve, are locked first.
+        Their cases, the cases of other people whom they serve, and the cases into which these were
+        merged are locked first.
         """
-        found = list(self.values_list("pk", "case", "served__case"))
+        cases = ("case", "case__merged_into", "served__case", "served__case__merged_into")
+        found = list(self.values_list("pk", *cases))
         Case.objects.filter(pk__in={case for row in found for case in row[1:] if case}).lock()
         return list(locked(self.filter(pk__in={row[0] for row in found})))
 
