@@ -33,9 +33,11 @@ def move_responses(
         continues = Q(deliveries__conversation__in=conversations)
         was_sent = Q(deliveries__interaction__conversation__in=conversations)
         found = found.filter(answers | continues | was_sent | Q(pk__in=also))
-    # The cases are locked already, so only the responses are locked here.
     ids = set(found.order_by().values_list("pk", flat=True))
-    rows = list(locked(Response.objects.filter(pk__in=ids)))
+    # The cases are locked already. Lock all their responses at once: an undo moves some of them
+    # first and the others later, and locks are taken in the order of the ids.
+    all_rows = locked(Response.objects.filter(case__in=[source, target]))
+    rows = [response for response in all_rows if response.pk in ids]
     for response in rows:
         response.case = target
         response.save(update_fields=["case"])

@@ -203,6 +203,9 @@ class Mouse(Hand):
         menu = self.opened.locator(".more-verbs:not([open]):has(.head-verbs) > summary")
         if menu.is_visible() and what.first.evaluate("each => !!each.closest('.head-verbs')"):
             menu.click()
+        # At rest, a narrow composer shows its last tabs only while it is used.
+        if what.first.evaluate("each => !!each.closest('.composer.rest > .tabs')"):
+            self.writing.click()
         what.first.click()
 
     def go(self, to: Locator) -> None:
