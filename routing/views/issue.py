@@ -20,7 +20,7 @@ from routing import above
 from routing.forms import CaseNumbersForm, IssueForm
 from routing.inbox.query import Asked, cases_asked_for, in_order
 from routing.inbox.rows import Row, rows
-from routing.models import Case, Issue
+from routing.models import Case, DoneReason, Issue
 from routing.models.case import CaseQuerySet
 from routing.models.case_access import visible
 from routing.models.issue import IssueQuerySet
@@ -153,6 +153,7 @@ def _page(
         "closable": [
             row.case for row in shown_rows if row.case.pk in workable and row.case.status in LIVING
         ],
+        "done_reasons": DoneReason.objects.labels(),
         "form_uuid": uuid4(),
         "only_living": only_living,
         "more": max((issue.living_n if only_living else issue.cases_n) - MAX_CASES, 0),

@@ -105,7 +105,7 @@ def test_the_counts_of_an_issue_are_those_of_its_list(
     Before, the head of the page and the list of issues counted the cases of all departments.
     """
     for number in range(3):
-        make_case(by=f"person{number}").group(seats, by=agent)
+        make_case(by=f"person{number}", at=timezone.now()).group(seats, by=agent)
     readable = seats.cases.order_by("pk")[0]
     readable.transfer(to=sales, by=admin, why="Yours")
     page = as_(outsider).get(f"/issues/{seats.pk}/")
@@ -217,6 +217,7 @@ def test_its_open_cases_are_done_together_unless_somebody_wrote_meanwhile(
     say("One more thing", by="two")
     typed = {
         "verb": "done",
+        "reason": re.findall(r"<option>([^<]+)", form)[0],
         "form": re.findall(r'name="form" value="([^"]+)"', form)[0],
         "case": re.findall(r'name="case" value="([^"]+)"', form),
     }
