@@ -209,7 +209,7 @@ def test_a_sending_is_not_given_up_where_the_bell_cannot_ring(
 def job(hear: Callable[..., Case], agent: User) -> Job:
     cases = [hear("Me too", handle=f"@person{n}") for n in range(3)]
     shown = [[case.pk, case.last_inbound_id, 0] for case in cases]
-    values = {"reason": "Thanks"}
+    values = {"every": "Thanks"}
     return Job.ask("responses.bulk", by=agent, total=3, verb="done", values=values, cases=shown)
 
 
