@@ -84,7 +84,6 @@ def _filters() -> dict[str, dict[str, Any]]:
         "issue": {"issue": Issue.objects.get(name="Issue 1")},
         "channel": {"channel": "sandbox"},
         "assignee": {"assignee": str(User.objects.get(email="otto.sales@bench.example").pk)},
-        "late": {"late": "yes"},
     }
 
 
