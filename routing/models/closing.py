@@ -120,8 +120,12 @@ def reopen(case: Case, *, by: User | None, why: str) -> None:
 
 
 def closing_decisions(case: Case) -> ItemDecisionQuerySet:
-    """Return the decisions that were made when the case was closed last."""
+    """Return the decisions that were made when the case was closed last.
+
+    Decisions about items that were split off since are left out: they belong to the other case.
+    """
     closed = case.events.filter(kind__in=[CaseEvent.Kind.DONE, CaseEvent.Kind.NOISE])
-    return ItemDecision.objects.filter(case=case, event=closed.order_by("pk").last()).exclude(
-        event=None
+    decisions = ItemDecision.objects.filter(
+        case=case, interaction__conversation__in=case.conversations
     )
+    return decisions.filter(event=closed.order_by("pk").last()).exclude(event=None)

@@ -27,6 +27,7 @@ from routing.merging import merge, undo_merge
 from routing.models import Case, CaseEvent, CaseLink
 from routing.models.status import Stale, Status
 from routing.splitting import split_off_conversation, split_off_item, undo_split
+from routing.unanswered import unanswered
 from scrm.channels.base import Author
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, contact, hear
 
@@ -312,6 +313,19 @@ def test_undo_of_a_split_brings_back_later_messages_too(mixed: Case, agent: User
     hear("anna", "Anybody?", thread="two", now=NOW + DAY)
     undo_split(mixed.events.get(kind=Kind.SPLIT), by=agent)
     assert "Anybody?" in texts(mixed)
+
+
+def test_reopening_a_case_leaves_a_message_that_was_split_off_decided(
+    mixed: Case, agent: User
+) -> None:
+    """Fails if the other case gets an unanswered message and neither a due time nor a notice."""
+    mixed.finish(by=agent, seen=mixed.last_inbound_id, reasons="No question")
+    item = interactions_of(mixed).filter(direction="in").order_by("pk")[0]
+    new = split_off_item(mixed, item, by=agent)
+    mixed.refresh_from_db()
+    mixed.reopen(by=agent, why="")
+    assert not unanswered([new.pk]).exists()
+    assert unanswered([mixed.pk]).exists()
 
 
 def test_the_database_refuses_every_other_change_of_a_conversation(mixed: Case) -> None:
