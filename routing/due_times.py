@@ -8,7 +8,7 @@ example after a transfer or a merge, and the result is the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,7 +23,6 @@ from routing.models import Calendar, Case, CaseClock, CaseEvent, ItemDecision, R
 from routing.models.calendar import AROUND_THE_CLOCK, HoursInForce
 from routing.models.status import CLOSED, LIVING, Status
 from routing.unanswered import UnansweredItem, oldest_unanswered
-from scrm.channels import registry
 
 AT_ONCE = 500
 """The number of cases that the job locks and recomputes in one transaction."""
@@ -80,7 +79,7 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     decided = _decided(before)
     for case in rows:
         old = before[case.pk]
-        clocks = _clocks(case, waiting.get(case.pk, []), old, settings, now)
+        clocks = _clocks(case, waiting.get(case.pk), old, settings, now)
         _compare(case, clocks, old, decided, settings, writes, now)
         due_at = earliest(clocks)
         if due_at != case.due_at:
@@ -94,26 +93,9 @@ def earliest(clocks: Clocks) -> datetime | None:
     return min((at for at in times if at), default=None)
 
 
-def counted_from(items: Sequence[UnansweredItem]) -> Waiting:
-    """Return since when a case waits, and until when the channels let us reply.
-
-    items: the oldest unanswered items of each channel, the one that waits longest first.
-    """
-    ends = [end for item in items if (end := _window_end(item))]
-    oldest = items[0]
-    return Waiting(oldest.since, oldest.heard_late, min(ends, default=None), oldest.interaction)
-
-
-def _window_end(item: UnansweredItem) -> datetime | None:
-    window = registry.reply_window(item.channel) if item.visibility == "private" else None
-    end = item.said_at + window if window else None
-    # A window that had ended before we heard the message is no deadline any more.
-    return end if end and end > item.since else None
-
-
 def _clocks(
     case: Case,
-    items: Sequence[UnansweredItem],
+    item: UnansweredItem | None,
     before: Mapping[Kind, CaseClock],
     settings: Settings,
     now: datetime,
@@ -121,10 +103,10 @@ def _clocks(
     hours = settings.hours.of(case.department_id)
     first = before.get("first")
     # The clock of the first answer goes on as long as its own message is unanswered.
-    still_first = bool(items and first and first.item_id == items[0].interaction)
+    still_first = bool(item and first and first.item_id == item.interaction)
     facts = CaseFacts(
         opened_at=case.reopened_at or case.opened_at,  # type: ignore[attr-defined]
-        waiting=counted_from(items) if items else None,
+        waiting=item and Waiting(item.since, item.heard_late, item.window_ends, item.interaction),
         answered=case.first_response_at is not None and not still_first,
         closed=case.status in CLOSED,
         rests=case.status == Status.WAITING
@@ -299,7 +281,7 @@ def preview(settings: Settings, departments: Collection[int], *, now: datetime) 
     before, waiting = _latest(cases), oldest_unanswered(cases)
     result = Preview([], [], [])
     for case in _with_reopenings(cases):
-        due_at = earliest(_clocks(case, waiting.get(case.pk, []), before[case.pk], settings, now))
+        due_at = earliest(_clocks(case, waiting.get(case.pk), before[case.pk], settings, now))
         was_late, is_late = _is_past(case.due_at, now), _is_past(due_at, now)
         if due_at != case.due_at:
             result.changed.append(case.pk)

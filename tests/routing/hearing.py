@@ -24,19 +24,25 @@ def arrival(who: str = "anna", text: str = "hello", **facts: Any) -> Arrival:
 
 
 def arrivals(
-    *said: tuple[str, str], thread: str = "", at: datetime = NOW, **more: Any
+    *said: tuple[str, str],
+    thread: str = "",
+    at: datetime = NOW,
+    written: datetime | None = None,
+    **more: Any,
 ) -> list[Arrival]:
+    """Return recorded items; `written`, if given, is before `at`, when we receive them."""
+    written = written or at
     entries = [
         Entry(
             "x", str(next(_keys)), Author("x", who), "sandbox", "message", "private", text,
-            thread_key=thread or who, occurred_at=at,
+            thread_key=thread or who, occurred_at=written,
         )
         for who, text in said
     ]  # fmt: skip
     rows = record(entries, now=at)
     return [
         Arrival(
-            row.interaction, row.conversation, row.profile or 0, row.contact, at,
+            row.interaction, row.conversation, row.profile or 0, row.contact, written,
             Facts(text=entry.text, channel="sandbox", visibility="private"), **more,
         )
         for entry, row in zip(entries, rows, strict=True)

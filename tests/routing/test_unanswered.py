@@ -132,7 +132,7 @@ def test_many_cases_take_one_statement(make_case: Callable[..., Case]) -> None:
     with CaptureQueriesContext(connection) as many:
         found = oldest_unanswered([case.pk for case in cases])
     assert len(few) == len(many) == 1
-    assert {case: items[0].interaction for case, items in found.items()} == {
+    assert {case: item.interaction for case, item in found.items()} == {
         case.pk: case.last_inbound_id for case in cases
     }
 
