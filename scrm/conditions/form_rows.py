@@ -33,7 +33,7 @@ BUTTONS = ("cond-add", "cond-add-group", "cond-remove", "cond-use")
 _FIELD = re.compile(r"cond-(\d{1,3}(?:\.\d{1,3}){0,7})-(field|match)", re.ASCII)
 _TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 _LISTS = {"is one of", "has any", "has all", "has none", "contains any"}
-_INTERVAL = re.compile(r"\s*(?:[-\u2013,]|\band\b|\bto\b)\s*")
+_INTERVAL = re.compile(r"[-\u2013,]|\band\b|\bto\b")
 _SHOWN_NAMES = 500
 """At most this many names are suggested for a field."""
 
@@ -280,7 +280,7 @@ def _value(row: Row, schema: Schema) -> object:
     if known and known.type == "number":
         return _amount(row.value)
     if known and known.type == "time":
-        return [time.rjust(5, "0") for time in _INTERVAL.split(row.value)]
+        return [time.strip().rjust(5, "0") for time in _INTERVAL.split(row.value)]
     if _operator(row, schema) in _LISTS:
         return [part.strip() for part in row.value.split(",") if part.strip()]
     return row.value
