@@ -35,7 +35,7 @@ BATCH = [
     ("scrm.batch:find_matches", "after"),
     ("scrm.batch:keep_matches", "after"),
     ("scrm.batch:record", "after"),
-    ("routing.intake:_update", "before"),
+    ("routing.intake:update_cases", "before"),
     ("scrm.batch:take_in", "after"),
     ("scrm.batch:_finish", "after"),
     ("scrm.batch:process_batch", "after"),

@@ -170,8 +170,9 @@ def it_can_be_left_for_good() -> None:
     ending.start_for_real(Workspace(organisation="Acme"), by=ada, newcomer=nina, session="")
     assert User.objects.get().email == "nina@acme.example"
     assert (Department.objects.count(), ResponseTarget.objects.count()) == (4, 16)
-    for model in (Interaction, Mention, Case, Response, Contact, Topic, SavedReply, Source):
+    for model in (Interaction, Mention, Case, Response, Contact, SavedReply, Source):
         assert not model.objects.exists()
+    assert not Topic.objects.filter(sensitivity="").exists()
     assert run("logins") == ["No logins are stored here: users log in with their own passwords."]
     assert marker.loaded_at() is None
 

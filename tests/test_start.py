@@ -32,7 +32,7 @@ from crm.models import (
     Workspace,
 )
 from listening.fetch import _keep
-from listening.models import Fetch, Mention, Source
+from listening.models import Fetch, Mention, Source, Topic
 from responses.by_hand import log_by_hand
 from responses.compose import Words
 from responses.models import Delivery
@@ -131,7 +131,10 @@ def test_the_organisation_begins_with_an_empty_ledger(browser: Client, admin: Us
     assert left == {
         "crm_user", "crm_account", "crm_workspace", "crm_department",
         "crm_department_accounts", "responses_responserule",
+        "listening_topic", "listening_topicrevision",
     }  # fmt: skip
+    # Only the topics that find sensitive messages are there from the start.
+    assert not Topic.objects.filter(sensitivity="").exists()
     assert Department.objects.fallback().name == "Customer service"
     assert (Department.objects.count(), ResponseTarget.objects.count()) == (1, 0)
     assert Account.objects.get().channel.speaker is None

@@ -68,6 +68,8 @@ def _script(now: datetime) -> list[tuple[datetime, Act]]:
         (now - timedelta(minutes=minutes), _everyday(hours=minutes / 80, number=8, share=share))
         for minutes, share in ((360, 0.3), (120, 0.15), (3, 0))
     ]
+    # The last action, so that no later message wakes the case.
+    today.append((now - timedelta(minutes=1), _mia_waits_for_the_workshop))
     return [line for line in story + rounds + today if line[0] <= now]
 
 
@@ -382,7 +384,6 @@ _STORY: tuple[tuple[int, str, Act], ...] = (
     (1, "10:15", _he_insults_the_crew),
     (1, "11:30", _he_deletes_it),
     (1, "13:30", _post_arrives(7)),
-    (1, "16:00", _mia_waits_for_the_workshop),
     (1, "17:00", _a_statement_waits),
 )
 """Days ago, time of day, action."""
