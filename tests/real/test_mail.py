@@ -56,7 +56,7 @@ def test_a_letter_is_answered_and_the_answer_answered_in_one_case(
     complaint.refresh_from_db()
     assert complaint.status == "waiting"
 
-    quoting = "Thanks!\n\nOn Monday, Skyward Care wrote:\n> We sought it.\n"
+    quoting = "The zip is broken.\n\nOn Monday, Skyward Care wrote:\n> We sought it.\n"
     mail.send(JO, CARE, letter(JO, CARE, "Re: My bag", quoting, In_Reply_To=arrived["Message-ID"]))
     mail.box(CARE).wait(2)
     hear()
@@ -64,7 +64,7 @@ def test_a_letter_is_answered_and_the_answer_answered_in_one_case(
     complaint.refresh_from_db()
     assert Case.objects.count() == 1
     assert complaint.status == "open"
-    assert Interaction.objects.latest("pk").text == "Thanks!"
+    assert Interaction.objects.latest("pk").text == "The zip is broken."
     assert Feedback.objects.get().response == delivery.response
     shown = page(browser, complaint.get_absolute_url())
     assert "Full message with quoted text" in shown
