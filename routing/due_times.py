@@ -106,7 +106,9 @@ def _clocks(
     still_first = bool(item and first and first.item_id == item.interaction)
     facts = CaseFacts(
         opened_at=case.reopened_at or case.opened_at,  # type: ignore[attr-defined]
-        waiting=item and Waiting(item.since, item.heard_late, item.window_ends, item.interaction),
+        waiting=Waiting(item.since, item.heard_late, item.window_ends, item.interaction)
+        if item
+        else None,
         answered=case.first_response_at is not None and not still_first,
         closed=case.status in CLOSED,
         rests=case.status == Status.WAITING

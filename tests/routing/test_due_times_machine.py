@@ -37,7 +37,7 @@ from tests.routing.hearing import contact, hear
 from tests.routing.simulation import CHANGES, MINUTE, Simulation, calendars
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
-PEOPLE = ["anna-tweets", "anna-mails", "ben"]
+PEOPLE = ["anna-tweets", "anna-mails", "anna-mails", "ben"]
 RESPONSE = {"normal": 90, "urgent": 20}
 RESOLUTION = {"normal": 400, "urgent": 150}
 SPAN = timedelta(days=12)
@@ -94,13 +94,25 @@ class Desk(RuleBasedStateMachine):
                     resolution=RESOLUTION[priority],
                 )  # fmt: skip
 
+        self._begin_with_three_cases_of_anna()
+
+    def _begin_with_three_cases_of_anna(self) -> None:
+        for number in range(3):
+            self._pass(30)
+            case = self._hear("anna-mails", f"thread {number}", delay=timedelta())
+            if number:
+                conversation = case.conversations.latest("pk")
+                split_off_conversation(case, conversation, by=self.user, now=self.now)
+            self._watch()
+
     @rule(seed=st.integers(0, 2**20))
     def something_happens(self, seed: int) -> None:
         dice = Random(seed)
         self._pass(dice.choice([1, 9, 11, 50, 300]))
         acts = [
             self.write, self.write, self.answer, self.close, self.reopen, self.transfer,
-            self.rank, self.snooze, self.merge, self.merge, self.split, self.split_item, self.undo,
+            self.rank, self.snooze, self.merge, self.merge, self.merge, self.split, self.split,
+            self.split_item, self.undo,
         ]  # fmt: skip
         with suppress(Stale), transaction.atomic():
             dice.choice(acts)(dice)
@@ -129,14 +141,17 @@ class Desk(RuleBasedStateMachine):
 
     def write(self, dice: Random) -> None:
         """A person writes; we receive it at once, soon, or so late that it counts from then."""
-        delay = dice.choice([0, 0, 30, 200]) * MINUTE
         who = dice.choice(PEOPLE)
         thread = f"{who} {dice.choice(['one', 'two'])}"
+        self._hear(who, thread, delay=dice.choice([0, 0, 30, 200]) * MINUTE)
+
+    def _hear(self, who: str, thread: str, *, delay: timedelta) -> Case:
         written = self.now - delay
-        hear(who, "Hello", thread=thread, now=self.now, written=written)
+        case = hear(who, "Hello", thread=thread, now=self.now, written=written)
         item = Interaction.objects.latest("pk")
         since = written if delay <= timedelta(hours=1) else self.now
         self.waits[item.pk] = since, written + WINDOW
+        return case
 
     def answer(self, dice: Random) -> None:
         case = self._case(dice)
@@ -174,7 +189,10 @@ class Desk(RuleBasedStateMachine):
             case.snooze(until=None, by=self.user, seen=case.last_inbound_id)
 
     def merge(self, dice: Random) -> None:
-        merge(self._case(dice), self._case(dice), by=self.user, now=self.now)
+        of_anna = Case.objects.unmerged().filter(profile__key__startswith="anna").order_by("pk")
+        if len(of_anna) > 1:
+            source, target = dice.sample(list(of_anna), 2)
+            merge(source, target, by=self.user, now=self.now)
 
     def split(self, dice: Random) -> None:
         case = self._case(dice)
@@ -243,8 +261,8 @@ def test_cases_are_due_on_time_whatever_is_merged_split_and_undone(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Desk,
         settings=settings(
-            max_examples=30,
-            stateful_step_count=20,
+            max_examples=25,
+            stateful_step_count=16,
             deadline=None,
             database=None,
             phases=[Phase.generate],
