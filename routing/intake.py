@@ -17,10 +17,10 @@ from typing import Any
 
 from django.db import transaction
 
-from crm.models import Notice
 from routing.arrival import Arrival, Hint, Party
 from routing.due_times import recompute
 from routing.facts import to_store
+from routing.intake_notices import tell
 from routing.intake_queries import Loaded, restrict_texts, update_cases
 from routing.intake_special import Special
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
@@ -29,7 +29,6 @@ from routing.models import (
     Case,
     CaseConversation,
     CaseEvent,
-    CaseFollower,
     ItemDecision,
 )
 from routing.models.rule import Priority
@@ -223,6 +222,9 @@ class _Batch(Loaded):
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
             self._hear(case, arrival, Kind.HEARD, "", verdict)
+            # Not for the user who logged the item.
+            if case.pk and arrival.by != case.assignee_id:
+                self.grown.append(case)
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
@@ -373,7 +375,7 @@ class _Batch(Loaded):
         restrict_texts(
             self.links, (case for _old, case in self.left), self.departments
         )  # after the links, which decide who may read a conversation
-        self._notify()
+        tell(self.woken, self.grown, self.touched.values())
         self.effects.write(self._able)
         changed: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
@@ -383,16 +385,3 @@ class _Batch(Loaded):
         for department, cases in sorted(changed.items()):
             for case_id in sorted(cases) if len(cases) <= MAX_HINTS else [0]:
                 publish(f"department:{department}", "case", case_id)
-
-    def _notify(self) -> None:
-        for kind, cases in ((Notice.Kind.REOPENED, self.woken), (Notice.Kind.JOINED, self.grown)):
-            assigned = {case.pk: case for case in cases if case.assignee_id}.values()
-            Notice.give_each(kind, ((case.as_subject, case.assignee_id) for case in assigned))
-        heard = {case.pk: case for case in self.touched.values()}
-        followers = CaseFollower.objects.filter(case__in=heard, user__is_active=True)
-        pairs = [
-            (heard[case], user)
-            for case, user in followers.order_by("pk").values_list("case", "user")
-            if user != heard[case].assignee_id
-        ]
-        Notice.give_each(Notice.Kind.FOLLOWED, ((case.as_subject, user) for case, user in pairs))

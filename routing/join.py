@@ -7,9 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from crm.models import Conversation, Interaction, Notice
+from crm.models import Conversation, Interaction
 from routing import thanked
 from routing.due_times import recompute
+from routing.intake_notices import tell
 from routing.models.case import Case
 from routing.models.case_conversation import CaseConversation, restrict
 from routing.models.case_event import CaseEvent
@@ -63,8 +64,7 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     # Also if the case stays open: its conversation is new here, and may hold older messages.
     recompute([case.pk], now=now)
     case.refresh_from_db()
-    if reopens and case.assignee_id:
-        about = case.as_subject
-        Notice.give([case.assignee_id], Notice.Kind.REOPENED, about=about, now=now)
+    if not thanks:
+        tell([case] if reopens else [], [case], [case])
     kind = CaseEvent.Kind.REOPENED if reopens else CaseEvent.Kind.HEARD
     case.log(kind, by=None, why=why, now=now, interaction=interaction)

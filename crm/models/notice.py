@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -87,8 +87,9 @@ class Notice(models.Model):
         SENSITIVE = "sensitive", _("Sensitive case")
         MUTE_DIGEST = "mute digest", _("Muted people this week")
         REOPENED = "reopened", "Your case is open again"
-        JOINED = "joined", _("New conversation in your case")
+        JOINED = "joined", _("New message in your case")
         FOLLOWED = "followed", _("New message in a case you follow")
+        FOLLOWER = "follower", _("You were added as a follower")
         JOB = "job", "Job finished"
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
@@ -111,6 +112,7 @@ class Notice(models.Model):
         Kind.REOPENED: ("message-circle", "warn"),
         Kind.JOINED: ("message-circle", ""),
         Kind.FOLLOWED: ("message-circle", ""),
+        Kind.FOLLOWER: ("user-plus", ""),
         Kind.JOB: ("list-checks", "ok"),
         Kind.HELD: ("triangle-alert", "bad"),
         Kind.RECONNECT: ("unlink", "warn"),
@@ -225,15 +227,29 @@ class Notice(models.Model):
         return cls.give([job.owner_id], cls.Kind.JOB, text=text, url=url, once=True)
 
     @classmethod
-    def give_each(cls, kind: Kind, pairs: Iterable[tuple[About, int | None]]) -> list[Notice]:
+    def give_each(
+        cls,
+        kind: Kind,
+        pairs: Iterable[tuple[About, int | None]],
+        *,
+        unless_unread: Collection[Kind] = (),
+    ) -> list[Notice]:
         """Create one notice for each pair of a subject and the id of a user.
 
         One SQL statement writes all notices. Pairs whose user is None are skipped.
+
+        unless_unread: skip users who have an unread notice of one of these kinds about the subject.
         """
+        wanted = [(about, user) for about, user in pairs if user]
+        if unless_unread and wanted:
+            unread = cls.objects.unread().filter(
+                about__in={about.key for about, _user in wanted}, kind__in=unless_unread
+            )
+            known = set(unread.values_list("about", "user"))
+            wanted = [(about, user) for about, user in wanted if (about.key, user) not in known]
         return cls._write(
             Notice(user_id=user, kind=kind, url=about.url, **_columns(about))
-            for about, user in pairs
-            if user
+            for about, user in wanted
         )
 
     def renew(self, *, text: str, url: str) -> None:
