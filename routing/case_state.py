@@ -10,6 +10,7 @@ from django.db.models import Max
 from crm.models import Interaction
 from routing.models.case import Case
 from routing.models.status import ACTIVE, Status
+from routing.sensitive import more_serious
 from routing.unanswered import unanswered
 from routing.undo import snapshot
 from scrm.channels.base import AUTOMATIC
@@ -48,14 +49,15 @@ def wait_or_work(case: Case) -> str:
 def merged_state(target: Case, source: Case) -> State:
     """Return the new values of the case that takes over another one.
 
-    The priority rises to the higher, tags are united, and empty fields are filled. If the other
-    case needs an answer, this one does too. `routing.due_times` computes when it is due.
+    The priority rises to the higher, the more serious kind of sensitive case stays, tags are
+    united, and empty fields are filled. If the other case needs an answer, this one does too.
+    `routing.due_times` computes when it is due.
     """
     values: State = {
         "tags": [*target.tags, *(tag for tag in source.tags if tag not in target.tags)],
         "issue_id": target.issue_id or source.issue_id,
         "first_response_at": _earlier(target.first_response_at, source.first_response_at),
-        "sensitive": target.sensitive or source.sensitive,
+        "sensitive": more_serious(target.sensitive, source.sensitive),
         "statutory_due_at": _earlier(target.statutory_due_at, source.statutory_due_at),
     }
     if source.rank < target.rank:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from crm.models import Interaction, User
+from listening.sensitivity import Sensitivity
 from routing import above
 from routing.case_state import merged_state
 from routing.merging import why_not_merged
@@ -66,6 +67,7 @@ class Preview:
     assignee: User | None
     priority: str
     tags: list[str]
+    sensitive: str
 
 
 def preview(source: Case, target: Case, by: User) -> Preview:
@@ -82,6 +84,7 @@ def preview(source: Case, target: Case, by: User) -> Preview:
         assignee=assignee,
         priority=str(Priority(values.get("priority", target.priority)).label),
         tags=values["tags"],
+        sensitive=str(Sensitivity(values["sensitive"]).label) if values["sensitive"] else "",
     )
 
 

@@ -30,6 +30,7 @@ Kind = CaseEvent.Kind
 def why_not_merged(source: Case, target: Case, by: User) -> str:
     """Return in words why `source` cannot be merged into `target`; "" if it can."""
     if source.pk == target.pk:
+from routing.sensitive import tell_on_call
         return "A case cannot be merged with itself."
     for case in (source, target):
         if case.merged_into_id:
@@ -97,6 +98,8 @@ def _lock(*keys: int) -> list[Case]:
     lock_workspace()
     # With the cases that were merged into them before: they move too.
     Case.objects.filter(Q(pk__in=keys) | Q(merged_into__in=keys)).lock()
+    if target.sensitive != moved["before"]["target"]["sensitive"]:
+        tell_on_call([target], now=now, by=by)
     rows = Case.objects.select_related("profile", "department").in_bulk(keys)
     return [rows[key] for key in keys]
 

@@ -23,6 +23,11 @@ def kind_of(topics: Iterable[FoundTopic]) -> str:
     return next(iter(kinds_of(topics)), "")
 
 
+def more_serious(one: str, other: str) -> str:
+    """Return the more serious of two kinds; "" stands for no kind."""
+    return next((kind for kind in Sensitivity.values if kind in {one, other}), "")
+
+
 def mark(
     case: Case, topics: Iterable[FoundTopic], *, said_at: datetime, was_done: bool = False
 ) -> bool:
@@ -43,20 +48,21 @@ def mark(
         deadlines.append(case.statutory_due_at)
     case.statutory_due_at = min(deadlines, default=None)
     case.priority = Priority.URGENT
-    order = list(Sensitivity.values)
-    if case.sensitive and order.index(case.sensitive) <= order.index(kind):
-        return False
-    case.sensitive = kind
-    return True
+    before, case.sensitive = case.sensitive, more_serious(case.sensitive, kind)
+    return case.sensitive != before
 
 
-def tell_on_call(cases: Iterable[Case], *, now: datetime) -> None:
-    """Notify the person on call for each of these cases, which must be saved."""
+def tell_on_call(cases: Iterable[Case], *, now: datetime, by: User | None = None) -> None:
+    """Notify the person on call for each of these cases, which must be saved.
+
+    by: the user whose action made the cases sensitive, and who is not notified.
+    """
     for case in cases:
         procedure = Procedure.objects.of(case.sensitive)
         Notice.give(
             responsible(procedure, case),
             Notice.Kind.SENSITIVE,
+            by=by,
             about=case.as_subject,
             text=str(procedure),
             now=now,

@@ -20,6 +20,7 @@ from routing.merging import log_undone, move_links, restore_links
 from routing.models import Case, CaseConversation, CaseEvent
 from routing.models.case_conversation import restrict
 from routing.models.status import Stale, Status
+from routing.sensitive import more_serious, tell_on_call
 
 Kind = CaseEvent.Kind
 ONLY_ITEM = "This is the only message of the case, so there is nothing to split off."
@@ -190,7 +191,13 @@ def _close_if_empty(new: Case, case: Case, *, by: User, now: datetime) -> None:
     Case.objects.filter(merged_into=new).update(merged_into=case)
     if not case.is_closed:
         Case.objects.filter(pk=case.pk).update(status=_status_after(case))
+    # A later message may have made the new case sensitive; it is in this case now.
+    kind = more_serious(case.sensitive, new.sensitive)
+    is_raised = kind != case.sensitive
+    Case.objects.filter(pk=case.pk).update(sensitive=kind)
     case.refresh_from_db()
+    if is_raised:
+        tell_on_call([case], now=now, by=by)
 
 
 def _status_after(case: Case) -> str:
