@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from crm.models import Job, Notice, User
 from responses.case_verbs import CASE_VERBS
-from routing.case_verbs import Bulk, CaseVerb, VerbInput
+from routing.case_verb import Bulk, CaseVerb, VerbInput
 from routing.models import Case
 from routing.models.status import Stale
 from routing.undo import restore, snapshot
@@ -75,10 +75,13 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
 def _run(job: Job, case: Case, last_inbound: int | None, assignee: int | None) -> None:
     """Run the job's action on one case, with the form values that the job stores.
 
-    Raises Stale if the case has changed, or if the form values are not valid for this case.
+    Raises Stale if the case has changed, if the action does not apply to it, or if the form values
+    are not valid for it.
     """
     verb, bulk = _verb_of(job)
-    form = verb.form_for(case, {**bulk.values, **job.data["values"]})
+    if not verb.has_effect(case, job.owner):
+        return
+    form = verb.form_for(case, job.owner, {**bulk.values, **job.data["values"]})
     if not form.is_valid():
         raise Stale(first_error(form))
     verb.run(case, VerbInput(job.owner, form.cleaned_data, last_inbound, assignee))

@@ -9,8 +9,8 @@ from responses.decisions import answer_nothing
 from responses.forms import BulkCloseForm, CloseWithoutReplyForm
 from responses.like_thanks import like_or_dismiss
 from routing import thanked
+from routing.case_verb import Bulk, CaseVerb, Place
 from routing.case_verbs import CASE_VERBS as ROUTING_VERBS
-from routing.case_verbs import Bulk, CaseVerb, Place
 
 CLOSE_WITHOUT_REPLY = CaseVerb(
     name="nothing",
@@ -41,6 +41,7 @@ LIKE_THANKS = CaseVerb(
     button=lambda _case: _("Thanks: like or dismiss"),
     place=Place.HEAD,
     applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+    is_reached=lambda _case, _user: True,
     run=lambda case, asked: like_or_dismiss(case, by=asked.by),
     message=lambda _case: _("Done with the thanks. The case did not change."),
 )

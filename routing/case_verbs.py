@@ -7,122 +7,19 @@ keyboard shortcut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
-
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
 from routing import forms, thanked
 from routing.call_back import close_call_back, open_call_back, plan_call_back
+from routing.case_verb import Bulk, CaseVerb, Place
 from routing.following import follow, follows, unfollow
 from routing.models import Case
-from routing.mutes import mute
+from routing.models.status import Status
+from routing.mutes import mute_person_of
 from scrm.channels import registry
-
-Text = str | Promise
-
-
-class Place(StrEnum):
-    """The place on the case page where the button of an action is shown."""
-
-    HEAD = "head"
-    MENU = "menu"
-    END = "end"  # the end of the row of buttons, after the menu
-    ASSIGNEE = "assignee"
-    COMPOSER = "composer"  # a tab of the composer, with its own form
-
-
-@dataclass(frozen=True, slots=True)
-class VerbInput:
-    """A user's input for an action on one case.
-
-    entered: the cleaned values of the action's form.
-    last_inbound: id of the last inbound message that the user's page showed; None if the page
-      showed no message.
-    assignee: id of the assignee that the user's page showed; None if the page showed no assignee.
-    """
-
-    by: User
-    entered: Mapping[str, Any]
-    last_inbound: int | None
-    assignee: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulk:
-    """How an action runs on several selected cases.
-
-    To find out which cases an action changed, the snapshots before and after the action are
-    compared. Therefore `routing.undo.snapshot` must contain every value that the action changes.
-
-    message: the confirmation; it contains %s for the number of cases.
-    form: the form with the fields that the bulk bar shows.
-    values: constant values for fields of `CaseVerb.form`. For each case, this form gets these
-      values and the values that the user entered in the bulk bar.
-    on_bar: True if the bar shows a button, False if the action is in the menu of the bar. If the
-      form has fields, the button of the bar opens them.
-    """
-
-    label: Text
-    message: Text
-    form: type[forms.BulkForm] = forms.BulkForm
-    values: Mapping[str, Text] = field(default_factory=dict)
-    on_bar: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseVerb:
-    """One action on a case, for example “Snooze”.
-
-    name: the name of the action and of its URL pattern.
-    label: the text in the list of keyboard shortcuts and in the command palette.
-    run: runs the action. It raises Stale if the case changed since the page was shown.
-    message: returns the confirmation for the changed case.
-    key: the keyboard shortcut; "" if there is none.
-    form: the form for the input that the action needs.
-    button: returns the text of the button. If it is None, the text is `label`.
-    applies: returns whether the page offers the action on the case to the user now.
-    finishes: whether the browser opens the next case of the list after the action.
-    bulk: how the action runs on several cases; None if it runs only on one case.
-    path: the last part of the URL; if it is "", the last part is `name`.
-    """
-
-    name: str
-    label: Text
-    run: Callable[[Case, VerbInput], object]
-    message: Callable[[Case], str]
-    key: str = ""
-    form: type[forms.CaseVerbForm] = forms.CaseVerbForm
-    place: Place = Place.MENU
-    button: Callable[[Case], str] | None = None
-    applies: Callable[[Case, User], bool] = lambda _case, _user: True
-    undoable: bool = False
-    finishes: bool = False
-    is_dangerous: bool = False
-    bulk: Bulk | None = None
-    app: str = "routing"
-    path: str = ""
-
-    @property
-    def url_name(self) -> str:
-        return f"{self.app}:{self.name}"
-
-    @property
-    def asks(self) -> bool:
-        """Return whether the form always has visible fields; see `CaseVerbForm.asks`."""
-        return any(not field.widget.is_hidden for field in self.form.base_fields.values())
-
-    def form_for(self, case: Case, data: Mapping[str, Any] | None = None) -> forms.CaseVerbForm:
-        return self.form(data, case=case, auto_id=f"{self.name}_%s")
-
-    def button_on(self, case: Case) -> Text:
-        return self.button(case) if self.button else self.label
 
 
 def _done_message(case: Case) -> str:
@@ -135,6 +32,16 @@ def _done_message(case: Case) -> str:
     return message + " " + _("Nobody is reminded any more of its statutory deadline, %s.") % date
 
 
+def _is_open(case: Case, _user: User) -> bool:
+    return not case.is_closed
+
+
+def _always(_case: Case, _user: User) -> bool:
+    return True
+
+
+_CLOSED = __("This case is closed. Reopen it first.")
+
 CASE_VERBS = (
     CaseVerb(
         name="claim",
@@ -143,6 +50,7 @@ CASE_VERBS = (
         button=lambda case: _("Take over") if case.assignee_id else _("Take case"),
         place=Place.HEAD,
         applies=lambda case, user: case.assignee_id != user.pk,
+        is_reached=_always,
         run=lambda case, sent: case.claim(by=sent.by, seen=sent.assignee),
         message=lambda _case: _("The case is assigned to you."),
         undoable=True,
@@ -166,7 +74,8 @@ CASE_VERBS = (
         key="s",
         label=__("Snooze"),
         place=Place.HEAD,
-        applies=lambda case, _user: not case.is_closed,
+        applies=_is_open,
+        refusal=_CLOSED,
         form=forms.SnoozeForm,
         run=lambda case, sent: case.snooze(
             until=sent.entered["until"], by=sent.by, seen=sent.last_inbound
@@ -188,7 +97,9 @@ CASE_VERBS = (
         label=__("Mark as done"),
         button=lambda _case: _("Done"),
         place=Place.END,
-        applies=lambda case, _user: not case.is_closed,
+        applies=_is_open,
+        refusal=_CLOSED,
+        is_reached=lambda case, _user: case.status == Status.DONE,
         form=forms.DoneForm,
         run=lambda case, sent: case.finish(
             by=sent.by,
@@ -272,6 +183,7 @@ CASE_VERBS = (
         path="give-back",
         label=__("Unassign"),
         applies=lambda case, _user: case.assignee_id is not None,
+        is_reached=_always,
         run=lambda case, sent: case.give_back(by=sent.by),
         message=lambda case: _("Unassigned. Anyone in %s can take the case.") % case.department,
         undoable=True,
@@ -281,7 +193,8 @@ CASE_VERBS = (
         path="call-back",
         label=__("Plan a call-back"),
         button=lambda case: _("Reschedule call-back") if open_call_back(case) else _("Call back"),
-        applies=lambda case, _user: not case.is_closed,
+        applies=_is_open,
+        refusal=_CLOSED,
         form=forms.CallBackForm,
         run=lambda case, sent: plan_call_back(
             case,
@@ -299,6 +212,7 @@ CASE_VERBS = (
         path="cancel-call-back",
         label=__("Cancel call-back"),
         applies=lambda case, _user: open_call_back(case) is not None,
+        refusal=__("No call-back is planned for this case."),
         run=lambda case, sent: close_call_back(case, by=sent.by, why=_("Cancelled.")),
         message=lambda _case: _("The call-back was cancelled."),
     ),
@@ -306,6 +220,7 @@ CASE_VERBS = (
         name="follow",
         label=__("Follow"),
         applies=lambda case, user: not follows(case, user),
+        is_reached=_always,
         run=lambda case, sent: follow(case, by=sent.by),
         message=lambda _case: _("You follow this case and are notified of each new message."),
     ),
@@ -313,6 +228,7 @@ CASE_VERBS = (
         name="unfollow",
         label=__("Unfollow"),
         applies=follows,
+        is_reached=_always,
         run=lambda case, sent: unfollow(case, by=sent.by),
         message=lambda _case: _("You no longer follow this case."),
     ),
@@ -320,7 +236,9 @@ CASE_VERBS = (
         name="noise",
         key="!",
         label=__("Mark as noise"),
-        applies=lambda case, _user: not case.is_closed,
+        applies=_is_open,
+        refusal=_CLOSED,
+        is_reached=lambda case, _user: case.status == Status.NOISE,
         form=forms.UnaskedReasonForm,
         run=lambda case, sent: case.set_aside(by=sent.by, why=sent.entered["why"]),
         message=lambda _case: _("Marked as noise. Nothing was deleted. “Reopen” undoes this."),
@@ -337,10 +255,9 @@ CASE_VERBS = (
         name="mute",
         label=__("Mute this person"),
         applies=lambda case, _user: not case.sensitive,
+        refusal=__("This case is sensitive. Its person cannot be muted here."),
         form=forms.MuteForm,
-        run=lambda case, sent: mute(
-            case.profile, case.department, reason=sent.entered["reason"], by=sent.by
-        ),
+        run=lambda case, sent: mute_person_of(case, reason=sent.entered["reason"], by=sent.by),
         message=lambda case: (
             _("Muted in %s for 30 days. Private messages and sensitive topics still open cases.")
             % case.department
@@ -351,6 +268,7 @@ CASE_VERBS = (
         path="dismiss-thanks",
         label=__("Dismiss thanks"),
         applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+        is_reached=_always,
         run=lambda case, sent: thanked.settle(case, thanked.messages(case), by=sent.by),
         message=lambda _case: _("Thanks dismissed."),
     ),
@@ -360,6 +278,7 @@ CASE_VERBS = (
         label=__("Reopen"),
         place=Place.END,
         applies=lambda case, _user: case.is_closed,
+        is_reached=_always,
         form=forms.ReasonForm,
         run=lambda case, sent: case.reopen(by=sent.by, why=sent.entered["why"]),
         message=lambda _case: _("Reopened."),

@@ -13,8 +13,9 @@ from django.utils.translation import ngettext
 
 from crm.models import About, Department, Membership, Notice, Profile, User
 from listening.topic_hits import FoundTopic
-from routing.models import ItemDecision, Mute
+from routing.models import Case, ItemDecision, Mute
 from routing.models.mute import MUTED_FOR
+from routing.models.status import Stale
 
 WEEK = timedelta(days=7)
 
@@ -32,6 +33,16 @@ def mute(
         defaults={"reason": reason, "by": by, "at": now, "until": now + MUTED_FOR},
     )
     return row
+
+
+@transaction.atomic
+def mute_person_of(case: Case, *, reason: str, by: User) -> None:
+    """Mute the profile of a case for its department. Raises Stale if the case is sensitive."""
+    # Lock first: a message that arrives at this moment may make the case sensitive.
+    case.lock()
+    if case.sensitive:
+        raise Stale(_("This case is sensitive. Its person cannot be muted here."))
+    mute(case.profile, case.department, reason=reason, by=by)
 
 
 def unmute(row: Mute, *, by: User, now: datetime | None = None) -> None:

@@ -1,6 +1,7 @@
 from django.urls import URLPattern, path
 
-from routing.case_verbs import CASE_VERBS, CaseVerb
+from routing.case_verb import CaseVerb
+from routing.case_verbs import CASE_VERBS
 from routing.views import (
     case,
     case_verbs,

@@ -44,7 +44,7 @@ from responses.views.lookup import (
     private_notes,
 )
 from routing import at_names
-from routing.case_verbs import VerbInput
+from routing.case_verb import VerbInput
 from routing.models import Case
 from routing.models.status import Stale
 from routing.undo import snapshot

@@ -25,13 +25,14 @@ class CaseVerbForm(PlainForm):
 
     This base class has no fields. Actions that need no input use it directly.
 
+    user: who runs the action.
     body: the template that shows the fields.
     """
 
     body = "_form.html"
 
-    def __init__(self, *args: Any, case: Case, **kwargs: Any) -> None:
-        self.case = case
+    def __init__(self, *args: Any, case: Case, user: User, **kwargs: Any) -> None:
+        self.case, self.user = case, user
         super().__init__(*args, initial=self.current(), **kwargs)
 
     @property

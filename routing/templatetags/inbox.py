@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from routing.case_verbs import CaseVerb, Text
+from routing.case_verb import CaseVerb, Text
 from routing.forms import BulkForm, CaseVerbForm, InboxForm
 from routing.inbox.rows import reach_words
 
@@ -67,7 +67,7 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
     """Return the actions that the case page offers at `place`."""
     case, user, bound = context["case"], context["user"], context.get("bound", {})
     return [
-        ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case))
+        ShownVerb(verb, verb.button_on(case), bound.get(verb.name) or verb.form_for(case, user))
         for verb in context["case_verbs"].values()
         if verb.place == place and verb.applies(case, user)
     ]

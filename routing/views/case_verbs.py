@@ -19,7 +19,7 @@ from django_htmx.http import reswap, trigger_client_event
 
 from crm.access import StaffRequest
 from crm.models import Department
-from routing.case_verbs import CaseVerb, VerbInput
+from routing.case_verb import CaseVerb, VerbInput
 from routing.models import Case
 from routing.models.status import Stale
 from routing.undo import UNDO_WITHIN, restore, snapshot
@@ -31,18 +31,19 @@ from scrm.web.params import number
 def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
     """Validate the form of the action, run the action, and show its confirmation.
 
-    After an error, the form is shown again with the user's input. The response is 404 if the user
-    may not work on the case.
+    After an error, the form is shown again with the user's input. An action that does not apply to
+    the case is refused with a message. The response is 404 if the user may not work on the case.
     """
     workable = Case.objects.workable_by(request.user).select_related("department", "issue")
     case = get_object_or_404(workable, pk=pk)
-    form = verb.form_for(case, request.POST)
-    if not form.is_valid():
-        return page(request, case, bound={verb.name: form}, status=422)
+    form = verb.form_for(case, request.user, request.POST)
     # Take the snapshot before the action runs: undo restores it.
     before = snapshot(case)
     try:
-        verb.run(case, _input(request, form.cleaned_data))
+        if verb.has_effect(case, request.user):
+            if not form.is_valid():
+                return page(request, case, bound={verb.name: form}, status=422)
+            verb.run(case, _input(request, form.cleaned_data))
     except Stale as stale:
         # Reload the case: the page must show what happened meanwhile.
         fresh = Case.objects.get(pk=case.pk)

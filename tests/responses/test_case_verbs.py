@@ -19,7 +19,7 @@ from django.urls import include, path, reverse
 import routing.urls
 from crm.models import User
 from responses.case_verbs import CASE_VERBS
-from routing.case_verbs import Bulk, CaseVerb
+from routing.case_verb import Bulk, CaseVerb
 from routing.forms import ReasonForm
 from routing.models import Case
 

@@ -304,7 +304,7 @@ def test_presets_are_right_when_the_clocks_change(
 
 
 def snoozed(case: Case, preset: str) -> datetime:
-    form = SnoozeForm({"preset": preset}, case=case)
+    form = SnoozeForm({"preset": preset}, case=case, user=User())
     assert form.is_valid(), form.errors
     until: datetime = form.cleaned_data["until"]
     return until
