@@ -85,6 +85,7 @@ SPOTS = {
     "match": Spot(425, 110),
     "who": Spot(681, 110),
     "person": Spot(945, 110),
+    "apart": Spot(816, 142),  # below the box of routing, because there is no room on the arrow
     "offline": Spot(443, 246),
     "micro": Spot(983, 274, inside=True),
     "macro": Spot(1107, 274, inside=True),

@@ -22,8 +22,9 @@ from listening import filters as listening
 from listening.models import Mention, Source
 from responses.history.filters import MICRO, NOT_CANCELLED
 from responses.models import Delivery, Response, Trouble
-from routing.inbox.query import HEARD_LATE, KNOWN
+from routing.inbox.query import HEARD_LATE, KNOWN, SNOOZED_LATE
 from routing.models import Case
+from routing.models.status import ACTIVE, Status
 from scrm.web.params import midnight
 
 Tone = Literal["today", "now", "bad"]
@@ -72,6 +73,7 @@ def edges(user: User, *, now: datetime) -> Edges:
             _cases("strangers", cases["strangers"], now, "now"),
         ],
         "person": _unassigned_and_late(active, now),
+        "apart": _overdue_apart(active, now),
         "micro": [_responses("micro", responses["micro"], now)],
         "macro": [_responses("macro", responses["macro"], now)],
         "rules": [_responses("released", responses["released"], now), _to_approve(held, now)],
@@ -126,14 +128,19 @@ def _cases_today(user: User, now: datetime) -> dict[str, int]:
 
 
 def _active_cases(user: User, now: datetime) -> dict[str, Any]:
-    unassigned, late = Q(assignee=None), Q(due_at__lt=now) & ~HEARD_LATE
-    active = Case.objects.in_departments_of(user).active()
-    return active.aggregate(
+    """Return the counts of active cases, and of snoozed cases that are overdue."""
+    active, overdue = Q(status__in=ACTIVE), Q(due_at__lt=now)
+    unassigned, late = active & Q(assignee=None), active & overdue & ~HEARD_LATE
+    snoozed = Q(due_sort__lt=now, status=Status.SNOOZED)  # the column with the index
+    cases = Case.objects.in_departments_of(user).filter(active | snoozed)
+    return cases.aggregate(
         unassigned=Count("pk", filter=unassigned),
         unassigned_since=Min("last_inbound_at", filter=unassigned),
         late=Count("pk", filter=late),
         late_since=Min("due_at", filter=late),
-        heard_late=Count("pk", filter=Q(due_at__lt=now) & HEARD_LATE),
+        heard_late=Count("pk", filter=active & overdue & HEARD_LATE),
+        snoozed=Count("pk", filter=snoozed),
+        snoozed_since=Min("due_at", filter=snoozed),
     )
 
 
@@ -236,10 +243,18 @@ def _unassigned_and_late(counts: dict[str, Any], now: datetime) -> list[Figure]:
     )
     page = _page("routing:inbox", view="open", due="over", late="no")
     late = Figure("late", counts["late"], _("overdue"), page, "bad", ago(counts["late_since"], now))
-    # Reported apart: nobody could have answered these in time.
+    return [unassigned, late]
+
+
+def _overdue_apart(counts: dict[str, Any], now: datetime) -> list[Figure]:
+    """Return the figures of overdue cases that are reported apart from the others."""
+    # Nobody could have answered these in time.
     page = _page("routing:inbox", view="open", due="over", late="yes")
     heard = Figure("heard_late", counts["heard_late"], _("overdue, received late"), page, "bad")
-    return [unassigned, late, heard]
+    # A snooze stops no response clock.
+    age, page = ago(counts["snoozed_since"], now), _page("routing:inbox", due=SNOOZED_LATE)
+    snoozed = Figure("snoozed", counts["snoozed"], _("overdue, snoozed"), page, "bad", age)
+    return [heard, snoozed]
 
 
 def _responses(key: str, n: int, now: datetime) -> Figure:

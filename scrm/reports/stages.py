@@ -35,7 +35,7 @@ _WORDS = {
     "offline": (_("Offline"), _("call, letter, card, survey"), ("offline",)),
     "crm": (_("CRM"), _("who is this?"), ("match",)),
     "routing": (_("Routing"), _("which department?"), ("who",)),
-    "person": (_("A person"), _("decides"), ("person",)),
+    "person": (_("A person"), _("decides"), ("person", "apart")),
     "micro": (_("Micro"), _("to one person"), ("micro",)),
     "macro": (_("Macro"), _("to many people"), ("macro",)),
     "rules": (_("Business rules"), _("may it be sent?"), ("rules",)),

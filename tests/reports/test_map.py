@@ -62,6 +62,28 @@ def test_each_figure_opens_the_rows_that_it_counts(
     }
 
 
+@pytest.mark.parametrize("who", ["agent", "reader", "outsider", "supervisor"])
+def test_snoozed_overdue_cases_are_a_figure_that_equals_its_list(
+    who: str, busy_day: None, as_: As, request: pytest.FixtureRequest
+) -> None:
+    """Fails if snoozed cases are not counted, or if they count as overdue cases to work on."""
+    before = shown(as_(request.getfixturevalue(who)))
+    now = timezone.now()
+    snoozed = {"status": "snoozed", "snoozed_until": now + timedelta(days=1)}
+    late = now - timedelta(hours=5)
+    for key, due in (("ann", late), ("dan", late), ("cleo", now + timedelta(hours=1))):
+        Case.objects.filter(profile__key=key).update(due_at=due, **snoozed)
+    browser = as_(request.getfixturevalue(who))
+    found = shown(browser)
+    assert "snoozed" not in before
+    expected = {"agent": 1, "reader": 1, "outsider": 1, "supervisor": 2}[who]
+    assert rows_behind(browser, found["snoozed"]) == found["snoozed"].n == expected
+    assert found["snoozed"].age == "5 h"
+    assert found["snoozed"].url == "/?due=snoozed"
+    late_before = before["late"].n if "late" in before else 0
+    assert (found["late"].n if "late" in found else 0) == late_before
+
+
 def test_today_and_now_are_told_apart_and_yesterday_is_neither(
     busy_day: None, agent: User, as_: As
 ) -> None:
