@@ -26,6 +26,7 @@ class Place(StrEnum):
     END = "end"  # the end of the row of buttons, after the menu
     ASSIGNEE = "assignee"
     COMPOSER = "composer"  # a tab of the composer, with its own form
+    PEOPLE = "people"  # beside the followers and participants
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from crm.models import User
 from routing import forms, thanked
 from routing.call_back import close_call_back, open_call_back, plan_call_back
 from routing.case_verb import Bulk, CaseVerb, Place
-from routing.following import follow, follows, unfollow
+from routing.following import add_follower, follow, follows, remove_follower, unfollow
 from routing.models import Case
 from routing.models.status import Status
 from routing.mutes import mute_person_of
+from routing.participants import remove_participant
 from scrm.channels import registry
 
 
@@ -231,6 +232,34 @@ CASE_VERBS = (
         is_reached=_always,
         run=lambda case, sent: unfollow(case, by=sent.by),
         message=lambda _case: _("You no longer follow this case."),
+    ),
+    CaseVerb(
+        name="add_follower",
+        path="followers/add",
+        label=__("Add a follower"),
+        button=lambda _case: _("Add"),
+        place=Place.PEOPLE,
+        form=forms.AddFollowerForm,
+        run=lambda case, sent: add_follower(case, sent.entered["person"], by=sent.by),
+        message=lambda _case: _("Follower added."),
+    ),
+    CaseVerb(
+        name="remove_follower",
+        path="followers/remove",
+        label=__("Remove a follower"),
+        place=Place.PEOPLE,
+        form=forms.RemoveFollowerForm,
+        run=lambda case, sent: remove_follower(case, sent.entered["person"], by=sent.by),
+        message=lambda _case: _("Follower removed."),
+    ),
+    CaseVerb(
+        name="remove_participant",
+        path="participants/remove",
+        label=__("Remove a participant"),
+        place=Place.PEOPLE,
+        form=forms.RemoveParticipantForm,
+        run=lambda case, sent: remove_participant(case, sent.entered["participant"], by=sent.by),
+        message=lambda _case: _("Participant removed."),
     ),
     CaseVerb(
         name="noise",

@@ -19,10 +19,18 @@ from routing import above
 from routing.call_back import open_call_back
 from routing.case_state import merged_state, recount, state_of, wait_or_work
 from routing.due_times import recompute
-from routing.models import CallBack, Case, CaseConversation, CaseEvent, CaseFollower
+from routing.models import (
+    CallBack,
+    Case,
+    CaseConversation,
+    CaseEvent,
+    CaseFollower,
+    CaseParticipant,
+)
 from routing.models.case_conversation import restrict
 from routing.models.status import Stale, Status
 from routing.party import is_same_party
+from routing.sensitive import tell_on_call
 
 Kind = CaseEvent.Kind
 
@@ -30,7 +38,6 @@ Kind = CaseEvent.Kind
 def why_not_merged(source: Case, target: Case, by: User) -> str:
     """Return in words why `source` cannot be merged into `target`; "" if it can."""
     if source.pk == target.pk:
-from routing.sensitive import tell_on_call
         return "A case cannot be merged with itself."
     for case in (source, target):
         if case.merged_into_id:
@@ -73,6 +80,7 @@ def merge(
         "absorbed": list(source.absorbed.values_list("pk", flat=True)),
         "call_back": _move_call_back(source, target, by=by, now=now),
         "followers": _copy_followers(source, target),
+        "participants": _copy_participants(source, target),
     }
     values = merged_state(target, source)  # before the source counts as closed
     _close(source, target, now=now)
@@ -90,6 +98,8 @@ def merge(
     words = f"Case #{source.pk} was merged into this case. {why}".strip()
     told = [user for user in (source.assignee_id, target.assignee_id) if user]
     Notice.give(told, Notice.Kind.JOINED, by=by, about=target.as_subject, text=words, now=now)
+    if target.sensitive != moved["before"]["target"]["sensitive"]:
+        tell_on_call([target], now=now, by=by)
     return event
 
 
@@ -98,8 +108,6 @@ def _lock(*keys: int) -> list[Case]:
     lock_workspace()
     # With the cases that were merged into them before: they move too.
     Case.objects.filter(Q(pk__in=keys) | Q(merged_into__in=keys)).lock()
-    if target.sensitive != moved["before"]["target"]["sensitive"]:
-        tell_on_call([target], now=now, by=by)
     rows = Case.objects.select_related("profile", "department").in_bulk(keys)
     return [rows[key] for key in keys]
 
@@ -169,6 +177,24 @@ def _copy_followers(source: Case, target: Case) -> list[int]:
     return users
 
 
+def _copy_participants(source: Case, target: Case) -> list[int]:
+    """Copy the people whom users added, unless they are there; return the ids of the copies."""
+    there = set(target.participants.values_list("profile", "contact"))
+    rows = CaseParticipant.objects.bulk_create(
+        CaseParticipant(
+            case=target,
+            profile_id=row.profile_id,
+            contact_id=row.contact_id,
+            role=row.role,
+            by_id=row.by_id,
+            at=row.at,
+        )
+        for row in source.participants.order_by("pk")
+        if (row.profile_id, row.contact_id) not in there
+    )
+    return [row.pk for row in rows]
+
+
 @transaction.atomic
 def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Case:
     """Undo a merge, and return the restored case.
@@ -197,6 +223,8 @@ def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
         case=source
     )
     target.followers.filter(user__in=moved["followers"]).delete()
+    # Merges of earlier versions stored none.
+    target.participants.filter(pk__in=moved.get("participants", [])).delete()
     conversations = restore_links(moved["links"], of=target)
     for case in (target, source):
         recount(case)

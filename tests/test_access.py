@@ -115,7 +115,7 @@ GET = {
     ITS_LEADS: "responses:campaign_edit",
     MINE_OR_ABOVE: "responses:saved_reply",
     OWN: "routing:issue_edit",
-    WORK: "routing:merge",
+    WORK: "routing:merge routing:participant",
     ABOVE: "responses:record_check",
     MINE: "crm:job",
     ADMINS_OWN: "listening:csv_import",
@@ -136,7 +136,8 @@ POST = {
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign routing:call_back routing:cancel_call_back routing:mute "
     "routing:dismiss_thanks responses:thanks routing:merge routing:split "
-    "routing:link routing:follow routing:unfollow",
+    "routing:link routing:follow routing:unfollow routing:participant "
+    "routing:add_follower routing:remove_follower routing:remove_participant",
     READ: "routing:here routing:left",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",

@@ -57,7 +57,7 @@ MORE = {
 
 QUERIES = {
     "routing:inbox": "q view sort department status who assignee priority due call_back channel "
-    "kind topic tag issue since until before",
+    "kind topic tag issue followed participant since until before",
     "routing:news": "heard ids shown current view",
     "routing:palette": "q",
     "nav": "at",
@@ -65,6 +65,7 @@ QUERIES = {
     "duration recording call_back_at written_on received_on address reference which",
     "routing:new_who": "profile_q profile",
     "routing:case": "all",
+    "routing:participant": "q",
     "routing:issue": "q show",
     "routing:rules": "case",
     "responses:composer": "tab from",
@@ -168,6 +169,10 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:merge": {"other": "@other_case", "keep": "this", "why": "The same."},
     "routing:split": {"item": "@last_inbound", "what": "item", "why": ""},
     "routing:link": {"other": "@other_case", "kind": "linked"},
+    "routing:participant": {"person": "1", "role": "influencer", "q": "Ron"},
+    "routing:add_follower": {"person": "@member"},
+    "routing:remove_follower": {"person": "@member"},
+    "routing:remove_participant": {"participant": "1"},
     "routing:here": {"replying": "1"},
     "routing:save_view": {"query": "?view=all", "name": "Mine too", "is_shared": "on"},
     "responses:save_view": {"query": "?state=held", "name": "Mine too", "is_shared": "on"},

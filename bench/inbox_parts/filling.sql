@@ -125,6 +125,11 @@ SELECT id, 'first', 28800, opened_at, due_at, dice(id, 28, 50) = 0 FROM routing_
 WHERE due_at IS NOT NULL ORDER BY id;
 INSERT INTO routing_caseconversation (since, case_id, conversation_id)
 SELECT heard_at, id, id FROM opened ORDER BY id;
+INSERT INTO routing_casefollower (case_id, user_id, since)
+SELECT id, colleague, heard_at FROM opened WHERE dice(id, 32, 20) = 0;
+INSERT INTO routing_caseparticipant (case_id, profile_id, role, by_id, at)
+SELECT id, 1 + skewed(id, 33, total() / 25), 'influencer', 1, heard_at FROM opened
+WHERE dice(id, 34, 20) = 0;
 
 INSERT INTO routing_caseevent (kind, at, why, data, facts, by_id, case_id, interaction_id)
 SELECT kind, heard_at + after * interval '1 minute', why, '{}', '{}', event.person, opened.id, interaction

@@ -13,6 +13,7 @@ from crm.timeline import timeline
 from listening.models import Topic
 from routing import case_page as case_timeline
 from routing.inbox import query, rows
+from routing.inbox.people import participant_of
 from routing.inbox.query import Asked
 from routing.models import Case, Issue
 from scrm.pages import navigation
@@ -83,6 +84,9 @@ def _filters() -> dict[str, dict[str, Any]]:
         "topic_rare": {"topic": Topic.objects.get(name="Topic 41")},
         "issue": {"issue": Issue.objects.get(name="Issue 1")},
         "channel": {"channel": "sandbox"},
+        "followed": {"followed": str(User.objects.get(email="otto.sales@bench.example").pk)},
+        "participant_loud": {"participant": participant_of("1")},
+        "participant_words": {"participant": participant_of("Ba")},
         "assignee": {"assignee": str(User.objects.get(email="otto.sales@bench.example").pk)},
     }
 

@@ -26,10 +26,17 @@ from routing.forms.issue import CaseNumbersForm, IssueForm
 from routing.forms.memberships import MembershipsForm
 from routing.forms.mute import MuteForm
 from routing.forms.offline import OfflineForm
+from routing.forms.people import (
+    AddFollowerForm,
+    ParticipantForm,
+    RemoveFollowerForm,
+    RemoveParticipantForm,
+)
 from routing.forms.procedure import ProcedureForm
 from routing.forms.rule import RuleForm
 
 __all__ = [
+    "AddFollowerForm",
     "AssignForm",
     "BulkAssignForm",
     "BulkDoneForm",
@@ -50,9 +57,12 @@ __all__ = [
     "MembershipsForm",
     "MuteForm",
     "OfflineForm",
+    "ParticipantForm",
     "PriorityForm",
     "ProcedureForm",
     "ReasonForm",
+    "RemoveFollowerForm",
+    "RemoveParticipantForm",
     "RuleForm",
     "SaveViewForm",
     "SnoozeForm",

@@ -14,6 +14,7 @@ from crm.models import Department, Membership, User
 from crm.models.contact import MAX_TAG_LENGTH
 from listening.models import Source, Topic
 from routing.forms.base import PlainForm
+from routing.inbox.people import Participant, participant_of
 from routing.inbox.query import DUE, LABELS, NOT_CLOSED, SORTS
 from routing.models import Issue, SavedView
 from routing.models.rule import Priority
@@ -84,9 +85,8 @@ class InboxForm(PlainForm):
         label=__("Call-back"),
         choices=[_ANY, ("planned", __("planned")), ("due", __("due"))],
     )
-    followed = forms.ChoiceField(
-        required=False, label=__("Followed"), choices=[_ANY, ("me", __("by me"))]
-    )
+    followed = forms.ChoiceField(required=False, label=__("Followed by"))
+    participant = forms.CharField(required=False, max_length=60, label=__("Participant"))
     channel = forms.ChoiceField(required=False, label=__("Channel"))
     kind = forms.ChoiceField(required=False, label=__("Message type"))
     topic = forms.ModelChoiceField(
@@ -109,7 +109,7 @@ class InboxForm(PlainForm):
 
     FILTERS = (
         "department", "status", "who", "assignee", "priority", "due", "late", "call_back",
-        "followed", "channel", "kind", "topic", "tag", "issue", "since", "until",
+        "followed", "participant", "channel", "kind", "topic", "tag", "issue", "since", "until",
     )  # fmt: skip
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -121,11 +121,16 @@ class InboxForm(PlainForm):
         self._choose(
             "assignee", lambda: [_ANY, ("nobody", _("unassigned")), *self._named["assignee"]]
         )
+        self._choose("followed", lambda: [_ANY, ("me", _("me")), *self._named["assignee"]])
         self._choose("channel", _channels)
         self._choose("kind", [_ANY, *((kind, look.label) for kind, look in WORK_KINDS.items())])
 
     def _choose(self, name: str, choices: Any) -> None:
         set_choices(self, name, choices)
+
+    def clean_participant(self) -> Participant | None:
+        value: str = self.cleaned_data["participant"]
+        return participant_of(value) if value else None
 
     @property
     def colleagues(self) -> list[tuple[str, str]]:
@@ -169,9 +174,23 @@ class InboxForm(PlainForm):
 
     def _options(self, name: str) -> list[tuple[str, str]]:
         if isinstance(self.fields[name], forms.ModelChoiceField):
-            return [("", _("any")), *self._named[name]]
+            chosen = getattr(self, "cleaned_data", {}).get(name)
+            named = self._named[name]
+            # For example an issue of other departments, to which a case leads.
+            if chosen and str(chosen.pk) not in dict(named):
+                named = [*named, (str(chosen.pk), str(chosen))]
+            return [("", _("any")), *named]
+        if name == "participant":
+            return self._chosen_participant()
         choices = getattr(self.fields[name], "choices", ())
         return [(value, str(label)) for value, label in choices]
+
+    def _chosen_participant(self) -> list[tuple[str, str]]:
+        """Return the options while one person is chosen; without options, words can be typed."""
+        found = getattr(self, "cleaned_data", {}).get("participant")
+        if found is None or not found.is_one:
+            return []
+        return [("", _("any")), (str(self["participant"].value()), found.name)]
 
     @property
     def narrowed(self) -> list[tuple[str, str, str]]:

@@ -19,13 +19,13 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import Conversation, Interaction, ProfileLink, User
 from crm.search import people_named, prefix_query
 from listening.models import Match, Topic
+from routing.inbox.people import followed_by, takes_part
 from routing.models import (
     CallBack,
     Case,
     CaseClock,
     CaseConversation,
     CaseEvent,
-    CaseFollower,
 )
 from routing.models.case import CaseQuerySet
 from routing.models.case_indexes import NEVER
@@ -99,16 +99,16 @@ class Asked:
 def default_view(cases: Any, user: User, filters: dict[str, Any]) -> str:
     """Return the view of the inbox for a URL that names no view.
 
-    If the URL has search words, a status, a call-back or followed cases, the view is “all”. If it
-    has a filter such as a department or an assignee, the view is “open”. Otherwise the view is
-    “mine”. But if no active case is assigned to the user, the view is “unassigned” instead of
-    “mine”. A case is active if its status is “new” or “open”.
+    If the URL has search words, a status, a call-back, followed cases or a participant, the view is
+    “all”. If it has a filter such as a department or an assignee, the view is “open”. Otherwise the
+    view is “mine”. But if no active case is assigned to the user, the view is “unassigned” instead
+    of “mine”. A case is active if its status is “new” or “open”.
 
     cases: the cases among which the user's active cases are searched for.
     """
     if filters.get("due") == SNOOZED_LATE:
         return "snoozed"
-    if any(filters.get(name) for name in ("status", "q", "call_back", "followed")):
+    if any(filters.get(name) for name in ("status", "q", "call_back", "followed", "participant")):
         return "all"
     if any(
         filters.get(name) for name in ("department", "assignee", "issue", "tag", "topic", "due")
@@ -210,8 +210,8 @@ def _place(sort: str, mark: str) -> tuple[Any, ...] | None:
 
 def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
     conditions = _in_view(asked.view, user) & Q(merged_into=None)
-    if asked.filters.get("followed"):
-        conditions &= Q(Exists(CaseFollower.objects.filter(case=OuterRef("pk"), user=user)))
+    if followed := asked.filters.get("followed"):
+        conditions &= followed_by(followed, user)
     for name, value in asked.filters.items():
         if name in _FILTERS:
             conditions &= _FILTERS[name](value)
@@ -336,6 +336,7 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "due": _due,
     "late": lambda value: HEARD_LATE if value == "yes" else ~HEARD_LATE,
     "call_back": _call_back,
+    "participant": takes_part,
     "topic": _topic,
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),
     "until": lambda day: Q(last_inbound_at__lt=midnight(day, days=1)),

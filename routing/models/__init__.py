@@ -5,7 +5,7 @@ from routing.models.case import Case
 from routing.models.case_clock import CaseClock
 from routing.models.case_conversation import CaseConversation
 from routing.models.case_event import CaseEvent
-from routing.models.case_link import CaseFollower, CaseLink
+from routing.models.case_link import CaseFollower, CaseLink, CaseParticipant
 from routing.models.decision import Decision
 from routing.models.done_reason import DoneReason
 from routing.models.issue import Issue
@@ -30,6 +30,7 @@ __all__ = [
     "CaseEvent",
     "CaseFollower",
     "CaseLink",
+    "CaseParticipant",
     "Decision",
     "DoneReason",
     "Issue",

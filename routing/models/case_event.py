@@ -43,6 +43,8 @@ class CaseEvent(models.Model):
         MERGED = "merged", "Merged"
         SPLIT = "split", "Split"
         LINKED = "linked", "Linked cases"
+        FOLLOWER = "follower", "Follower"
+        PARTICIPANT = "participant", "Participant"
         UNDONE = "undone", "Undone"
         CALL_BACK = "call back", "Call-back"
         MODERATED = "moderated", "Moderation"

@@ -3,8 +3,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from crm.models import User
+from crm.models import Contact, Profile, User
 from routing.models.case import Case
 
 
@@ -48,3 +49,46 @@ class CaseFollower(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} follows {self.case}"
+
+
+class CaseParticipant(models.Model):
+    """A person whom a user added to a case: either a profile or a contact, with a role in the case.
+
+    The people who wrote in the case are participants without a row; see `routing.participants`.
+    """
+
+    class Role(models.TextChoices):
+        AUTHOR = "author", _("Author")
+        BYSTANDER = "bystander", _("Bystander")
+        INFLUENCER = "influencer", _("Influencer")
+        STAFF = "staff", _("Staff")
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="participants", db_index=False)
+    profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="participations")
+    contact = models.ForeignKey(Contact, models.PROTECT, null=True, related_name="participations")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case", "profile", "contact"],
+                name="participates_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(profile=None, contact__isnull=False)
+                | Q(profile__isnull=False, contact=None),
+                name="participant_is_one_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} ({self.get_role_display()})"
+
+    @property
+    def person(self) -> Profile | Contact:
+        found = self.contact if self.profile is None else self.profile
+        assert found is not None
+        return found

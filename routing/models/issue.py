@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import User
+from crm.models import Department, User
 from routing.models.status import LIVING
 
 
@@ -18,6 +18,19 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         These are the user's own issues, or all issues if the user sees all departments.
         """
         return self if user.sees_everything else self.filter(owner=user)
+
+    def offered_to(self, user: User) -> IssueQuerySet:
+        """Return the issues that pages offer to the user.
+
+        These are the issues of the user's departments, the issues of all departments, and the
+        user's own issues. Users who see everything are offered all issues.
+        """
+        if user.sees_everything:
+            return self
+        # Exists instead of a join: with a join, the counts of `counted` would count rows twice.
+        named = Issue.departments.through.objects.filter(issue=OuterRef("pk"))
+        mine = named.filter(department__in=user.memberships.values("department"))
+        return self.filter(Q(owner=user) | ~Exists(named) | Exists(mine))
 
     def counted(self, *, since: datetime, seen: Q) -> IssueQuerySet:
         """Annotate each issue with counts and with the time of its last inbound message.
@@ -53,11 +66,15 @@ class IssueQuerySet(models.QuerySet["Issue"]):
 
 
 class Issue(models.Model):
-    """One matter that many people raise. One post can answer all its cases together."""
+    """One matter that many people raise. One post can answer all its cases together.
+
+    departments: those that group their cases with it; none means all departments.
+    """
 
     name = models.CharField(max_length=200)
     about = models.TextField(blank=True)
     owner = models.ForeignKey(User, models.PROTECT, related_name="issues")
+    departments = models.ManyToManyField(Department, blank=True, related_name="issues")
     created_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
 

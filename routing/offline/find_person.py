@@ -50,13 +50,18 @@ def chosen(value: str) -> Profile | Contact | None:
     return profiles.filter(pk=pk).first() if pk else None
 
 
+def value_of(one: Profile | Contact) -> str:
+    """Return the value of a form field for which `chosen` returns this profile or contact."""
+    return f"{_CONTACT}{one.pk}" if isinstance(one, Contact) else str(one.pk)
+
+
 def as_person(one: Profile | Contact) -> Person:
     if isinstance(one, Contact):
-        return Person(f"{_CONTACT}{one.pk}", one.name, "", one.get_kind_display(), known=True)
+        return Person(value_of(one), one.name, "", one.get_kind_display(), known=True)
     contact = one.contact
     where = one.handle or (one.key if one.network in {"phone", "email"} else "")
     return Person(
-        str(one.pk),
+        value_of(one),
         str(one),
         " · ".join(part for part in (where if where != str(one) else "", one.network) if part),
         contact.get_kind_display() if contact else _("No contact yet"),

@@ -10,9 +10,11 @@ from django.utils.safestring import SafeString, mark_safe
 from routing.case_verb import CaseVerb, Text
 from routing.forms import BulkForm, CaseVerbForm, InboxForm
 from routing.inbox.rows import reach_words
+from routing.offline.find_person import value_of
 
 register = template.Library()
 register.filter("reach", reach_words)
+register.filter("person_value", value_of)
 
 
 @register.filter
@@ -71,6 +73,14 @@ def verbs_at(context: dict[str, Any], place: str) -> list[ShownVerb]:
         for verb in context["case_verbs"].values()
         if verb.place == place and verb.applies(case, user)
     ]
+
+
+@register.simple_tag(takes_context=True)
+def verb_named(context: dict[str, Any], name: str) -> ShownVerb:
+    """Return one action, for a template that has its own place for it."""
+    verb, case = context["case_verbs"][name], context["case"]
+    form = context.get("bound", {}).get(name) or verb.form_for(case, context["user"])
+    return ShownVerb(verb, verb.button_on(case), form)
 
 
 @register.simple_tag(takes_context=True)

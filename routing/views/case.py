@@ -120,6 +120,7 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
         "others": case_page.other_cases(case, user),
         "linked": linked_cases(case, user),
         "participants": participants(case),
+        "followers": case.followers.select_related("user").order_by("user__name"),
         "query": address_query(request),
         "present": _present(case, request),
     }

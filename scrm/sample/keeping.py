@@ -69,7 +69,8 @@ _TABLES = {
         "responses.ResponseEvent responses.ResponseRule responses.Response_attachments "
         "responses.SavedReply routing.BystanderReply routing.Calendar routing.CallBack "
         "routing.Case routing.CaseConversation routing.CaseEvent routing.CaseFollower "
-        "routing.CaseLink routing.DoneReason routing.Issue "
+        "routing.CaseLink routing.CaseParticipant routing.DoneReason routing.Issue "
+        "routing.Issue_departments "
         "routing.ItemDecision routing.Mute routing.Procedure routing.RecordedOnly "
         "routing.RoutingRule routing.SavedView"
     ),

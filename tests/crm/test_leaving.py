@@ -34,7 +34,7 @@ crm.Pause.by crm.Pause.ended_by crm.ProfileLink.confirmed_by crm.ProfileLink.end
 crm.Notice.by crm.PostalAddress.by listening.WebhookSecret.made_by listening.TopicRevision.made_by
 routing.RuleRevision.made_by routing.CalendarRevision.by routing.Decision.by
 routing.CallBack.made_by routing.Mute.by routing.Mute.ended_by
-crm.InteractionMove.by routing.CaseLink.by
+crm.InteractionMove.by routing.CaseLink.by routing.CaseParticipant.by
 routing.CallBack.closed_by routing.CaseEvent.by routing.ItemDecision.by
 routing.ItemDecision.withdrawn_by responses.ThreadReading.by responses.ResponseEvent.by
 responses.Moderation.by responses.RecordCheck.by responses.CampaignStatement.added_by

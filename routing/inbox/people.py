@@ -1,0 +1,73 @@
+"""Filters of the inbox by people: by participant and by follower."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from crm.models import Contact, Profile, User
+from crm.search import contacts_named, people_named
+from routing.models import BystanderReply, Case, CaseFollower, CaseParticipant
+from routing.offline.find_person import chosen
+from scrm.web.params import number
+
+MAX_NAMED = MAX_FOUND = 500
+"""Maximum numbers of profiles or contacts that typed words find, and of cases of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """The people for whom a filter asks: one person, or all people whom typed words find.
+
+    name: the name of the person, or the typed words.
+    profiles: ids of the profiles. contacts: ids of the contacts.
+    is_one: whether one person was chosen, and no words were typed.
+    """
+
+    name: str
+    profiles: frozenset[int]
+    contacts: frozenset[int]
+    is_one: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def participant_of(value: str) -> Participant:
+    """Return the people for the value of the filter; see `routing.offline.find_person.chosen`."""
+    one = chosen(value)
+    if one is None:
+        profiles = people_named(value, most=MAX_NAMED)
+        contacts = contacts_named(value).values_list("pk", flat=True)[:MAX_NAMED]
+        return Participant(value, frozenset(profiles), frozenset(contacts), is_one=False)
+    contact = one if isinstance(one, Contact) else one.contact
+    if contact is None:
+        return Participant(str(one), frozenset([one.pk]), frozenset(), is_one=True)
+    linked = Profile.objects.of_contact(contact).values_list("pk", flat=True)
+    return Participant(str(one), frozenset(linked), frozenset([contact.pk]), is_one=True)
+
+
+def takes_part(participant: Participant) -> Q:
+    """Return the condition: cases of these people, or with them as added or as bystanders.
+
+    Of each, at most `MAX_FOUND` are found, the newest first, as in the search.
+    """
+    profiles, contacts = list(participant.profiles), list(participant.contacts)
+    own = Case.objects.filter(profile__in=profiles)
+    added = CaseParticipant.objects.filter(Q(profile__in=profiles) | Q(contact__in=contacts))
+    replies = BystanderReply.objects.filter(interaction__profile__in=profiles)
+    parts = [
+        own.order_by("-pk").values("pk")[:MAX_FOUND],
+        added.order_by("-pk").values("case")[:MAX_FOUND],
+        replies.order_by("-pk").values("case")[:MAX_FOUND],
+    ]
+    # Use UNION instead of OR: with OR, PostgreSQL would read every case of the view.
+    return Q(pk__in=parts[0].union(*parts[1:]))
+
+
+def followed_by(value: Any, user: User) -> Q:
+    """Return the condition: cases that a user follows. value: the id of the user, or "me"."""
+    follower = user.pk if value == "me" else number(value)
+    return Q(Exists(CaseFollower.objects.filter(case=OuterRef("pk"), user=follower)))
