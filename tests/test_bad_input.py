@@ -213,8 +213,12 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:noise": {"seen": "@last_inbound", "why": ""},
     "routing:reopen": {"why": ""},
     "routing:group": {"issue": "@issue"},
-    "routing:issue_new": {"name": "Seats", "about": "", "owner": "@admin"},
-    "routing:issue_edit": {"name": "Seats", "about": "", "owner": "@admin"},
+    "routing:issue_new": {
+        "name": "Seats", "about": "", "owner": "@admin", "departments": "@department",
+    },
+    "routing:issue_edit": {
+        "name": "Seats", "about": "", "owner": "@admin", "departments": "@department",
+    },
     "routing:issue_add": {"numbers": "@case"},
     "routing:issue_add ticked": {"case": "@case"},
     "routing:issue_remove": {"case": "@case"},

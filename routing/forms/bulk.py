@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import User
 from routing.forms.case import SnoozeForm
 from routing.models import Issue
+from routing.models.issue import IssueQuerySet
 from scrm.web.form_fields import set_choices
 
 
@@ -103,9 +104,22 @@ class BulkGroupForm(BulkForm):
         ),
     )
 
+    def clean_issue(self) -> str:
+        """Return the name. An open issue of other departments with this name is an error."""
+        name = " ".join(self.cleaned_data["issue"].split())
+        if self._open(name).exists() and not self._open(name).offered_to(self.by).exists():
+            raise forms.ValidationError(
+                _("“%s” is an issue of other departments. Enter another name.") % name
+            )
+        return name
+
     def values(self) -> dict[str, Any]:
         """Return the id of the open issue with the typed name. If there is none, create one."""
-        name = " ".join(self.cleaned_data["issue"].split())
-        existing = Issue.objects.filter(name__iexact=name, closed_at=None).first()
+        name = self.cleaned_data["issue"]
+        existing = self._open(name).offered_to(self.by).first()
         issue = existing or Issue.objects.create(name=name, owner=self.by)
         return {"issue": issue.pk}
+
+    @staticmethod
+    def _open(name: str) -> IssueQuerySet:
+        return Issue.objects.filter(name__iexact=name, closed_at=None)

@@ -248,12 +248,16 @@ class PriorityForm(CaseVerbForm):
 
 
 class GroupForm(CaseVerbForm):
+    """The issue of the case. Besides the present one, only issues for the user are offered."""
+
     issue = forms.ModelChoiceField(
-        Issue.objects.filter(closed_at=None),
-        required=False,
-        label=__("Issue"),
-        empty_label=__("None"),
+        Issue.objects.none(), required=False, label=__("Issue"), empty_label=__("None")
     )
+
+    def __init__(self, *args: Any, case: Case, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, case=case, user=user, **kwargs)
+        offered = Issue.objects.offered_to(user).filter(closed_at=None)
+        set_queryset(self, "issue", offered | Issue.objects.filter(pk=case.issue_id or 0))
 
     def current(self) -> dict[str, Any]:
         return {"issue": self.case.issue_id}

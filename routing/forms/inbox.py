@@ -155,7 +155,7 @@ class InboxForm(PlainForm):
             _choices("assignee", people, Value(0)),
             _choices("colleague", workers, Value(0)),
             _choices("topic", Topic.objects.all(), Value(0)),
-            _choices("issue", Issue.objects.all(), 0 - F("pk")),
+            _choices("issue", Issue.objects.offered_to(self.user), 0 - F("pk")),
         )
         named: dict[str, list[tuple[str, str]]] = {
             name: [] for name in (*self.FILTERS, "colleague")

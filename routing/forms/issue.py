@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from crm.models import User
+from crm.models import Department, User
 from routing.forms.base import PlainForm
 from routing.models import Case, Issue
 from scrm.web.form_fields import set_queryset
@@ -16,12 +16,28 @@ from scrm.web.form_fields import set_queryset
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Issue
-        fields = ["name", "about", "owner"]
-        labels = {"name": __("Name"), "about": __("Description"), "owner": __("Owner")}
+        fields = ["name", "about", "owner", "departments"]
+        labels = {
+            "name": __("Name"),
+            "about": __("Description"),
+            "owner": __("Owner"),
+            "departments": __("Departments"),
+        }
+        help_texts = {
+            "departments": __(
+                "Only members of these departments are offered the issue for their cases. "
+                "Without a department, everyone is."
+            )
+        }
+        widgets = {"departments": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         set_queryset(self, "owner", User.objects.active())
+        departments = Department.objects.current()
+        if self.instance.pk:  # an archived department stays until somebody removes it
+            departments = (departments | self.instance.departments.all()).distinct()
+        set_queryset(self, "departments", departments)
 
 
 class CaseNumbersForm(PlainForm):

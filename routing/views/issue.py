@@ -35,11 +35,12 @@ MAX_FOUND = 20
 
 @require_safe
 def issues(request: StaffRequest) -> HttpResponse:
-    """List the issues, open issues first.
+    """List the issues that are offered to the user, open issues first.
 
     Each issue is shown with its number of people and with the number of cases opened today.
     """
-    counted = _counted(request.user).select_related("owner").open_first()
+    counted = _counted(request.user).offered_to(request.user).open_first()
+    counted = counted.select_related("owner").prefetch_related("departments")
     opened = list(counted.filter(closed_at=None))
     closed = list(counted.exclude(closed_at=None)[:MAX_CLOSED])
     keys = [row.pk for row in (*opened, *closed)]
@@ -92,7 +93,7 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def add(request: StaffRequest, pk: int) -> HttpResponse:
     """Add cases to the issue. The user typed their numbers or ticked them in the search results."""
-    issue = get_object_or_404(_counted(request.user), pk=pk)
+    issue = get_object_or_404(_counted(request.user).offered_to(request.user), pk=pk)
     ticked = " ".join(request.POST.getlist("case"))
     typed = {"numbers": request.POST.get("numbers", ticked)}
     form = CaseNumbersForm(typed, user=request.user)
@@ -162,6 +163,7 @@ def _page(
         "words": words,
         "found": _found(issue, words, user) if words else [],
         "works": works(user),
+        "may_add": works(user) and Issue.objects.offered_to(user).filter(pk=issue.pk).exists(),
         "may_edit": user.sees_everything or issue.owner_id == user.pk,
     }
     return render(request, "routing/issue.html", shown, status=status)

@@ -25,7 +25,7 @@ def palette(request: StaffRequest) -> HttpResponse:
     context = {
         "cases": cases.select_related("profile", "department")[:_FEW],
         "contacts": some_contacts_named(words)[:_FEW],
-        "issues": Issue.objects.filter(name__icontains=words)[:_FEW],
+        "issues": Issue.objects.offered_to(request.user).filter(name__icontains=words)[:_FEW],
         "words": words,
     }
     return render(request, "routing/_palette_found.html", context)
@@ -37,5 +37,5 @@ def suggestions(request: StaffRequest) -> HttpResponse:
     tagged = Case.objects.visible_to(request.user).living().exclude(tags=[])
     newest = tagged.order_by("-last_inbound_at").values_list("tags", flat=True)[:_MAX_TAGGED]
     tags = sorted({tag for case_tags in newest for tag in case_tags})
-    issues = Issue.objects.filter(closed_at=None)[:50]
+    issues = Issue.objects.offered_to(request.user).filter(closed_at=None)[:50]
     return render(request, "routing/_suggestions.html", {"tags": tags, "issues": issues})

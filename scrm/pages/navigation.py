@@ -254,9 +254,13 @@ def _issues(user: User) -> list[Item]:
     """
     cases = Case.objects.filter(issue=OuterRef("pk"))
     newest = cases.filter(last_inbound_at__isnull=False).order_by("-last_inbound_at", "-pk")
-    rows: Any = Issue.objects.filter(closed_at=None).annotate(
-        people=Number(cases.visible_to(user).values("profile").distinct()),
-        heard_at=Subquery(newest.values("last_inbound_at")[:1]),
+    rows: Any = (
+        Issue.objects.offered_to(user)
+        .filter(closed_at=None)
+        .annotate(
+            people=Number(cases.visible_to(user).values("profile").distinct()),
+            heard_at=Subquery(newest.values("last_inbound_at")[:1]),
+        )
     )
     return [
         Item(str(row), row.get_absolute_url(), row.people, unit=_("people"))
