@@ -43,11 +43,14 @@ from responses.models import Campaign, Delivery, Draft, Response
 from responses.models.campaign import leave_campaign
 from responses.moderation_actions import ACTIONS
 from responses.results.feedback import fall_silent, relink
+from routing.following import add_follower
 from routing.inbox.next_case import take_next
 from routing.merging import merge, undo_merge
 from routing.models import Case, Issue, Presence, RoutingRule
 from routing.models.case_conversation import restrict
 from routing.models.status import Stale
+from routing.mutes import mute_person_of
+from routing.participants import add_participant
 from routing.party_cases import give_back
 from routing.splitting import split_off_item, undo_split
 from routing.undo import restore, snapshot
@@ -204,6 +207,11 @@ CASE_VERBS: dict[str, CaseVerb] = {
     "group": lambda case, by, _: case.group(Issue.objects.create(name="Seats", owner=by), by=by),
     "close without reply": lambda case, by, _: answer_nothing(
         case, by=by, why="Thanks.", seen=case.last_inbound_id
+    ),
+    "mute": lambda case, by, _: mute_person_of(case, reason="Insults", by=by),
+    "add follower": lambda case, by, _: add_follower(case, by, by=by),
+    "add participant": lambda case, by, _: add_participant(
+        case, case.profile, role="author", by=by
     ),
     "next case": lambda _case, by, _: take_next(by),
     "give back all": lambda case, by, _: give_back(Case.objects.filter(pk=case.pk), by=by),
