@@ -1,4 +1,4 @@
-"""End the access of a user who leaves, and give what the user owns to others."""
+"""End the access of a user who leaves, and reassign what the user owns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users own, and how it is given to another user when a user leaves.
+"""What users own, and how it is reassigned when a user leaves.
 
 Each app declares its kinds in a module `owned`; `scrm/wiring.py` joins them.
 """
@@ -40,7 +40,7 @@ class OwnedKind:
 
 
 def owner_field(key: str, label: Label, manager: Any, field: str = "owner") -> OwnedKind:
-    """Return a kind whose owner is a plain field that anybody may fill."""
+    """Return a kind whose owner is a plain foreign key without restrictions on the new owner."""
 
     def rows(user: User) -> QuerySet[Any, Any]:
         found: QuerySet[Any, Any] = manager.filter(**{field: user}).order_by("pk")

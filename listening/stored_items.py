@@ -1,4 +1,4 @@
-"""Match the stored items against the terms of a topic that was made or changed after them.
+"""Match stored items against a topic that was created or changed after the items were processed.
 
 An item is processed once, with the topics of that time. This module counts the stored items that a
 topic would match, marks them, and lets those that are young enough open cases.

@@ -1,4 +1,4 @@
-"""Move what we wrote to the case that a merge or a split chose."""
+"""Move responses and drafts between cases when cases are merged or split."""
 
 from __future__ import annotations
 

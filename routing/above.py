@@ -28,7 +28,7 @@ moderation: Callable[[Case, User, Sequence[Interaction]], Mapping[int, object]]
 """Interaction id → what the page shows about the moderation of this interaction in the case."""
 
 move_responses: Callable[[Case, Case, Collection[int] | None, Collection[int], User], list[int]]
-"""Move what we wrote from one case to another; returns the ids of the moved responses.
+"""Move responses from one case to another; returns the ids of the moved responses.
 
 The arguments are the two cases, the ids of conversations, the ids of further responses, and the
 user who acts. Responses to these conversations move; if the conversations are None, all unsent and

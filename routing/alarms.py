@@ -1,4 +1,4 @@
-"""Tell assignees and team leads that cases are due soon or overdue, and what was heard late.
+"""Notify assignees and team leads of cases that are due soon or overdue, and of late messages.
 
 The tick calls `raise_alarms`. In a spike, and for messages that were heard late, a person gets one
 digest instead of a notice for each case. While new alarms come in, the digest counts them too.

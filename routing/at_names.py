@@ -67,10 +67,11 @@ def read(text: str, case: Case) -> Named:
     """Find the users that the text names.
 
     Each user can be named by full name, by the local part of the e-mail address, or by first name.
-    The longest name counts: “@Anna Agent” is not the other Anna. Of two equal names, an address
-    counts more than a first name. A name that fits several readers of
-    the case, no user, or only users who cannot read the case is a problem. Handles on networks are
-    no names; a handle of the party goes before the name of a colleague who cannot read the case.
+    The longest matching name is used, so “@Anna Agent” does not match another Anna. If an address
+    and a first name are equal, the address is used. It is a problem if a name matches several
+    readers of the case, no user, or only users who cannot read the case. Handles on networks are
+    ignored; a handle of the party takes precedence over the name of a colleague who cannot read
+    the case.
     """
     places = [found.end() for found in _AT.finditer(text) if not _is_address(text, found.end())]
     if not places:

@@ -1,4 +1,4 @@
-"""What a merge or a split changes of a case itself, and what an undo restores."""
+"""The fields of a case that a merge or a split changes and that an undo restores."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def wait_or_work(case: Case) -> str:
 def merged_state(target: Case, source: Case) -> State:
     """Return the new values of the case that takes over another one.
 
-    The priority rises to the higher, the more serious kind of sensitive case stays, tags are
-    united, and empty fields are filled. If the other case needs an answer, this one does too.
+    The higher priority and the more serious kind of sensitive case are kept, the tags are combined,
+    and empty fields are filled. If the other case needs an answer, this one does too.
     `routing.due_times` computes when it is due.
     """
     values: State = {

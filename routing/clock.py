@@ -1,10 +1,11 @@
 """Working time of a calendar: the time at which something is due, and the time spent on it.
 
-Everything here is pure. All times are aware; durations are seconds of working time.
+All functions are pure. All datetimes are aware; durations are seconds of working time.
 
-Opening hours are intervals of local minutes. An interval belongs to the day on which it starts. If
-its end is not after its start, it ends on the next day. At a change of the clock, a time that does
-not exist is moved forward by the length of the gap, and a time that exists twice is the first one.
+Working hours are intervals of local minutes. An interval belongs to the day on which it starts. If
+its end is not after its start, it ends on the next day. At a change to or from daylight-saving
+time, a time that does not exist is moved forward by the length of the gap, and a time that exists
+twice is the first one.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ Interval = tuple[int, int]
 
 DAY_MINUTES = 24 * 60
 MAX_YEARS = 20
-"""`due` looks at most so far ahead."""
+"""The maximum number of years that `due` searches ahead."""
 WARN_SHARE = 0.2
-"""The last part of the time until a due time, in which a warning is given."""
+"""A warning is given when this share of the working time is left."""
 WARN_AT_LEAST = 15 * 60
-"""A warning is given at least so many seconds of working time before the due time."""
+"""The minimum time between a warning and the due time, in seconds of working time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)

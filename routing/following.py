@@ -1,4 +1,4 @@
-"""Follow a case: be notified of its new messages, whoever has it."""
+"""Followers of a case: users who are notified of its new messages, even if it is not theirs."""
 
 from __future__ import annotations
 

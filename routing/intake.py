@@ -112,7 +112,7 @@ class _Batch(Loaded):
         below = case or self._case_above(arrival)
         if below and self._party_of(below) == arrival.party:
             return self._continue(self.cases.get(below.pk, below), arrival, verdict)
-        # Do this before stacking: who waits for our answer may ask for it below another case.
+        # Check this before stacking: a person with an open case may write below another case.
         joined = self._case_of_party(arrival, verdict) if not case and verdict.opens_case else None
         if joined:
             return self._join(*joined, arrival, verdict)

@@ -36,7 +36,7 @@ Kind = CaseEvent.Kind
 
 
 def why_not_merged(source: Case, target: Case, by: User) -> str:
-    """Return in words why `source` cannot be merged into `target`; "" if it can."""
+    """Return the reason why `source` cannot be merged into `target`, for the user; "" if it can."""
     if source.pk == target.pk:
         return "A case cannot be merged with itself."
     for case in (source, target):

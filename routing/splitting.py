@@ -47,7 +47,7 @@ def split_off_item(
     """Move one message of the party, with our answers to it, to a new case; return that case.
 
     The message moves to a conversation of its own. If it is the only one of its conversation, the
-    conversation moves. Raises Stale in words like `split_off_conversation`.
+    conversation moves. Raises Stale like `split_off_conversation`.
     """
     now = now or timezone.now()
     _lock(case)
@@ -135,7 +135,7 @@ def _split(
 
 @transaction.atomic
 def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Case:
-    """Bring back what a split moved, with later items in it; return the case.
+    """Move back what a split moved, with later items in it; return the case.
 
     If nothing else came into the new case, it is closed and merged into the case. Raises Stale in
     words if the split cannot be undone.

@@ -1,4 +1,4 @@
-"""Tell people that a deadline by law is near or has passed.
+"""Notify users of statutory deadlines that are near or have passed.
 
 A deadline is announced 7 days before, 1 day before, and when it has passed: to the assignee and to
 those who are responsible for the sensitive case. The number of SQL statements grows only with the

@@ -12,7 +12,7 @@ from routing.wake import wake_snoozed
 
 
 def keep_up(*, now: datetime) -> None:
-    """Wake snoozed cases, tell people what is due or muted, and end the presence of who left."""
+    """Wake snoozed cases, send warnings and digests, and remove the presence of users who left."""
     wake_snoozed(now=now)
     raise_alarms(now=now)
     announce_deadlines(now=now)

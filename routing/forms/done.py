@@ -20,7 +20,9 @@ from routing.models.item_decision import MAX_REASON
 from routing.unanswered import unanswered
 
 MAX_ASKED = 12
-"""So many of the oldest unanswered messages have a field of their own; one answer covers the rest.
+"""The maximum number of messages with a field of their own, the oldest first.
+
+One field covers the rest.
 """
 
 
@@ -108,7 +110,7 @@ class BulkDoneForm(BulkForm):
 
 
 class DoneReasonsForm(PlainForm):
-    """The list of reasons for “Done”, one in each line."""
+    """The list of reasons for “Done”, one per line."""
 
     labels = forms.CharField(
         label=__("Reasons, one in each line"),

@@ -1,4 +1,4 @@
-"""Sensitive cases stand on top of the list of cases, whatever its order."""
+"""Pin sensitive cases to the top of the list of cases, in every sort order."""
 
 from __future__ import annotations
 

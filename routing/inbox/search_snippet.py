@@ -16,7 +16,7 @@ from scrm.text.fold import fold, origins
 MAX_READ = 2_000
 """At most this many messages of the cases on a page are searched, the newest first."""
 LOOKED_AT = 20_000
-"""Only so many characters of a message are loaded."""
+"""The maximum number of characters of a message that are loaded."""
 PASSAGE = 80
 """The number of characters of an excerpt that a row shows in any case."""
 MAX_HITS = 50

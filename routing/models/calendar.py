@@ -57,7 +57,7 @@ class CalendarQuerySet(models.QuerySet["Calendar"]):
 
 
 class Calendar(models.Model):
-    """Opening hours, in which the targets of departments are counted.
+    """Working hours, in which the targets of departments are counted.
 
     The default calendar counts for all departments without a calendar of their own.
     """

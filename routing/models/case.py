@@ -80,7 +80,8 @@ class Case(models.Model):
     last_inbound: the newest inbound message. Actions such as snooze raise Stale if the user's
     page did not show this message.
     sensitive: the kind of special care that the case needs, or ""; see `routing.sensitive`.
-    statutory_due_at: a deadline by law, for example for a data-subject request; no clock of ours.
+    statutory_due_at: a legal deadline, for example for a data-subject request. It is independent of
+      the clocks of the case.
     merged_into: the case that took over everything of this case, which is done; see
       `routing.merging`. It is never a merged case itself.
     """

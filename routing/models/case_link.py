@@ -36,7 +36,7 @@ class CaseLink(models.Model):
 
 
 class CaseFollower(models.Model):
-    """A user who is notified of each new message in a case, whoever has the case."""
+    """A user who is notified of each new message in a case, even if it is assigned to others."""
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="followers", db_index=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="followed_cases")

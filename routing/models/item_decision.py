@@ -20,7 +20,7 @@ MAX_REASON = 60
 
 
 HEARD_LATE = timedelta(hours=1)
-"""A message that we received so long after it was written counts from when we received it."""
+"""A message received later than this after it was written is counted from when we received it."""
 
 
 def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> InteractionQuerySet:

@@ -1,4 +1,4 @@
-"""The page “Targets and hours”: calendars, response targets, and what a change would do."""
+"""The page “Targets and hours”: calendars, SLA targets, and what a change would do."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ _HOURS = {
     MARKETING: {"urgent": 2, "high": 8, "normal": 24, "low": 72},
     TECHNICAL: {"urgent": 1, "high": 4, "normal": 12, "low": 48},
 }
-"""The response targets of each priority, in hours."""
+"""The SLA targets of each priority, in hours."""
 _RESOLUTION = {"urgent": 8 * 60, "high": 2 * 540, "normal": 5 * 540}
-"""Minutes of working time until a case is done; a day has nine opening hours."""
+"""Minutes of working time until a case is done; a day has nine working hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def found_departments(owner: User) -> dict[str, Department]:
 
 
 def open_hours(owner: User) -> None:
-    """Create the opening hours of the sample: a default calendar with three holidays."""
+    """Create the working hours of the sample: a default calendar with three holidays."""
     workspace = Workspace.objects.here()
     week = (((8 * 60, 20 * 60),),) * 5 + (((9 * 60, 17 * 60),),) * 2
     holidays = (

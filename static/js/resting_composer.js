@@ -1,5 +1,5 @@
-// At rest the composer is one line, so that the messages have the room. It grows when the user
-// goes into it, and rests again when they go elsewhere without having typed anything.
+// The composer is collapsed to one line, to leave room for the messages. It expands when it
+// gets the focus, and collapses again when it loses the focus and is empty.
 
 const resting = () => document.querySelector("#open .composer.rest");
 const isEmpty = (composer) => [...composer.querySelectorAll("textarea")].every((text) => !text.value);
