@@ -79,7 +79,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {
             "purpose": _("Purpose"),
             "is_brand": _("Brand topic"),
-            "sensitivity": _("Special care"),
+            "sensitivity": _("Sensitivity"),
         }
         help_texts = {
             "owner": _("The person responsible for this topic."),

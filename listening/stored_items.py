@@ -128,9 +128,9 @@ def _message(job: Job) -> str:
     text: str = ngettext("%d stored item marked.", "%d stored items marked.", marked) % marked
     if opened:
         told = ngettext(
-            "%d item is routed to a case now.", "%d items are routed to cases now.", opened
+            "%d item will be routed to a case.", "%d items will be routed to cases.", opened
         )
         text = f"{text} {told % opened}"
     if job.done >= MOST:
-        text = f"{text} {_('Older items were not looked at.')}"
+        text = f"{text} {_('Older items were not checked.')}"
     return text

@@ -57,7 +57,7 @@ def _do_one(job: Job, pk: int, last_inbound: int | None, assignee: int | None) -
         if case is None:
             raise Stale(_("You cannot work on this case."))
         if case.sensitive:
-            raise Stale(_("This case is sensitive. Open it and decide about it alone."))
+            raise Stale(_("This case is sensitive. Open it and handle it individually."))
         before = snapshot(case)
         # A savepoint: a refused action is rolled back, and the refusal is still recorded in the
         # job.

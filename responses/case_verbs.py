@@ -38,12 +38,12 @@ LIKE_THANKS = CaseVerb(
     path="thanks",
     key="+",
     label=__("Like or dismiss thanks"),
-    button=lambda _case: _("Thanks: like or dismiss"),
+    button=lambda _case: _("Like or dismiss thanks"),
     place=Place.HEAD,
     applies=lambda case, _user: thanked.pending([case.pk]).exists(),
     is_reached=lambda _case, _user: True,
     run=lambda case, asked: like_or_dismiss(case, by=asked.by),
-    message=lambda _case: _("Done with the thanks. The case did not change."),
+    message=lambda _case: _("Thanks liked or dismissed. The case was not changed."),
 )
 
 CASE_VERBS = {verb.name: verb for verb in (*ROUTING_VERBS, CLOSE_WITHOUT_REPLY, LIKE_THANKS)}

@@ -52,7 +52,10 @@ def move_responses(
 
 def _return_to_author(response: Response, target: Case, by: User) -> None:
     now = timezone.now()
-    why = f"The case is #{target.pk} now. Please check the text and send it again."
+    why = (
+        f"The case was merged or split, and the text now belongs to case #{target.pk}. "
+        "Check the text and send it again."
+    )
     response.become(State.DRAFT)
     response.note(f"Returned to its author: {why}", by=by, now=now)
     edit = reverse("responses:edit", args=[response.pk])

@@ -41,7 +41,8 @@ def hold_planned(person: User, *, by: User, now: datetime) -> int:
     """
     planned = Response.objects.filter(author=person, state=State.RELEASED, send_at__gt=now)
     held = [row for row in planned.lock() if not row.deliveries.exclude(state="queued").exists()]
-    why = _("%s has left. Approve the text, or give it to another author.") % person
+    text = _("The author, %s, has left. Approve the text, or reassign it to another author.")
+    why = text % person
     for response in held:
         reason = Reason(0, _("Author has left"), "hold", why, steps=("lead",))
         response.verdict = [*response.verdict, asdict(reason)]
@@ -112,7 +113,7 @@ def _give_unsent(person: User, to: User, by: User) -> int:
         if response.state == State.HELD:
             response.become(State.DRAFT)
         Response.objects.filter(pk=response.pk).update(author=to)
-        response.note(_("Given to %s.") % to, by=by, now=timezone.now())
+        response.note(_("Author changed to %s.") % to, by=by, now=timezone.now())
         given += 1
     return given
 

@@ -52,14 +52,17 @@ def check_shown(case: Case, shown: str, *, by: User) -> None:
 
 def _answered_by(answer: Response) -> str:
     if answer.state == State.HELD:
-        told = _("%(who)s wrote an answer meanwhile, which waits for approval: “%(text)s”.")
+        told = _(
+            "%(who)s has already written an answer, which waits for approval: “%(text)s”. "
+            "Nothing was sent."
+        )
     else:
-        told = _("%(who)s answered this case meanwhile: “%(text)s”.")
+        told = _("%(who)s has already answered this case: “%(text)s”. Nothing was sent.")
     return told % {"who": answer.author, "text": Truncator(answer.text).chars(200)}
 
 
 def _closed_by(event: CaseEvent, by: User) -> str:
     if event.by_id == by.pk:
-        return _("You closed this case in another window meanwhile. An answer reopens it.")
-    told = _("%(who)s closed this case meanwhile. An answer reopens it.")
+        return _("You closed this case in another window. Nothing was sent. An answer reopens it.")
+    told = _("%(who)s closed this case. Nothing was sent. An answer reopens it.")
     return told % {"who": event.by or _("A rule")}

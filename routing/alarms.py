@@ -1,7 +1,7 @@
 """Notify assignees and team leads of cases that are due soon or overdue, and of late messages.
 
-The tick calls `raise_alarms`. In a spike, and for messages that were heard late, a person gets one
-digest instead of a notice for each case. While new alarms come in, the digest counts them too.
+The tick calls `raise_alarms`. In a spike, and for messages that were received late, a person gets
+one digest instead of a notice for each case. While new alarms come in, the digest counts them too.
 """
 
 from __future__ import annotations
@@ -168,8 +168,9 @@ def _words(rows: Sequence[CaseClock], kind: _Kind) -> str:
         return ngettext("%d case is due soon.", "%d cases are due soon.", number) % number
     received = timezone.localtime(min(row.running_since for row in rows if row.running_since))
     text = ngettext(
-        "%(n)d message was received late, at %(at)s. It counts from then.",
-        "%(n)d messages were received late, from %(at)s on. They count from then.",
+        "%(n)d message was received late, at %(at)s. Its due time is counted from then.",
+        "%(n)d messages were received late, the first at %(at)s. Their due times are counted from "
+        "when they were received.",
         number,
     )
     return text % {"n": number, "at": received.strftime("%Y-%m-%d %H:%M")}

@@ -162,7 +162,7 @@ def _handles_of_party(case: Case) -> set[str]:
 
 def _ambiguous(word: str, fit: list[User]) -> str:
     names = ", ".join(f"@{user}" for user in fit[:5])
-    return _("“@%(word)s” fits several colleagues: %(names)s. Write the full name.") % {
+    return _("“@%(word)s” matches several colleagues: %(names)s. Enter the full name.") % {
         "word": word,
         "names": names,
     }
@@ -178,8 +178,8 @@ def _unknown(word: str, people: list[User]) -> str:
     names = {name: user for user in people for name in _names(user)}
     near = dict.fromkeys(names[name] for name in get_close_matches(fold(word), names, n=3))
     if not near:
-        return _("No colleague is called “%s”. Correct the name, or remove the @.") % word
-    return _("No colleague is called “%(word)s”. Did you mean %(names)s?") % {
+        return _("No colleague is named “%s”. Correct the name, or remove the @.") % word
+    return _("No colleague is named “%(word)s”. Did you mean %(names)s?") % {
         "word": word,
         "names": ", ".join(f"@{user}" for user in near),
     }

@@ -30,7 +30,7 @@ def _done_message(case: Case) -> str:
     if case.statutory_due_at is None:
         return message
     date = f"{timezone.localtime(case.statutory_due_at):%Y-%m-%d}"
-    return message + " " + _("Nobody is reminded any more of its statutory deadline, %s.") % date
+    return message + " " + _("No more reminders of its statutory deadline (%s) are sent.") % date
 
 
 def _is_open(case: Case, _user: User) -> bool:

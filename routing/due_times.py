@@ -176,8 +176,8 @@ def _compare(
 def _was_answered(row: CaseClock, clock: Clock, decided: Set[int]) -> bool:
     """Return whether the message of a stored clock was decided, and another one waits.
 
-    That another message waits longer is no reason: it may have been heard late, or merged into the
-    case.
+    It is not enough that another message waits longer: that message may have been received late, or
+    may have come into the case by a merge.
     """
     runs = row.stopped_at is None and clock.stopped_at is None and clock.kind in _RESPONSES
     return runs and row.item_id in decided
@@ -307,4 +307,4 @@ def recompute_departments(job: Job) -> None:
             recompute([case.pk for case in Case.objects.filter(pk__in=part).lock()])
         job.note(last=part[-1])
         job.progress(start + len(part))
-    job.finish(_("The due times of %d open cases were computed again.") % len(cases))
+    job.finish(_("Due times recalculated for %d open cases.") % len(cases))

@@ -57,7 +57,8 @@ def hand_over(cases: QuerySet[Case], *, person: User, to: User, by: User) -> Mov
     ]
     for case in rows:
         case.compare_and_set({}, assignee_id=to.pk)
-        case.log(CaseEvent.Kind.CLAIMED, by=by, person=str(to), why=_("From %s.") % person)
+        why = _("Reassigned from %s.") % person
+        case.log(CaseEvent.Kind.CLAIMED, by=by, person=str(to), why=why)
     moved = [case.pk for case in rows]
     drafts = above.give_drafts(person, to, moved)
     call_backs = CallBack.objects.filter(case__in=moved, closed_at=None).count()
@@ -77,7 +78,8 @@ def take_back(
     rows = [row for row in Case.objects.filter(pk__in=cases).lock() if row.assignee_id == to.pk]
     for case in rows:
         case.compare_and_set({}, assignee_id=person.pk)
-        case.log(CaseEvent.Kind.UNDONE, by=by, why=_("Back to %s.") % person)
+        why = _("Reassignment undone: returned to %s.") % person
+        case.log(CaseEvent.Kind.UNDONE, by=by, why=why)
     above.return_drafts(to, person, drafts)
     return len(rows)
 

@@ -161,7 +161,7 @@ class _Batch(Loaded):
         self.replies.append(
             BystanderReply(case=case, interaction_id=arrival.interaction, at=self.now)
         )
-        why = "Reply by another person. No topic, rule or question asks for a case."
+        why = "Reply by another person. No topic or rule matched it, and it asks us no question."
         self._log(case, arrival, Kind.BYSTANDER, why, verdict)
         return case
 

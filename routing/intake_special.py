@@ -121,7 +121,7 @@ class Special:
                 kind=CaseEvent.Kind.HEARD,
                 at=self.now,
                 interaction_id=arrival.interaction,
-                why="Thanks. Nothing else changed.",
+                why="This message only says thanks. The case was not changed.",
             )
         )
         return case

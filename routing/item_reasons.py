@@ -83,7 +83,9 @@ def _sentence(event: CaseEvent) -> str:
         Kind.JOINED: _("It was added to this case."),
         Kind.HEARD: _("It continues a conversation of this case."),
         Kind.REOPENED: _("It continues a conversation of this case and reopened it."),
-        Kind.BYSTANDER: _("It is a reply by somebody else and is only linked to this case."),
+        Kind.BYSTANDER: _(
+            "It is a reply by another person, shown on this case but not part of it."
+        ),
     }[Kind(event.kind)]
     return f"{start} {event.why}".strip()
 

@@ -85,7 +85,7 @@ def _why_joined(item: NewItem, case: OpenCase) -> str:
     if apart <= CHASING:
         return "The same person wrote again within 60 minutes."
     if not case.is_answered:
-        return "The same person wrote again before anybody had answered."
+        return "The same person wrote again before we answered."
     if apart <= item.joins_within and _shares(item, case):
         return "The same person wrote again about a topic of this case."
     return ""
@@ -115,7 +115,7 @@ class BystanderItem:
 def why_own_case(item: BystanderItem) -> str:
     """Return why the item of a bystander needs a case of its own; "" if it needs none."""
     if item.rule:
-        return f"The rule “{item.rule}” asks for a case."
+        return f"The rule “{item.rule}” matched."
     if item.has_topic:
         return "A topic matched."
     if item.is_to_us and not _QUESTION_MARKS.isdisjoint(item.text):
@@ -126,8 +126,8 @@ def why_own_case(item: BystanderItem) -> str:
 def asks_what_was_said(condition: Condition) -> bool:
     """Return whether a condition asks what was said or who said it.
 
-    A rule for everything of a channel must not open a case for each laughing bystander. Topics are
-    left out, because a topic counts on its own, unless it is a brand topic.
+    A rule that matches every message of a channel must not open a case for each reply of a
+    bystander. Topics are left out, because a topic counts on its own, unless it is a brand topic.
     """
     if isinstance(condition, Leaf):
         return condition.field.name in _WHAT_OR_WHO

@@ -10,7 +10,7 @@ from routing.models.status import Stale
 
 _WORDS = {
     CaseLink.Kind.LINKED: "Linked with #%d.",
-    CaseLink.Kind.APART: "Kept apart from #%d.",
+    CaseLink.Kind.APART: "Kept separate from #%d.",
     None: "No longer linked with #%d.",
 }
 
@@ -19,7 +19,7 @@ _WORDS = {
 def link_cases(case: Case, other: Case, kind: CaseLink.Kind | None, *, by: User) -> None:
     """Store what a user decided about two cases; None takes the decision back.
 
-    Raises Stale in words if both are the same case, or if one was merged.
+    Raises Stale with a message for the user if both are the same case, or if one was merged.
     """
     if case.pk == other.pk:
         raise Stale("A case cannot be linked with itself. Nothing was changed.")

@@ -41,18 +41,18 @@ def why_not_merged(source: Case, target: Case, by: User) -> str:
         return "A case cannot be merged with itself."
     for case in (source, target):
         if case.merged_into_id:
-            return f"Case #{case.pk} was merged into #{case.merged_into_id} meanwhile."
+            return f"Case #{case.pk} was already merged into #{case.merged_into_id}."
         if not Case.objects.workable_by(by).filter(pk=case.pk).exists():
-            return "You can only merge cases on which you may work."
+            return "You can merge only cases that you have permission to work on."
     if not is_same_party(source, target):
         return (
-            f"Cases #{source.pk} and #{target.pk} are of two different people. Link the cases "
+            f"Cases #{source.pk} and #{target.pk} belong to different people. Link the cases "
             "instead, or link the profiles to one contact first."
         )
     if source.department.is_restricted and source.department_id != target.department_id:
         return (
-            f"The texts of case #{source.pk} may be read only in {source.department}. Merge case "
-            f"#{target.pk} into case #{source.pk} instead."
+            f"Case #{source.pk} is restricted to {source.department}. Merge case #{target.pk} into "
+            f"case #{source.pk} instead."
         )
     if target.is_closed and not source.is_closed:
         return (
@@ -67,7 +67,7 @@ def merge(
 ) -> CaseEvent:
     """Merge `source` into `target`, and return the event, which `undo_merge` needs.
 
-    Raises Stale in words if the cases cannot be merged; nothing is then changed.
+    Raises Stale with a message for the user if the cases cannot be merged; nothing is then changed.
     """
     now = now or timezone.now()
     source, target = _lock(source.pk, target.pk)
@@ -200,7 +200,7 @@ def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     """Undo a merge, and return the restored case.
 
     Restores exactly the conversations that the merge moved and that are still in the case, with
-    their later items. Raises Stale in words if the merge cannot be undone.
+    their later items. Raises Stale with a message for the user if the merge cannot be undone.
     """
     now = now or timezone.now()
     moved = event.data["merge"]
@@ -254,10 +254,10 @@ def _check_undoable(event: CaseEvent, source: Case, target: Case, by: User) -> N
         raise Stale("This was already undone. Nothing was changed.")
     for case in (source, target):
         if not Case.objects.workable_by(by).filter(pk=case.pk).exists():
-            raise Stale("You may not work on both cases. Nothing was undone.")
+            raise Stale("You do not have permission to work on both cases. Nothing was undone.")
     if source.merged_into_id != target.pk or target.merged_into_id:
         now_in = target.merged_into_id or source.merged_into_id
-        raise Stale(f"Everything is in case #{now_in} now. Undo that merge first.")
+        raise Stale(f"The case was later merged into case #{now_in}. Undo that merge first.")
 
 
 def _reopen_if_written(case: Case, conversations: list[int], *, since: datetime) -> None:

@@ -56,13 +56,15 @@ OWNED = (
     OwnedKind(
         "naming_rules",
         "routing.RuleRevision.person",
-        _("Routing rules that assign cases to this user or notify them"),
+        _("Routing rules that name this user"),
         _naming_rules,
         _give_naming_rules,
     ),
     owner_field("rules", _("Routing rules"), RoutingRule.objects),
     owner_field("issues", _("Issues"), Issue.objects.filter(closed_at=None)),
     owner_field("calendars", _("Calendars"), Calendar.objects),
-    owner_field("procedures", _("Procedures: person on call"), Procedure.objects, field="on_call"),
+    owner_field(
+        "procedures", _("Person on call for sensitive cases"), Procedure.objects, field="on_call"
+    ),
     owner_field("views", _("Saved views of the inbox"), SavedView.objects),
 )

@@ -249,9 +249,7 @@ class Router:
             elif not matches(known):
                 why_not.append((rule.name, explain(rule.condition, known).sentence))
             elif needs_case and rule.outcome != "case":
-                why_not.append(
-                    (rule.name, "it opens no case to work on, and this message needs one")
-                )
+                why_not.append((rule.name, "this rule opens no case, and this message needs one"))
             else:
                 decider = rule
         return decider, tuple(why_not)

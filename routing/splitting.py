@@ -32,7 +32,8 @@ def split_off_conversation(
 ) -> Case:
     """Move a whole conversation to a new case; return that case.
 
-    Raises Stale in words if the conversation is no longer in the case, or is all of it.
+    Raises Stale with a message for the user if the conversation is no longer in the case, or is the
+    only one.
     """
     now = now or timezone.now()
     _lock(case)
@@ -52,7 +53,7 @@ def split_off_item(
     now = now or timezone.now()
     _lock(case)
     if item.is_ours:
-        raise Stale("Choose a message of the person. Our answers to it move with it.")
+        raise Stale("Choose an incoming message. Our replies to it move with it.")
     item = Interaction.objects.select_related("conversation").get(pk=item.pk)
     old = item.conversation
     others = _inbound(Interaction.objects.filter(conversation=old)).exclude(pk=item.pk)
@@ -91,7 +92,7 @@ def _check_stays(case: Case, *, leaving: Collection[int], but: bool = False) -> 
     """
     here = set(case.conversations.values_list("pk", flat=True))
     if not here.issuperset(leaving):
-        raise Stale("The message is in another case now. Nothing was changed.")
+        raise Stale("The message was moved to another case. Nothing was changed.")
     rest = Interaction.objects.filter(conversation__in=here.difference(leaving))
     if not but and not _inbound(rest).exists():
         raise Stale(f"{ONLY_ITEM} Nothing was changed.")
@@ -137,8 +138,8 @@ def _split(
 def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Case:
     """Move back what a split moved, with later items in it; return the case.
 
-    If nothing else came into the new case, it is closed and merged into the case. Raises Stale in
-    words if the split cannot be undone.
+    If nothing else came into the new case, it is closed and merged into the case. Raises Stale with
+    a message for the user if the split cannot be undone.
     """
     now = now or timezone.now()
     split = event.data["split"]
@@ -147,12 +148,12 @@ def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     if event.undone_by.exists():
         raise Stale("This was already undone. Nothing was changed.")
     if Case.objects.workable_by(by).filter(pk__in=[case.pk, new.pk]).count() < 2:
-        raise Stale("You may not work on both cases. Nothing was undone.")
+        raise Stale("You do not have permission to work on both cases. Nothing was undone.")
     pairs = split["links"]
     still = CaseConversation.objects.filter(pk__in=[pair[1] for pair in pairs], ended_at=None)
     conversations = list(still.filter(case=new).values_list("conversation", flat=True))
     if not conversations:
-        raise Stale("What was split off is in another case now. Nothing was undone.")
+        raise Stale("The messages that were split off are now in another case. Nothing was undone.")
     above.move_responses(new, case, conversations, split["texts"], by)
     restore_links(pairs, of=new)
     _close_if_empty(new, case, by=by, now=now)

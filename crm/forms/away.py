@@ -13,7 +13,7 @@ class AwayForm(forms.Form):
 
     back_on = forms.DateField(
         required=False,
-        label=_("Away, back on"),
+        label=_("Away until (first day back)"),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
 

@@ -34,7 +34,10 @@ class ReassignForm(forms.Form):
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         others = User.objects.active().exclude(pk=person.pk).order_by("name")
         self.fields["everything"] = PersonChoice(
-            others, required=False, label=_("Give everything to"), empty_label=_("choose a user")
+            others,
+            required=False,
+            label=_("New owner of everything"),
+            empty_label=_("choose a user"),
         )
         for each in owned:
             self.fields[each.kind.key] = PersonChoice(
@@ -56,5 +59,5 @@ class ReassignForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if not any(self.cleaned_data.values()) and not self.errors:
-            raise forms.ValidationError(_("Choose who gets it."))
+            raise forms.ValidationError(_("Choose at least one new owner."))
         return self.cleaned_data

@@ -85,7 +85,7 @@ class Notice(models.Model):
         TO_APPROVE = "to approve", "Waiting for your approval"
         FAILED = "failed", "Delivery problem"
         SENSITIVE = "sensitive", _("Sensitive case")
-        MUTE_DIGEST = "mute digest", _("Muted people this week")
+        MUTE_DIGEST = "mute digest", _("Weekly summary of muted people")
         REOPENED = "reopened", "Your case is open again"
         JOINED = "joined", _("New message in your case")
         FOLLOWED = "followed", _("New message in a case you follow")
@@ -94,7 +94,7 @@ class Notice(models.Model):
         HELD = "held", _("Sending is held: this database was restored")
         RECONNECT = "reconnect", _("Account to reconnect")
         BUDGET = "budget", _("Budget of an account")
-        RULE = "rule", _("New case: a routing rule notifies you")
+        RULE = "rule", _("A case matched a routing rule")
         DUE_SOON = "due soon", _("Due soon")
         OVERDUE = "overdue", _("Overdue")
         HEARD_LATE = "heard late", _("Received late")

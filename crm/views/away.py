@@ -25,10 +25,10 @@ def away(request: StaffRequest, pk: int) -> HttpResponse:
     person.back_on = form.cleaned_data["back_on"]
     person.save(update_fields=["back_on"])
     if person.is_away:
-        message = _("%(person)s is away and back on %(day)s.")
+        message = _("%(person)s is marked as away and returns on %(day)s.")
         messages.success(request, message % {"person": person, "day": person.back_on})
     else:
-        messages.success(request, _("%s is not away.") % person)
+        messages.success(request, _("%s is no longer marked as away.") % person)
     return target
 
 

@@ -64,7 +64,7 @@ def deactivate(request: StaffRequest, pk: int) -> HttpResponse:
         messages.error(request, refusal)
         return redirect("crm:person", pk)
     held = end_access(row, by=request.user, now=timezone.now())
-    message = _("%s can no longer log in. Give everything below to others.") % row
+    message = _("%s can no longer log in. Reassign the entries below.") % row
     if held:
         message += " " + ngettext(
             "%d planned response is held.", "%d planned responses are held.", held
@@ -96,7 +96,8 @@ def reassign(request: StaffRequest, pk: int) -> HttpResponse:
         message = ngettext("%d entry has a new owner.", "%d entries have new owners.", given)
         messages.success(request, message % given)
         if form.owners and left and given:
-            messages.info(request, _("The rest stays below until you give it to somebody."))
+            rest = _("The entries below were not reassigned. Choose another owner for them.")
+            messages.info(request, rest)
         return redirect("crm:reassign", pk)
     status = 422 if form.is_bound else 200
     context = {"person": row, "form": form, "owned": owned}

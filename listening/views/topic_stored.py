@@ -16,15 +16,13 @@ from listening.models import Mention, Topic
 
 class StoredForm(forms.Form):
     AGES = [
-        ("0", _("Only mark them with the topic")),
-        ("1", _("Open cases for those younger than a day, mark all")),
-        ("3", _("Open cases for those younger than 3 days, mark all")),
-        ("7", _("Open cases for those younger than a week, mark all")),
-        ("30", _("Open cases for those younger than 30 days, mark all")),
+        ("0", _("Mark the items, open no cases")),
+        ("1", _("Mark the items, and open cases for those of the last day")),
+        ("3", _("Mark the items, and open cases for those of the last 3 days")),
+        ("7", _("Mark the items, and open cases for those of the last week")),
+        ("30", _("Mark the items, and open cases for those of the last 30 days")),
     ]
-    days = forms.ChoiceField(
-        choices=AGES, initial="0", label=_("What to do"), widget=forms.RadioSelect
-    )
+    days = forms.ChoiceField(choices=AGES, initial="0", label=_("Action"), widget=forms.RadioSelect)
 
 
 @admin_only

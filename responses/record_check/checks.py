@@ -115,7 +115,10 @@ CHECKS = (
     Check(
         "in_case",
         _("Case of a conversation"),
-        _("Every incoming message and every answer belongs to a case, or stands below one."),
+        _(
+            "Every incoming message and every answer belongs to a case, or is a bystander's reply "
+            "on one."
+        ),
         "Conversation {subject} belongs to no case.",
         """
         SELECT talk.id AS subject, max(talk.interaction) AS interaction,

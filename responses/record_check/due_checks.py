@@ -10,7 +10,7 @@ DUE_CHECKS = (
     Check(
         "due",
         _("Due times"),
-        _("Every open case that waits for us is due at a time, or has no target."),
+        _("Every open case that waits for our answer has a due time, or has no target."),
         "Case {subject} waits for an answer. It has a target but no due time.",
         """
         SELECT c.id AS subject, c.id AS "case", min(i.id) AS interaction

@@ -10,7 +10,7 @@ ITEM_CHECKS = (
     Check(
         "item",
         _("Decisions about messages"),
-        _("Every message of a closed case was answered, or has a reason why not."),
+        _("Every message of a closed case was answered, or has a reason why it needs no answer."),
         "Interaction {subject} in the closed case {case} has no decision.",
         """
         SELECT i.id AS subject, i.id AS interaction, c.id AS "case", i.profile_id AS profile

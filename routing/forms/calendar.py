@@ -67,7 +67,7 @@ class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=forms.CheckboxSelectMultiple,
     )
     is_default = forms.BooleanField(
-        required=False, label=__("Default: counts for all departments without a calendar")
+        required=False, label=__("Default calendar, used by all departments without their own")
     )
     snooze_pauses = forms.BooleanField(
         required=False, label=__("Snoozing a case pauses its resolution target")
@@ -76,7 +76,7 @@ class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         max_length=20_000,
         label=__("Paste holidays"),
-        help_text=__("One a line: date and name, for example 2026-12-25 Christmas Day."),
+        help_text=__("One per line: date and name, for example 2026-12-25 Christmas Day."),
         widget=forms.Textarea(attrs={"rows": 4}),
     )
 
@@ -118,7 +118,8 @@ class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]
         week = tuple(self._intervals(name) for name, _label in DAYS)
         if not any(week) and not self.errors:
             self.add_error(
-                "mon", _("Enter hours for at least one weekday. Without hours nothing is ever due.")
+                "mon",
+                _("Enter hours for at least one weekday. Without hours, no case can become due."),
             )
         self.rows += _pasted(data.get("pasted", ""))
         holidays = _holidays(self.rows)
@@ -262,16 +263,19 @@ class TargetsForm(PlainForm):
         undo = settings.UNDO_SECONDS
         if seconds < max(undo, 60):
             raise forms.ValidationError(
-                _("A target is at least a minute, and at least the %d seconds in which sending "
-                  "can be undone.") % undo
+                _("Enter a target of at least one minute and at least %d seconds, the time in "
+                  "which sending can be undone.") % undo
             )  # fmt: skip
         if seconds > MAX_MINUTES * 60:
-            raise forms.ValidationError(_("A target is at most a year of working time."))
+            raise forms.ValidationError(_("Enter a target of at most one year of working time."))
         try:
             due(_ANY_MOMENT, seconds, self.hours)
         except NoWorkingTime as error:
             raise forms.ValidationError(
-                _("The calendar does not have so much working time in 20 years.")
+                _(
+                    "The calendar does not contain this much working time in 20 years. "
+                    "Enter a shorter target."
+                )
             ) from error
         return seconds // 60
 

@@ -57,7 +57,7 @@ class DoneForm(UnaskedReasonForm):
         choices = [(label, label) for label in self.labels]
         for item in self.items[:MAX_ASKED]:
             self.fields[_name(item)] = self._field(choices, _("Message"))
-        self.fields["every"] = self._field(choices, _("All the others"))
+        self.fields["every"] = self._field(choices, _("All other messages"))
         if len(self.items) == 1:
             self.fields["every"].widget = forms.HiddenInput()
 
@@ -95,7 +95,7 @@ class BulkDoneForm(BulkForm):
 
     reason = forms.ChoiceField(
         required=False,
-        label=__("Why unanswered messages need no answer"),
+        label=__("Reason for unanswered messages"),
         widget=forms.RadioSelect,
     )
 
@@ -113,7 +113,7 @@ class DoneReasonsForm(PlainForm):
     """The list of reasons for “Done”, one per line."""
 
     labels = forms.CharField(
-        label=__("Reasons, one in each line"),
+        label=__("Reasons, one per line"),
         max_length=MAX_REASONS * (MAX_REASON + 2),
         widget=forms.Textarea(attrs={"rows": MAX_REASONS}),
         help_text=__("The first line has the key 1, the second the key 2, and so on."),

@@ -78,7 +78,7 @@ class InboxForm(PlainForm):
     late = forms.ChoiceField(
         required=False,
         label=__("Received"),
-        choices=[_ANY, ("yes", __("late")), ("no", __("in time"))],
+        choices=[_ANY, ("yes", __("late")), ("no", __("on time"))],
     )
     call_back = forms.ChoiceField(
         required=False,

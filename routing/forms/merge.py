@@ -27,7 +27,7 @@ class OtherCaseForm(PlainForm):
         found = cases.filter(pk=self.cleaned_data["other"]).first()
         if found is None:
             raise forms.ValidationError(
-                _("There is no case #%d that you can see.") % self.cleaned_data["other"]
+                _("Case #%d does not exist, or you cannot see it.") % self.cleaned_data["other"]
             )
         return found
 
@@ -40,7 +40,7 @@ class MergeForm(OtherCaseForm):
 
     keep = forms.ChoiceField(
         choices=[("this", __("this case")), ("other", __("the other case"))],
-        label=__("The case that stays"),
+        label=__("Case to keep"),
     )
     why = forms.CharField(max_length=500, required=False, label=__("Reason"))
 

@@ -9,6 +9,6 @@ from routing.forms.case import CaseVerbForm
 class MuteForm(CaseVerbForm):
     reason = forms.CharField(
         max_length=200,
-        label=_("Reason to mute this person"),
+        label=_("Reason for muting this person"),
         error_messages={"required": _("Give a reason. Your colleagues see it.")},
     )

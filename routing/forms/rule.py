@@ -29,14 +29,17 @@ class RuleForm(PlainForm):
         required=False,
         label=__("Runs"),
         help_text=__(
-            "A rule that always runs adds tags, an issue and notices and can raise the priority."
+            "A rule that always runs can add tags, an issue and notices, and raise the priority. "
+            "It does not choose the department."
         ),
     )
     outcome = forms.ChoiceField(
         choices=RuleRevision.Outcome.choices,
         required=False,
         label=__("Outcome"),
-        help_text=__("Record only: kept in the timeline of the contact; no case is opened."),
+        help_text=__(
+            "Record only: the message is kept on the contact's timeline and opens no case."
+        ),
     )
     department = forms.ModelChoiceField(
         Department.objects.all(),
@@ -114,7 +117,7 @@ class RuleForm(PlainForm):
         department: Department | None = self.cleaned_data["department"]
         if department and department.archived_at:
             raise forms.ValidationError(
-                _("“%s” is archived. Choose another department, or bring it back.") % department
+                _("“%s” is archived. Choose another department, or restore this one.") % department
             )
         return department
 

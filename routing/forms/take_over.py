@@ -14,7 +14,7 @@ from scrm.web.form_fields import set_queryset
 class TakeOverForm(PlainForm):
     """The colleague who gets the open cases of a user."""
 
-    to = PersonChoice(User.objects.none(), label=_("Give them to"), empty_label=_("choose a user"))
+    to = PersonChoice(User.objects.none(), label=_("New assignee"), empty_label=_("choose a user"))
 
     def __init__(self, *args: Any, person: User, user: User, **kwargs: Any) -> None:
         super().__init__(*args, initial={"to": user.pk if user != person else None}, **kwargs)

@@ -28,7 +28,7 @@ def parse_intervals(text: str) -> tuple[Interval, ...]:
         return ()
     found = sorted(_interval(part.strip()) for part in words.split(",") if part.strip())
     if len(found) > MAX_INTERVALS:
-        raise forms.ValidationError(_("Enter at most %d intervals a day.") % MAX_INTERVALS)
+        raise forms.ValidationError(_("Enter at most %d time ranges per day.") % MAX_INTERVALS)
     for (start, end), (following, _end) in pairwise(found):
         if start + length((start, end)) > following:
             raise forms.ValidationError(_("These hours overlap: %s.") % format_intervals(found))
@@ -39,13 +39,16 @@ def _interval(text: str) -> Interval:
     match = _INTERVAL.fullmatch(text)
     if match is None:
         raise forms.ValidationError(
-            _("“%s” are no hours. Enter for example 09:00-12:00, 13:00-18:00.") % text[:40]
+            _("“%s” is not a valid time range. Enter, for example, 09:00-12:00, 13:00-18:00.")
+            % text[:40]
         )
     hours = [int(match[1]), int(match[3])]
     minutes = [int(match[2] or 0), int(match[4] or 0)]
     start, end = (hour * 60 + minute for hour, minute in zip(hours, minutes, strict=True))
     if max(minutes) > 59 or start >= DAY_MINUTES or end > DAY_MINUTES:
-        raise forms.ValidationError(_("“%s”: a day has 24 hours of 60 minutes.") % text[:40])
+        raise forms.ValidationError(
+            _("“%s” is not a valid time range. Enter times from 00:00 to 24:00.") % text[:40]
+        )
     return start, end
 
 
@@ -73,7 +76,7 @@ def parse_seconds(text: str, *, day: int) -> int | None:
     no_unit = len(parts) > 1 and any(not unit for _number, unit in parts)
     if not parts or no_unit or _PART.sub("", words).strip():
         raise forms.ValidationError(
-            _("“%s” is no duration. Enter for example 30 min, 4 h or 2 d.") % text[:40]
+            _("“%s” is not a valid duration. Enter, for example, 30 min, 4 h or 2 d.") % text[:40]
         )
     units = _UNITS | {"d": day * 60}
     return round(sum(float(number.replace(",", ".")) * units[unit] for number, unit in parts))

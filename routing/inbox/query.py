@@ -58,7 +58,8 @@ LABELS = {
     "all": _("All"),
 }
 SORTS = {
-    "due": _("Due first"), "newest": _("Newest"), "oldest": _("Oldest"), "priority": _("Priority"),
+    "due": _("Due soonest"), "newest": _("Newest"), "oldest": _("Oldest"),
+    "priority": _("Priority"),
 }  # fmt: skip
 _DUE_VIEWS = ("mine", "unassigned", "open", "snoozed")
 _ORDER = {
@@ -70,9 +71,9 @@ _ORDER = {
 NOT_CLOSED = "living"
 SNOOZED_LATE = "snoozed"
 DUE = {
-    "over": _("overdue"), SNOOZED_LATE: _("snoozed and overdue"), "warned": _("with a warning"),
+    "over": _("overdue"), SNOOZED_LATE: _("snoozed and overdue"), "warned": _("warning sent"),
     "soon": _("within an hour"), "four": _("within four hours"), "today": _("today"),
-    "tomorrow": _("until tomorrow"),
+    "tomorrow": _("by the end of tomorrow"),
 }  # fmt: skip
 _NOT_DUE = "never"
 """Stands in a cursor for the sort key of cases that are not due."""

@@ -17,7 +17,7 @@ class CaseLink(models.Model):
 
     class Kind(models.TextChoices):
         LINKED = "linked", "Linked"
-        APART = "apart", "Kept apart"
+        APART = "apart", "Kept separate"
 
     one = models.ForeignKey(Case, models.PROTECT, related_name="links_up", db_index=False)
     other = models.ForeignKey(Case, models.PROTECT, related_name="links_down")

@@ -1,6 +1,6 @@
 """Close and reopen a case: the methods `finish`, `set_aside` and `reopen` of `Case`.
 
-No case is closed with unanswered items: whoever closes it decides about each of them.
+A case is not closed with unanswered items: the user who closes it gives a reason for each of them.
 """
 
 from __future__ import annotations

@@ -41,4 +41,7 @@ class DoneReason(models.Model):
 
 
 def default_reasons() -> list[str]:
-    return [_("Thanks"), _("No question"), _("Answered elsewhere"), _("Not ours"), _("Other")]
+    return [
+        _("Thanks"), _("No question"), _("Answered elsewhere"), _("Not our responsibility"),
+        _("Other"),
+    ]  # fmt: skip

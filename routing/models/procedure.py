@@ -52,7 +52,7 @@ class Procedure(models.Model):
 def _default_text(kind: str) -> str:
     return {
         Sensitivity.SAFEGUARDING: _(
-            "1. Do not leave this message waiting: tell the person on call now.\n"
+            "1. Act now: contact the person on call.\n"
             "2. Answer in private, calmly, with the numbers of the emergency service and of a "
             "crisis line in the person's country.\n"
             "3. If there is danger to life, call the emergency service yourself.\n"
@@ -61,13 +61,14 @@ def _default_text(kind: str) -> str:
         Sensitivity.LEGAL: _(
             "1. Admit nothing and promise nothing.\n"
             "2. Confirm in private that the message was received.\n"
-            "3. Hand the case to the person on call, with all earlier messages.\n"
+            "3. Assign the case to the person on call, with all earlier messages.\n"
             "4. Delete nothing, neither here nor on the network."
         ),
         Sensitivity.DATA_REQUEST: _(
             "1. Confirm in private that the request was received.\n"
             "2. Check the identity before you send or delete personal data.\n"
-            "3. Hand the case to the person on call; the deadline runs from the message.\n"
+            "3. Assign the case to the person on call. The deadline is counted from the day of the "
+            "message.\n"
             "4. Record what was sent, corrected or deleted, and when."
         ),
     }[Sensitivity(kind)]

@@ -184,7 +184,7 @@ class RuleRevision(models.Model):
     class Outcome(models.TextChoices):
         CASE = "case", _lazy("Open a case")
         RECORD = "record", _lazy("Record only")
-        ASIDE = "aside", _lazy("Set aside")
+        ASIDE = "aside", _lazy("Mark as noise")
 
     rule = models.ForeignKey(RoutingRule, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()

@@ -64,7 +64,7 @@ def archive(request: StaffRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(locked(Department.objects.all()), pk=pk)
     if request.POST.get("to") == "back":
         row.archived_at = None
-        message = _("“%s” is back. Cases can be routed and transferred to it.") % row
+        message = _("“%s” was restored. Cases can be routed and transferred to it.") % row
     elif refusal := _why_not_archived(row):
         messages.error(request, refusal)
         return redirect("routing:department", pk)
@@ -73,7 +73,7 @@ def archive(request: StaffRequest, pk: int) -> HttpResponse:
         message = _("“%s” is archived. Its closed cases can still be read.") % row
         rules = RoutingRule.objects.filter(is_active=True, current__department=row)
         if names := [f"“{rule}”" for rule in rules]:
-            message += " " + _("These rules are no longer in force: %s.") % ", ".join(names)
+            message += " " + _("These rules are no longer applied: %s.") % ", ".join(names)
     row.save(update_fields=["archived_at"])
     messages.success(request, message)
     return redirect("routing:department", pk)
@@ -85,8 +85,8 @@ def _why_not_archived(department: Department) -> str:
         return _("This is the fallback department. Choose another fallback first.")
     count = Case.objects.living().filter(department=department).count()
     message = ngettext(
-        "It has %d open case. Transfer or close it first.",
-        "It has %d open cases. Transfer or close them first.",
+        "The department has %d open case. Transfer or close the case first.",
+        "The department has %d open cases. Transfer or close them first.",
         count,
     )
     return message % count if count else ""

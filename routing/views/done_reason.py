@@ -20,7 +20,8 @@ def done_reasons(request: StaffRequest) -> HttpResponse:
     )
     if form.is_valid():
         DoneReason.objects.replace(form.cleaned_data["labels"])
-        messages.success(request, _("Saved. Earlier decisions keep their reasons."))
+        done = _("Reasons saved. Reasons that were chosen before do not change.")
+        messages.success(request, done)
         return redirect("routing:done_reasons")
     status = 422 if form.is_bound else 200
     return render(request, "routing/done_reasons.html", {"form": form}, status=status)

@@ -73,7 +73,7 @@ def split(request: StaffRequest, pk: int) -> HttpResponse:
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, error=str(stale), status=409)
     event = case.events.filter(kind=CaseEvent.Kind.SPLIT, data__has_key="split").latest("pk")
-    said = _("Split off as case #%d.") % new.pk
+    said = _("Split off into the new case #%d.") % new.pk
     messages.success(request, _with_undo(request, event, said, new=new))
     return _back(request, case)
 
@@ -111,7 +111,7 @@ def undo_event(request: StaffRequest, pk: int, event: int) -> HttpResponse:
         undo(row, by=request.user)
     except Stale as stale:
         return page(request, case, error=str(stale), status=409)
-    messages.success(request, _("Undone. The conversations are where they were."))
+    messages.success(request, _("Undone. The messages were moved back."))
     answer = _back(request, case)
     return trigger_client_event(answer, "list-changed") if request.htmx else answer
 

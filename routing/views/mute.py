@@ -46,7 +46,7 @@ def unmute(request: StaffRequest, pk: int) -> HttpResponse:
 def renew(request: StaffRequest, pk: int) -> HttpResponse:
     row = _mute(request, pk)
     mutes.mute(row.profile, row.department, reason=row.reason, by=request.user)
-    messages.success(request, _("%s is muted for 30 more days.") % row.profile)
+    messages.success(request, _("%s is muted for 30 days from today.") % row.profile)
     return redirect("routing:mutes")
 
 

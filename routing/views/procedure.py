@@ -34,9 +34,9 @@ def ship_topics(request: StaffRequest) -> HttpResponse:
     known = {shipped.name for shipped in sensitive_topics.SHIPPED.values()}
     made = sensitive_topics.ship(request.user, but=known - set(sensitive_topics.missing()))
     if made:
-        messages.success(request, _("Created: %s.") % ", ".join(map(str, made)))
+        messages.success(request, _("Topics created: %s.") % ", ".join(map(str, made)))
     else:
-        messages.info(request, _("All shipped topics exist already."))
+        messages.info(request, _("All default topics already exist."))
     return redirect("routing:procedures")
 
 
@@ -51,7 +51,7 @@ def procedure(request: StaffRequest, kind: str) -> HttpResponse:
     form = ProcedureForm(request.POST or None, instance=row)
     if form.is_valid():
         form.save()
-        messages.success(request, _("Saved."))
+        messages.success(request, _("Procedure saved."))
         return redirect("routing:procedures")
     status = 422 if form.is_bound else 200
     return render(request, "routing/procedure.html", {"form": form, "row": row}, status=status)

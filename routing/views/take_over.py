@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from crm.access import StaffRequest, worker_only
@@ -35,11 +36,14 @@ def take_over(request: StaffRequest, pk: int) -> HttpResponse:
         return _page(request, person, cases, form, status=422 if form.is_bound else 200)
     to = form.cleaned_data["to"]
     moved = hand_over(cases, person=person, to=to, by=request.user)
-    message = _("%(what)s moved to %(to)s.") % {"what": moved.sentence, "to": to}
+    message = _("%(what)s were reassigned to %(to)s.") % {"what": moved.sentence, "to": to}
     if moved.stayed:
-        message += " " + _("%(n)d cases stay: %(to)s does not work in their departments.") % {
-            "n": moved.stayed, "to": to,
-        }  # fmt: skip
+        stayed = ngettext(
+            "%(n)d case was not reassigned, because %(to)s does not work in its department.",
+            "%(n)d cases were not reassigned, because %(to)s does not work in their departments.",
+            moved.stayed,
+        )
+        message += " " + stayed % {"n": moved.stayed, "to": to}
     messages.success(request, message)
     done = {"to": to.pk, "cases": moved.cases, "texts": moved.texts}
     token = signing.dumps(done, salt=f"{_SALT}:{request.user.pk}:{person.pk}", compress=True)
@@ -59,7 +63,12 @@ def undo(request: StaffRequest, pk: int) -> HttpResponse:
         return redirect("routing:take_over", pk)
     to = get_object_or_404(User, pk=done["to"])
     count = take_back(done["cases"], done["texts"], person=person, to=to, by=request.user)
-    messages.success(request, _("%(n)d cases are back with %(who)s.") % {"n": count, "who": person})
+    message = ngettext(
+        "Undone: %(n)d case was returned to %(who)s.",
+        "Undone: %(n)d cases were returned to %(who)s.",
+        count,
+    )
+    messages.success(request, message % {"n": count, "who": person})
     return redirect("routing:take_over", pk)
 
 

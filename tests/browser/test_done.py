@@ -70,7 +70,7 @@ def test_shift_gives_one_reason_to_all(windows: Windows, agent: User, world: Wor
     expect(hand.opened.locator("[data-decide]")).to_be_visible()
     hand.page.keyboard.press("Shift+Digit4")
     expect(hand.said).to_contain_text("Marked done.")
-    assert {reason for _text, reason in reasons(world["ron"])} == {"Not ours"}
+    assert {reason for _text, reason in reasons(world["ron"])} == {"Not our responsibility"}
 
 
 def test_enter_without_a_reason_closes_nothing(windows: Windows, agent: User, world: World) -> None:
@@ -93,9 +93,9 @@ def test_thanks_after_done_take_one_key(windows: Windows, agent: User, world: Wo
     hand = Keyboard(windows.open(agent, "/?view=done"))
     expect(hand.row(tom)).to_contain_text("1 × thanks")
     hand.open(tom)
-    hand.press("+", hand.verb("Thanks: like or dismiss"))
-    expect(hand.said).to_contain_text("Done with the thanks.")
-    expect(hand.verb("Thanks: like or dismiss")).to_have_count(0)
+    hand.press("+", hand.verb("Like or dismiss thanks"))
+    expect(hand.said).to_contain_text("Thanks liked or dismissed.")
+    expect(hand.verb("Like or dismiss thanks")).to_have_count(0)
     assert Case.objects.get(pk=tom.pk).status == "done"
 
 

@@ -59,7 +59,7 @@ def test_a_message_is_split_off_and_the_timeline_undoes_it(
     expect(page.locator(".timeline .said", has_text="Now about the taxi")).to_have_count(0)
     new = Case.objects.order_by("pk").last()
     assert new
-    expect(page.locator("body")).to_contain_text(f"Split off as case #{new.pk}.")
+    expect(page.locator("body")).to_contain_text(f"Split off into the new case #{new.pk}.")
     page.locator(".timeline").get_by_role("button", name="Undo").click()
     expect(page.locator(".timeline")).to_contain_text("Now about the taxi")
     assert Case.objects.get(pk=new.pk).merged_into == world["ron"]

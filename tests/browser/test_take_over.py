@@ -26,14 +26,15 @@ def test_a_lead_takes_over_the_cases_of_an_agent_who_is_ill_and_undoes_it(
     page = windows.open(lead, world["ron"].get_absolute_url())
     page.locator("#open").locator("#away").click()
     expect(page.locator(".lead")).to_contain_text("2 open cases, 1 draft, 0 call-backs")
-    page.get_by_label("Give them to").select_option(label=str(lead))
-    page.get_by_role("button", name="Move all").click()
-    expect(page.locator("#messages")).to_contain_text("2 cases, 1 draft and 0 call-backs moved to")
+    page.get_by_label("New assignee").select_option(label=str(lead))
+    page.get_by_role("button", name="Reassign all cases").click()
+    done = "2 cases, 1 draft and 0 call-backs were reassigned to"
+    expect(page.locator("#messages")).to_contain_text(done)
     assert Case.objects.of(lead).count() == 2
     other = windows.open(lead, world["ron"].get_absolute_url())
     expect(other.locator(".composer textarea").first).to_have_value("Dear Ron, we")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#messages")).to_contain_text("2 cases are back with")
+    expect(page.locator("#messages")).to_contain_text("Undone: 2 cases were returned to")
     assert Case.objects.of(agent).count() == 2
     assert Draft.objects.get().author == agent
 

@@ -120,7 +120,7 @@ def test_a_send_to_a_case_that_was_closed_meanwhile_is_refused_once(
     expect(theo.said).to_contain_text("Marked done.")
     anna.send()
     alert = anna.opened.locator(".composer").get_by_role("alert")
-    expect(alert).to_contain_text("Theo Teammate closed this case meanwhile.")
+    expect(alert).to_contain_text("Theo Teammate closed this case.")
     expect(anna.writing).to_have_value("We are sorry about your bag.")
     assert not Response.objects.exists()
     anna.send()

@@ -199,7 +199,7 @@ def test_what_the_new_owner_cannot_own_stays_in_the_list(
     )
     left = {each.kind.key: each.count for each in page.context["owned"]}
     assert left == {"cases": 1, "naming_rules": 1, "views": 1, "drafts": 1}
-    assert "The rest stays below" in page.content.decode()
+    assert "The entries below were not reassigned." in page.content.decode()
 
 
 def test_nobody_chosen_is_refused_in_words(
@@ -207,7 +207,7 @@ def test_nobody_chosen_is_refused_in_words(
 ) -> None:
     page = as_(admin).post(f"/people/{agent.pk}/reassign/", {"everything": ""})
     assert page.status_code == 422
-    assert "Choose who gets it." in page.content.decode()
+    assert "Choose at least one new owner." in page.content.decode()
 
 
 def test_the_list_takes_the_same_number_of_queries_however_much_there_is(

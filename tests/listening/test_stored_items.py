@@ -67,7 +67,7 @@ def test_a_new_topic_says_how_many_stored_items_it_matches(
     topic = Topic.objects.get()
     assert response.url == reverse("listening:topic_stored", args=[topic.pk])
     page = as_(admin).get(response.url).content.decode()
-    assert "2 stored items match and are not marked with this topic." in page
+    assert "2 stored items match this topic and are not yet marked with it." in page
     assert "2 of them have no case." in page
     assert "<mark>" not in page
     assert "My pram came back bent." in page
@@ -86,7 +86,7 @@ def test_the_young_ones_open_cases_and_all_are_marked(
     young, old = keep("My pram came back bent."), keep("Where is my pram?", days=5, backlog=True)
     make(admin, as_)
     job = run(admin, as_, Topic.objects.get(), days=3)
-    assert job.message == "2 stored items marked. 1 item is routed to a case now."
+    assert job.message == "2 stored items marked. 1 item will be routed to a case."
     assert set(Match.objects.values_list("mention", flat=True)) == {young.pk, old.pk}
     pipeline.process()
     young.refresh_from_db()
@@ -158,4 +158,4 @@ def test_the_job_looks_at_a_limited_number_of_items(
         keep(f"Pram {number}")
     make(admin, as_)
     job = run(admin, as_, Topic.objects.get(), days=0)
-    assert job.message == "2 stored items marked. Older items were not looked at."
+    assert job.message == "2 stored items marked. Older items were not checked."

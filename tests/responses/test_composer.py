@@ -67,7 +67,7 @@ def test_a_reply_to_a_case_that_a_colleague_closed_meanwhile_is_refused_once(
     answer = client.post(url("reply", complaint), typed, headers={"HX-Request": "true"})
     assert answer.status_code == 409
     page = answer.content.decode()
-    assert "Theo Teammate closed this case meanwhile. An answer reopens it." in page
+    assert "Theo Teammate closed this case. Nothing was sent. An answer reopens it." in page
     assert "We are so sorry." in page
     assert not Response.objects.exists()
     typed |= shown_again(answer)
@@ -88,7 +88,7 @@ def test_a_reply_after_the_reply_of_a_colleague_is_refused_once_and_shows_it(
     assert as_(teammate).post(url("reply", complaint), sent).status_code == 302
     answer = as_(agent).post(url("reply", complaint), typed)
     assert answer.status_code == 409
-    assert "Theo Teammate answered this case meanwhile: “A voucher" in answer.content.decode()
+    assert "Theo Teammate has already answered this case: “A voucher" in answer.content.decode()
     typed |= shown_again(answer)
     assert as_(agent).post(url("reply", complaint), typed).status_code == 302
     assert Response.objects.count() == 2
@@ -104,8 +104,9 @@ def test_an_answer_of_a_colleague_that_waits_for_approval_is_no_answer_yet(
     as_(teammate).post(url("reply", complaint), other)
     assert Response.objects.get().state == "held"
     page = as_(agent).post(url("reply", complaint), typed).content.decode()
-    assert "Theo Teammate wrote an answer meanwhile, which waits for approval: “A voucher" in page
-    assert "answered this case" not in page
+    told = "Theo Teammate has already written an answer, which waits for approval: “A voucher"
+    assert told in page
+    assert "already answered this case" not in page
 
 
 def test_an_answer_of_a_colleague_that_is_a_draft_again_does_not_stop_another(

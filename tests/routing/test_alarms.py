@@ -87,7 +87,7 @@ def test_after_an_outage_of_six_hours_there_is_one_digest(agent: User, lead: Use
         raise_alarms(now=MONDAY + seconds * SECOND)
     late = Notice.objects.get(kind=Kind.HEARD_LATE)
     assert late.user == lead
-    assert late.text.startswith("40 messages were received late, from 2026-12-07 09:00 on.")
+    assert late.text.startswith("40 messages were received late, the first at 2026-12-07 09:00.")
     for user in (agent, lead):
         assert unread(user, Kind.DUE_SOON) == ["40 cases are due soon."]
         assert unread(user, Kind.OVERDUE) == ["40 cases are overdue."]

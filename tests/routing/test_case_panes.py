@@ -226,7 +226,7 @@ def test_undo_leaves_alone_what_somebody_changed_since(
 def test_who_writes_again_after_noise_is_seen_with_the_mark(
     as_: As, agent: User, case: Case, say: Say
 ) -> None:
-    """If a person writes again after noise, the list and the new case show “set aside before”.
+    """If a person writes again after noise, list and new case show “marked as noise before”.
 
     If a user then tries to undo the noise, the message names the new case.
     """
@@ -235,11 +235,11 @@ def test_who_writes_again_after_noise_is_seen_with_the_mark(
     how = re.findall(r'name="how" value="([^"]+)"', html(answer))[0]
     fresh = Case.objects.get(last_inbound=say("It is lost, really!", thread_key="post-1"))
     assert fresh.continues == case
-    assert "set aside before</span>" in html(client.get("/?view=unassigned"))
-    assert f"set aside before: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
+    assert "marked as noise before</span>" in html(client.get("/?view=unassigned"))
+    assert f"marked as noise before: #{case.pk}" in html(client.get(fresh.get_absolute_url()))
     page = client.post("/undo/", {"how": how}, follow=True)
     assert f"A new message opened case #{fresh.pk}." in html(page)
-    assert "set aside before:" not in html(client.get(case.get_absolute_url()))
+    assert "marked as noise before:" not in html(client.get(case.get_absolute_url()))
 
 
 def test_a_way_back_is_nobody_elses(as_: As, agent: User, teammate: User, case: Case) -> None:
@@ -394,15 +394,15 @@ def test_a_name_that_two_share_names_neither_and_says_so(
     User.objects.filter(pk=teammate.pk).update(email="x@scrm.example")
     named = at_names.read("@theo?", case)
     assert named.users == ()
-    assert "“@theo” fits several colleagues: @Theo Other, @Theo Teammate" in named.problems[0]
+    assert "“@theo” matches several colleagues: @Theo Other, @Theo Teammate" in named.problems[0]
     assert at_names.read("@Theo Other?", case).users == (other,)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("@Theop, please call", "No colleague is called “Theop”. Did you mean @Theo Teammate?"),
-        ("ask @Zebulon", "No colleague is called “Zebulon”. Correct the name, or remove the @."),
+        ("@Theop, please call", "No colleague is named “Theop”. Did you mean @Theo Teammate?"),
+        ("ask @Zebulon", "No colleague is named “Zebulon”. Correct the name, or remove the @."),
         ("@Otto Outsider?", "Otto Outsider cannot read this case of Customer service."),
     ],
 )

@@ -55,11 +55,12 @@ def test_nothing_is_preselected_and_the_reasons_have_number_keys(
     assert "“My bag is gone”" in form
     assert "checked" not in form
     words = re.sub(r"<[^>]+>|\s+", " ", form)
-    assert re.findall(r"(\d) +(Thanks|No question|Answered elsewhere|Not ours|Other)", words) == [
+    reasons = r"(\d) +(Thanks|No question|Answered elsewhere|Not our responsibility|Other)"
+    assert re.findall(reasons, words) == [
         ("1", "Thanks"),
         ("2", "No question"),
         ("3", "Answered elsewhere"),
-        ("4", "Not ours"),
+        ("4", "Not our responsibility"),
         ("5", "Other"),
     ]
 
@@ -81,12 +82,12 @@ def test_one_reason_can_be_given_to_all_the_others(
 ) -> None:
     first, second, third = case.last_inbound, say("One"), say("Two")
     assert first
-    typed = {"seen": third.pk, field(second): "Thanks", "every": "Not ours"}
+    typed = {"seen": third.pk, field(second): "Thanks", "every": "Not our responsibility"}
     as_(agent).post(f"/cases/{case.pk}/done/", typed)
     assert [reason for _text, _outcome, reason in decided(case)] == [
-        "Not ours",
+        "Not our responsibility",
         "Thanks",
-        "Not ours",
+        "Not our responsibility",
     ]
 
 
@@ -131,7 +132,7 @@ def test_undo_of_done_withdraws_its_decisions_and_no_others(
 
 
 def test_noise_is_a_judgement_of_the_messages(agent: User, case: Case, say: Say) -> None:
-    """A new message after noise is new work, marked "set aside before". Undo works as for Done."""
+    """A message after noise is new work, with the chip "marked as noise before", and undo works."""
     before = snapshot(case)
     case.set_aside(by=agent, why="A bot")
     assert decided(case) == [("My bag is gone", "noise", "")]

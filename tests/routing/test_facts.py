@@ -265,7 +265,7 @@ def test_a_call_hits_topics_and_is_routed_by_them(
 def test_the_topic_of_a_call_is_marked_and_found(
     call: Case, brand: Topic, agent: User, as_: Callable[[User], Client]
 ) -> None:
-    """The case of a call shows the topic of the call under “Why here”, and so does the list.
+    """The case of a call shows the topic of the call under “Routing reason”, and so does the list.
 
     The filter by topic finds the case. Fails if the matches of a call are not stored.
     """

@@ -88,7 +88,7 @@ def test_cases_of_other_departments_are_counted_but_not_named(
     case.group(seats, by=agent)
     page = html(as_(outsider).get(f"/issues/{seats.pk}/"))
     assert "Roncalder" not in page
-    assert "1 more case is in a department that you cannot read." in page
+    assert "1 more case is in a department that you cannot see." in page
 
 
 def test_the_counts_of_an_issue_are_those_of_its_list(
@@ -112,9 +112,9 @@ def test_the_counts_of_an_issue_are_those_of_its_list(
     issue = page.context["issue"]
     assert (issue.people, issue.cases_n, issue.living_n, issue.grown_n) == (1, 1, 1, 1)
     assert (issue.hidden_n, len(page.context["rows"])) == (2, 1)
-    assert "2 more cases in departments you cannot read" in html(page)
+    assert "2 more cases in departments that you cannot see" in html(page)
     listed = html(as_(outsider).get("/issues/"))
-    assert "2 more you cannot read" in listed
+    assert "2 more that you cannot see" in listed
     assert "<b>1</b> of 1 case open" in " ".join(listed.split())
     menu = page.context["nav"].issues[0]
     assert (menu.label, menu.count) == (seats.name, 1)

@@ -1,4 +1,4 @@
-"""“Why here, and why not elsewhere” explains each item of a case, also those that joined."""
+"""The page “Routing reasons” explains each item of a case, also those that joined."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_the_page_is_reachable_from_each_message(
     assert link in page
     page = browser.get(f"/cases/{case.pk}/why/").content.decode()
     assert f'id="item-{case.last_inbound_id}"' in page
-    assert "Why not elsewhere" not in page  # there is no other rule that could have decided
-    assert "What the rules say" in page
+    assert "Other rules" not in page  # there is no other rule that could have decided
+    assert "What the rules did" in page
 
 
 def test_what_a_user_may_not_read_is_not_explained(

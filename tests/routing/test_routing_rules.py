@@ -239,7 +239,7 @@ def test_a_rule_whose_topic_was_renamed_says_so_and_is_not_in_force(
     Topic.objects.filter(pk=brand.pk).update(name="Our brand")
     assert RoutingRule.objects.in_force() == []
     page = html(as_(admin).get("/rules/"))
-    assert "not in force" in page
+    assert "not applied" in page
     assert "There is no topic “Brand”." in page
 
 
@@ -265,11 +265,11 @@ def test_a_rule_names_no_archived_department(
     rule.revise(conditions={"all": []}, department=sales, by=admin)
     browser = as_(admin)
     page = browser.post(f"/departments/{sales.pk}/archive/", {"to": "archive"}, follow=True)
-    assert "These rules are no longer in force: “To sales”." in html(page)
+    assert "These rules are no longer applied: “To sales”." in html(page)
     assert "The department “Sales” is archived." in html(browser.get("/rules/"))
     assert [rule.name for rule in RoutingRule.objects.in_force()] == ["Brand"]
     page = browser.post("/rules/new/", typed(sales, admin))
-    assert "“Sales” is archived. Choose another department, or bring it back." in html(page)
+    assert "“Sales” is archived. Choose another department, or restore this one." in html(page)
     browser.post(f"/departments/{sales.pk}/archive/", {"to": "back"})
     assert len(RoutingRule.objects.in_force()) == 2
 

@@ -29,7 +29,7 @@ from scrm.conditions.language import parse
 FALLBACK = 99
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(days=30)
-_BY_HAND = "it opens no case to work on, and this message needs one"
+_BY_HAND = "this rule opens no case, and this message needs one"
 
 
 def _rule(revision: int, condition: object, **rest: object) -> Rule:

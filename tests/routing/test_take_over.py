@@ -59,12 +59,12 @@ def test_twelve_cases_two_drafts_and_one_call_back_move_in_one_step(
     browser, url = as_(colleague), f"/people/{agent.pk}/take-over/"
     assert "12 open cases" in html(browser.get(url))
     page = browser.post(url, {"to": colleague.pk})
-    assert "12 cases, 2 drafts and 1 call-back moved to Mia." in html(page)
+    assert "12 cases, 2 drafts and 1 call-back were reassigned to Mia." in html(page)
     assert set(Case.objects.values_list("assignee", flat=True)) == {colleague.pk}
     assert {case.pk: case.due_at for case in Case.objects.all()} == clocks
     assert set(Draft.objects.values_list("author", flat=True)) == {colleague.pk}
     event = CaseEvent.objects.filter(case=twelve[0]).latest("pk")
-    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"From {agent}.")
+    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"Reassigned from {agent}.")
 
 
 def test_a_lead_gives_them_to_a_colleague_who_gets_one_notice(
@@ -84,7 +84,7 @@ def test_it_can_be_undone_as_far_as_nobody_has_worked_on_it(
     assert token
     Case.objects.get(pk=twelve[0].pk).assign(to=lead, by=lead)
     page = html(browser.post(f"{url}undo/", {"token": token[1]}, follow=True))
-    assert "11 cases are back" in page
+    assert "Undone: 11 cases were returned" in page
     assert Case.objects.of(agent).count() == 11
     assert set(Draft.objects.values_list("author", flat=True)) == {agent.pk}
     assert as_(lead).post(f"{url}undo/", {"token": token[1]}, follow=True).status_code == 200
