@@ -82,7 +82,7 @@ def dismiss(delivery: Delivery, *, by: User, now: datetime | None = None) -> Non
 
 
 @transaction.atomic
-def put_away(delivery: Delivery, *, by: User) -> None:
+def dismiss_problem(delivery: Delivery, *, by: User) -> None:
     """Dismiss a delivery; if the answer was not sent at all, its items are unanswered again.
 
     Raises Stale if another user has already handled the problem.

@@ -146,7 +146,7 @@ POST = {
     "responses:nothing responses:letter_sheet "
     "responses:edit responses:send responses:cancel responses:remove_file responses:check "
     "responses:mark_sent "
-    "responses:send_again responses:send_late responses:put_away responses:judge "
+    "responses:send_again responses:send_late responses:dismiss_problem responses:judge "
     "responses:count_in responses:thread_fetch responses:message_privately "
     "responses:close_as_deleted",
     LEADS: "responses:campaign_new",

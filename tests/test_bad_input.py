@@ -399,7 +399,7 @@ BUTTONS = {
     "routing:mute_renew", "routing:ship_topics", "routing:follow", "routing:unfollow",
     "routing:undo_event",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
-    "responses:put_away", "responses:review", "responses:record_check", "routing:issue",
+    "responses:dismiss_problem", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",
     "listening:webhook_receive", "listening:webhook_add_secret", "listening:webhook_test",
     "listening:events",

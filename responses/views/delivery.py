@@ -90,10 +90,10 @@ def send_late(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def put_away(request: StaffRequest, pk: int) -> HttpResponse:
+def dismiss_problem(request: StaffRequest, pk: int) -> HttpResponse:
     delivery = delivery_to_act_on(request, pk)
     try:
-        check_sending.put_away(delivery, by=request.user)
+        check_sending.dismiss_problem(delivery, by=request.user)
     except Stale as stale:
         return render_delivery_problems(request, status=409, error=str(stale))
     messages.success(request, _("Dismissed. The delivery is kept in the history."))

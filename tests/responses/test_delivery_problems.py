@@ -18,7 +18,7 @@ from routing.models import Case, Issue
 from routing.unanswered import unanswered
 
 As = Callable[[User], Client]
-VERBS = ["check", "mark_sent", "send_again", "send_late", "put_away"]
+VERBS = ["check", "mark_sent", "send_again", "send_late", "dismiss_problem"]
 PAGE = "/delivery-problems/"
 
 
@@ -160,7 +160,7 @@ def test_what_is_overdue_leaves_late_when_a_human_says_so(
     assert browser.post(url("send_late", overdue)).status_code == 409
 
 
-def test_put_away_leaves_the_list_and_stays_in_the_record(
+def test_a_dismissed_problem_leaves_the_list_and_stays_in_the_record(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
     """A dismissed delivery is no longer listed as a delivery problem, but is still in the history.
@@ -168,7 +168,7 @@ def test_put_away_leaves_the_list_and_stays_in_the_record(
     Fails if `to_check` returns deliveries that a user has dismissed.
     """
     browser = as_(agent)
-    browser.post(url("put_away", sending("failed")))
+    browser.post(url("dismiss_problem", sending("failed")))
     assert "We are so sorry." not in browser.get(PAGE).content.decode()
     assert "We are so sorry." in browser.get(reverse("responses:history")).content.decode()
 
@@ -197,8 +197,8 @@ def test_a_statement_without_a_case_is_for_leads(
     delivery = sending("failed")
     issue = Issue.objects.create(name="Seat policy", owner=lead)
     Response.objects.filter(pk=delivery.response_id).update(case=None, issue=issue)
-    assert as_(agent).post(url("put_away", delivery)).status_code == 403
-    assert as_(lead).post(url("put_away", delivery)).status_code == 302
+    assert as_(agent).post(url("dismiss_problem", delivery)).status_code == 403
+    assert as_(lead).post(url("dismiss_problem", delivery)).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_statement_without_a_case_is_for_leads(
         ("mark_sent", "unknown", {}),
         ("send_again", "failed", {}),
         ("send_late", "queued", {"send_after": timezone.now() - timedelta(hours=2)}),
-        ("put_away", "failed", {}),
+        ("dismiss_problem", "failed", {}),
     ],
 )
 def test_one_click_is_one_line_in_the_history_of_the_case(
@@ -224,7 +224,7 @@ def test_one_click_is_one_line_in_the_history_of_the_case(
     assert lines.count() == before + 1
 
 
-def test_what_was_put_away_is_not_put_away_again(
+def test_a_dismissed_problem_is_not_dismissed_again(
     sending: Callable[..., Delivery], agent: User, as_: As
 ) -> None:
     """A user cannot dismiss the same delivery a second time.
@@ -232,8 +232,8 @@ def test_what_was_put_away_is_not_put_away_again(
     Fails if `to_check` returns deliveries that a user has dismissed.
     """
     failed, browser = sending("failed"), as_(agent)
-    assert browser.post(url("put_away", failed)).status_code == 302
-    assert browser.post(url("put_away", failed)).status_code == 409
+    assert browser.post(url("dismiss_problem", failed)).status_code == 302
+    assert browser.post(url("dismiss_problem", failed)).status_code == 409
 
 
 def test_the_address_of_other_words_is_refused_at_the_field(
@@ -284,18 +284,18 @@ def test_the_list_ends_after_a_hundred_and_says_how_many_wait(
     Delivery.objects.update(state="failed")
     first, second, third = Delivery.objects.order_by("send_after")
     page = as_(agent).get(PAGE).content.decode()
-    assert page.index(url("put_away", first)) < page.index(url("put_away", second))
-    assert url("put_away", third) not in page
+    assert page.index(url("dismiss_problem", first)) < page.index(url("dismiss_problem", second))
+    assert url("dismiss_problem", third) not in page
     assert "… and 1 more" in page
 
 
-def test_putting_away_a_failed_answer_makes_its_message_unanswered_again(
+def test_dismissing_a_failed_answer_makes_its_message_unanswered(
     sending: Callable[..., Delivery], complaint: Case, agent: User, as_: As
 ) -> None:
     """Fails on the old behaviour: the case stayed done, although nothing was sent."""
     delivery = sending("failed", error="Refused.")
     complaint.finish(by=agent, seen=complaint.last_inbound_id, is_answered=True)
-    as_(agent).post(url("put_away", delivery))
+    as_(agent).post(url("dismiss_problem", delivery))
     complaint.refresh_from_db()
     assert complaint.status == "open"
     assert unanswered([complaint.pk]).exists()

@@ -565,7 +565,7 @@ def test_what_was_sent_again_does_not_leave_a_second_time(unknown: Delivery, age
     assert Post.objects.exclude(nonce="").count() == 1
 
 
-def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
+def test_a_dismissed_delivery_stays_dismissed(unknown: Delivery, agent: User) -> None:
     """If a user dismissed a delivery, it is never sent.
 
     Fails if `take_in_hand` does not record the user, or if `to_check` ignores the decision of the
@@ -579,7 +579,7 @@ def test_what_was_put_away_stays_away(unknown: Delivery, agent: User) -> None:
     assert unknown.response.events.get(why__startswith="Dismissed").by == agent
 
 
-def test_what_is_on_its_way_cannot_be_put_away(
+def test_a_delivery_in_progress_cannot_be_dismissed(
     answer: Callable[..., Delivery], agent: User
 ) -> None:
     """A user cannot dismiss a delivery that still waits to be sent.
