@@ -35,7 +35,7 @@ def end_access(person: User, *, by: User, now: datetime) -> int:
     """End the access of a user at once, and hold the responses that the user planned.
 
     Sessions, password links, live streams and unfinished logins at networks end. The user stays the
-    owner of everything until it is given to others. Returns the number of responses that were held.
+    owner of everything until it is reassigned. Returns the number of responses that were held.
     """
     person.is_active = False
     person.set_unusable_password()  # ends sessions and password links for good
@@ -64,16 +64,16 @@ def owned_by(person: User) -> list[Owned]:
     return found
 
 
-def give_all(person: User, *, to: dict[str, User], by: User) -> int:
-    """Give what a user owns to others; return how many rows were given.
+def reassign_all(person: User, *, to: dict[str, User], by: User) -> int:
+    """Reassign what a user owns; return how many rows were reassigned.
 
     to: key of a kind → the new owner. Kinds that are left out stay with the user. Each kind is
-    given in a transaction of its own; if one fails, the user still owns the rest.
+    reassigned in a transaction of its own; if one fails, the user still owns the rest.
     """
-    given = 0
+    count = 0
     for kind in above.owned_kinds():
         if kind.key in to:
             # One transaction for all kinds would lock cases after drafts and rules; see ADR 14.
             with transaction.atomic():
-                given += kind.give(person, to[kind.key], by)
-    return given
+                count += kind.reassign(person, to[kind.key], by)
+    return count

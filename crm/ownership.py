@@ -18,7 +18,7 @@ from crm.models.user import User
 
 Label = str | Promise
 Rows = Callable[[User], QuerySet[Any, Any]]
-Give = Callable[[User, User, User], int]
+Reassign = Callable[[User, User, User], int]
 _Simple = Callable[[User, User], int]
 
 
@@ -28,15 +28,15 @@ class OwnedKind:
 
     key: the name in forms, and field: the foreign key, such as "listening.Topic.owner".
     rows: returns the rows of a user that need an owner who is active.
-    give: gives all of them to another user: (from, to, by) → how many were given. Rows that the new
-      user cannot own stay with the old user.
+    reassign: makes another user the owner of all of them: (from, to, by) → how many changed.
+      Rows that the new user cannot own stay with the old user.
     """
 
     key: str
     field: str
     label: Label
     rows: Rows
-    give: Give
+    reassign: Reassign
 
 
 def owner_field(key: str, label: Label, manager: Any, field: str = "owner") -> OwnedKind:
@@ -47,21 +47,21 @@ def owner_field(key: str, label: Label, manager: Any, field: str = "owner") -> O
         return found
 
     name = f"{manager.model._meta.label}.{field}"
-    return OwnedKind(key, name, label, rows, without_actor(partial(_give_each, rows, field)))
+    return OwnedKind(key, name, label, rows, without_actor(partial(_reassign_each, rows, field)))
 
 
-def without_actor(give: _Simple) -> Give:
-    """Return a `give` that does not record who gave the rows; triggers record that they changed."""
-    return lambda person, to, _by: give(person, to)
+def without_actor(reassign: _Simple) -> Reassign:
+    """Return a `Reassign` that does not record who did it; triggers record that rows changed."""
+    return lambda person, to, _by: reassign(person, to)
 
 
-def _give_each(rows: Rows, field: str, person: User, to: User) -> int:
-    """Give the rows one by one. A row whose name the new owner already uses stays."""
-    given = 0
+def _reassign_each(rows: Rows, field: str, person: User, to: User) -> int:
+    """Reassign the rows one by one. A row whose name the new owner already uses stays."""
+    count = 0
     for row in rows(person):
         try:
             with transaction.atomic():
-                given += type(row)._default_manager.filter(pk=row.pk).update(**{field: to})
+                count += type(row)._default_manager.filter(pk=row.pk).update(**{field: to})
         except IntegrityError:
             continue
-    return given
+    return count

@@ -62,21 +62,21 @@ def drafts_of(person: User, cases: Collection[int]) -> int:
     return _drafts(person).filter(case__in=cases).count()
 
 
-def give_drafts(person: User, to: User, cases: Collection[int]) -> list[int]:
+def reassign_drafts(person: User, to: User, cases: Collection[int]) -> list[int]:
     """Make `to` the author of the drafts that `person` wrote for these cases; return their ids.
 
     A draft stays if `to` has a draft of the same kind for the same case.
     """
     drafts = Draft.objects.filter(author=person, case__in=cases)
-    return _give(drafts, to)
+    return _reassign(drafts, to)
 
 
 def return_drafts(to: User, person: User, drafts: Collection[int]) -> list[int]:
     """Return drafts that `to` got from `person`, as far as `to` still has them."""
-    return _give(Draft.objects.filter(author=to, pk__in=drafts), person)
+    return _reassign(Draft.objects.filter(author=to, pk__in=drafts), person)
 
 
-def _give(drafts: QuerySet[Draft], to: User) -> list[int]:
+def _reassign(drafts: QuerySet[Draft], to: User) -> list[int]:
     rows = list(locked(drafts))
     taken = set(Draft.objects.filter(author=to).values_list("case", "issue", "kind"))
     free = [row.pk for row in rows if (row.case_id, row.issue_id, row.kind) not in taken]
@@ -89,11 +89,11 @@ def _drafts(user: User) -> QuerySet[Any, Any]:
     return Draft.objects.filter(author=user).exclude(text="").order_by("pk")
 
 
-def _give_drafts(person: User, to: User) -> int:
-    """Give the drafts for cases that `to` may work on, and for issues."""
+def _reassign_drafts(person: User, to: User) -> int:
+    """Reassign the drafts for cases that `to` may work on, and for issues."""
     workable = Case.objects.workable_by(to).values("pk")
-    given = _give(Draft.objects.filter(author=person, case__in=workable), to)
-    return len(given) + len(_give(Draft.objects.filter(author=person, case=None), to))
+    rows = _reassign(Draft.objects.filter(author=person, case__in=workable), to)
+    return len(rows) + len(_reassign(Draft.objects.filter(author=person, case=None), to))
 
 
 def _unsent(user: User) -> QuerySet[Any, Any]:
@@ -101,12 +101,12 @@ def _unsent(user: User) -> QuerySet[Any, Any]:
 
 
 @transaction.atomic
-def _give_unsent(person: User, to: User, by: User) -> int:
+def _reassign_unsent(person: User, to: User, by: User) -> int:
     """Make `to` the author of unsent responses. A held response becomes a draft of `to`.
 
     A response stays if `to` may not work in its department.
     """
-    given = 0
+    count = 0
     for response in _unsent(person).lock():  # type: ignore[attr-defined]
         if not (to.sees_everything or response.department.has_worker(to)):
             continue
@@ -114,20 +114,20 @@ def _give_unsent(person: User, to: User, by: User) -> int:
             response.become(State.DRAFT)
         Response.objects.filter(pk=response.pk).update(author=to)
         response.note(_("Author changed to %s.") % to, by=by, now=timezone.now())
-        given += 1
-    return given
+        count += 1
+    return count
 
 
 OWNED = (
     OwnedKind(
-        "drafts", "responses.Draft.author", __("Drafts"), _drafts, without_actor(_give_drafts)
+        "drafts", "responses.Draft.author", __("Drafts"), _drafts, without_actor(_reassign_drafts)
     ),
     OwnedKind(
         "unsent",
         "responses.Response.author",
         __("Unsent and held responses"),
         _unsent,
-        _give_unsent,
+        _reassign_unsent,
     ),
     owner_field("campaigns", __("Campaigns"), Campaign.objects.filter(closed_at=None)),
     owner_field("business_rules", __("Business rules"), ResponseRule.objects),

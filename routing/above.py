@@ -44,8 +44,8 @@ move_deliveries: Callable[[Collection[int], int], None]
 last_posts: Callable[[Collection[int]], dict[int, datetime]]
 """Issue id → time when its latest post was released. Issues without a post are left out."""
 
-give_drafts: Callable[[User, User, Collection[int]], list[int]]
-"""Give the drafts that the first user wrote for these cases to the second; return their ids."""
+reassign_drafts: Callable[[User, User, Collection[int]], list[int]]
+"""Make the second user the author of the first one's drafts for these cases; return their ids."""
 
 return_drafts: Callable[[User, User, Collection[int]], list[int]]
 """Return drafts, given by their ids, from the first user to the second."""

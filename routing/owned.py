@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
 from crm.ownership import OwnedKind, owner_field
-from routing.hand_over import hand_over
 from routing.models import Calendar, Case, Issue, Procedure, RoutingRule, SavedView
+from routing.reassign import reassign_cases
 from scrm.db.locks import locked
 
 
@@ -19,8 +19,8 @@ def _cases(user: User) -> QuerySet[Any, Any]:
     return Case.objects.living().of(user).select_related("profile").order_by("pk")
 
 
-def _give_cases(person: User, to: User, by: User) -> int:
-    return len(hand_over(Case.objects.living(), person=person, to=to, by=by).cases)
+def _reassign_cases(person: User, to: User, by: User) -> int:
+    return len(reassign_cases(Case.objects.living(), person=person, to=to, by=by).cases)
 
 
 def _naming_rules(user: User) -> QuerySet[Any, Any]:
@@ -29,12 +29,12 @@ def _naming_rules(user: User) -> QuerySet[Any, Any]:
 
 
 @transaction.atomic
-def _give_naming_rules(person: User, to: User, by: User) -> int:
+def _reassign_naming_rules(person: User, to: User, by: User) -> int:
     """Let the rules that name `person` name `to` instead, with a new revision.
 
     A rule stays if it assigns cases and `to` does not work in its department.
     """
-    given = 0
+    count = 0
     found = _naming_rules(person).values_list("pk", flat=True)
     for rule in locked(RoutingRule.objects.filter(pk__in=list(found))):
         old = rule.current
@@ -47,18 +47,18 @@ def _give_naming_rules(person: User, to: User, by: User) -> int:
             person=to if assigned else old.person,
             notify=[to.pk if user == person.pk else user for user in old.notify],
         )
-        given += 1
-    return given
+        count += 1
+    return count
 
 
 OWNED = (
-    OwnedKind("cases", "routing.Case.assignee", _("Open cases"), _cases, _give_cases),
+    OwnedKind("cases", "routing.Case.assignee", _("Open cases"), _cases, _reassign_cases),
     OwnedKind(
         "naming_rules",
         "routing.RuleRevision.person",
         _("Routing rules that name this user"),
         _naming_rules,
-        _give_naming_rules,
+        _reassign_naming_rules,
     ),
     owner_field("rules", _("Routing rules"), RoutingRule.objects),
     owner_field("issues", _("Issues"), Issue.objects.filter(closed_at=None)),

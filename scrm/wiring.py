@@ -47,7 +47,7 @@ def connect() -> None:
     routing.above.bounced = posts.bounced
     routing.above.response_marks = posts.response_marks
     routing.above.moderation = moderation_panels.panels
-    routing.above.give_drafts = responses.owned.give_drafts
+    routing.above.reassign_drafts = responses.owned.reassign_drafts
     routing.above.return_drafts = responses.owned.return_drafts
     routing.above.drafts_of = responses.owned.drafts_of
     routing.above.move_deliveries = moving.move_deliveries

@@ -18,7 +18,7 @@ from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
 from crm.forms import PersonForm, is_last_admin
 from crm.forms.reassign import ReassignForm
-from crm.leaving import end_access, give_all, owned_by, restore_access
+from crm.leaving import end_access, owned_by, reassign_all, restore_access
 from crm.models import User
 from scrm.db.locks import locked
 
@@ -86,16 +86,16 @@ def activate(request: StaffRequest, pk: int) -> HttpResponse:
 @admin_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def reassign(request: StaffRequest, pk: int) -> HttpResponse:
-    """List what a user owns, and give it to others: all in one step, or each kind."""
+    """List what a user owns, and reassign it: all in one step, or each kind."""
     row = get_object_or_404(User, pk=pk)
     owned = owned_by(row)
     form = ReassignForm(request.POST or None, person=row, owned=owned)
     if form.is_valid():
-        given = give_all(row, to=form.owners, by=request.user)
-        left = sum(each.count for each in owned) - given
-        message = ngettext("%d entry has a new owner.", "%d entries have new owners.", given)
-        messages.success(request, message % given)
-        if form.owners and left and given:
+        count = reassign_all(row, to=form.owners, by=request.user)
+        left = sum(each.count for each in owned) - count
+        message = ngettext("%d entry has a new owner.", "%d entries have new owners.", count)
+        messages.success(request, message % count)
+        if form.owners and left and count:
             rest = _("The entries below were not reassigned. Choose another owner for them.")
             messages.info(request, rest)
         return redirect("crm:reassign", pk)

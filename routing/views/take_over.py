@@ -17,8 +17,8 @@ from crm.models import User
 from crm.views.away import users_led_by
 from routing import above
 from routing.forms.take_over import TakeOverForm
-from routing.hand_over import hand_over, take_back
 from routing.models import CallBack, Case
+from routing.reassign import reassign_cases, undo_reassignment
 from routing.undo import UNDO_WITHIN
 
 _SALT = "take-over"
@@ -28,24 +28,24 @@ MAX_SHOWN = 200
 @worker_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_over(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the open cases of a colleague, and give them to another user in one step."""
+    """Show the open cases of a colleague, and reassign them to another user in one step."""
     person = get_object_or_404(User, pk=pk)
     cases = _cases(person, request.user)
     form = TakeOverForm(request.POST or None, person=person, user=request.user)
     if not form.is_valid():
         return _page(request, person, cases, form, status=422 if form.is_bound else 200)
     to = form.cleaned_data["to"]
-    moved = hand_over(cases, person=person, to=to, by=request.user)
-    message = _("%(what)s were reassigned to %(to)s.") % {"what": moved.sentence, "to": to}
-    if moved.stayed:
+    reassigned = reassign_cases(cases, person=person, to=to, by=request.user)
+    message = _("%(what)s were reassigned to %(to)s.") % {"what": reassigned.sentence, "to": to}
+    if reassigned.stayed:
         stayed = ngettext(
             "%(n)d case was not reassigned, because %(to)s does not work in its department.",
             "%(n)d cases were not reassigned, because %(to)s does not work in their departments.",
-            moved.stayed,
+            reassigned.stayed,
         )
-        message += " " + stayed % {"n": moved.stayed, "to": to}
+        message += " " + stayed % {"n": reassigned.stayed, "to": to}
     messages.success(request, message)
-    done = {"to": to.pk, "cases": moved.cases, "texts": moved.texts}
+    done = {"to": to.pk, "cases": reassigned.cases, "texts": reassigned.texts}
     token = signing.dumps(done, salt=f"{_SALT}:{request.user.pk}:{person.pk}", compress=True)
     return _page(request, person, _cases(person, request.user), form, undo=token)
 
@@ -53,7 +53,7 @@ def take_over(request: StaffRequest, pk: int) -> HttpResponse:
 @worker_only
 @require_POST
 def undo(request: StaffRequest, pk: int) -> HttpResponse:
-    """Return the cases that were just given to another user, as far as this user still has them."""
+    """Return the cases that were just reassigned, as far as the new assignee still has them."""
     person = get_object_or_404(User.objects.active(), pk=pk)
     salt = f"{_SALT}:{request.user.pk}:{person.pk}"
     try:
@@ -62,7 +62,7 @@ def undo(request: StaffRequest, pk: int) -> HttpResponse:
         messages.error(request, _("This can no longer be undone. Nothing was changed."))
         return redirect("routing:take_over", pk)
     to = get_object_or_404(User, pk=done["to"])
-    count = take_back(done["cases"], done["texts"], person=person, to=to, by=request.user)
+    count = undo_reassignment(done["cases"], done["texts"], person=person, to=to, by=request.user)
     message = ngettext(
         "Undone: %(n)d case was returned to %(who)s.",
         "Undone: %(n)d cases were returned to %(who)s.",

@@ -1,4 +1,4 @@
-"""Give the open cases of a user to another user, for example because the user is ill.
+"""Reassign the open cases of a user to another user, for example because the user is ill.
 
 The drafts that the user wrote for the cases and their call-backs go with them. The clocks of the
 cases do not change.
@@ -21,11 +21,12 @@ from routing.models import CallBack, Case, CaseEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """What was given to the new user.
+class Reassigned:
+    """What was reassigned to the new user.
 
     cases, texts: the ids of the cases and of the drafts. call_backs: how many call-backs.
-    stayed: how many cases stayed, because the new user may not work in their departments.
+    stayed: how many cases were not reassigned, because the new user may not work in their
+      departments.
     """
 
     cases: tuple[int, ...]
@@ -35,7 +36,7 @@ class Moved:
 
     @property
     def sentence(self) -> str:
-        """Return what was moved, for example “12 cases, 2 drafts and 1 call-back”."""
+        """Return what was reassigned, for example “12 cases, 2 drafts and 1 call-back”."""
         cases = ngettext("%d case", "%d cases", len(self.cases)) % len(self.cases)
         texts = ngettext("%d draft", "%d drafts", len(self.texts)) % len(self.texts)
         calls = ngettext("%d call-back", "%d call-backs", self.call_backs) % self.call_backs
@@ -45,7 +46,7 @@ class Moved:
 
 
 @transaction.atomic
-def hand_over(cases: QuerySet[Case], *, person: User, to: User, by: User) -> Moved:
+def reassign_cases(cases: QuerySet[Case], *, person: User, to: User, by: User) -> Reassigned:
     """Assign those of the cases that `person` has to `to`, with their drafts and call-backs."""
     found = cases.filter(assignee=person).values_list("pk", flat=True)
     workable = set(
@@ -59,19 +60,19 @@ def hand_over(cases: QuerySet[Case], *, person: User, to: User, by: User) -> Mov
         case.compare_and_set({}, assignee_id=to.pk)
         why = _("Reassigned from %s.") % person
         case.log(CaseEvent.Kind.CLAIMED, by=by, person=str(to), why=why)
-    moved = [case.pk for case in rows]
-    drafts = above.give_drafts(person, to, moved)
-    call_backs = CallBack.objects.filter(case__in=moved, closed_at=None).count()
-    result = Moved(tuple(moved), tuple(drafts), call_backs, stayed)
+    keys = [case.pk for case in rows]
+    drafts = above.reassign_drafts(person, to, keys)
+    call_backs = CallBack.objects.filter(case__in=keys, closed_at=None).count()
+    result = Reassigned(tuple(keys), tuple(drafts), call_backs, stayed)
     _tell(result, person=person, to=to, by=by)
     return result
 
 
 @transaction.atomic
-def take_back(
+def undo_reassignment(
     cases: Collection[int], drafts: Collection[int], *, person: User, to: User, by: User
 ) -> int:
-    """Undo a hand-over: return cases and drafts that `to` still has to `person`.
+    """Undo a reassignment: return cases and drafts that `to` still has to `person`.
 
     Returns the number of cases that were returned.
     """
@@ -84,9 +85,9 @@ def take_back(
     return len(rows)
 
 
-def _tell(moved: Moved, *, person: User, to: User, by: User) -> None:
-    if moved.cases:
+def _tell(done: Reassigned, *, person: User, to: User, by: User) -> None:
+    if done.cases:
         about = About(
             key="", title=str(person), place="", url=reverse("routing:inbox") + "?view=mine"
         )
-        Notice.give([to], Notice.Kind.ASSIGNED, by=by, about=about, text=moved.sentence)
+        Notice.give([to], Notice.Kind.ASSIGNED, by=by, about=about, text=done.sentence)
