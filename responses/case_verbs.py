@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as __
 from responses.decisions import answer_nothing
 from responses.forms import BulkCloseForm, CloseWithoutReplyForm
 from responses.like_thanks import like_or_dismiss
-from routing import thanked
+from routing import pending_thanks
 from routing.case_verb import Bulk, CaseVerb, Place
 from routing.case_verbs import CASE_VERBS as ROUTING_VERBS
 
@@ -40,7 +40,7 @@ LIKE_THANKS = CaseVerb(
     label=__("Like or dismiss thanks"),
     button=lambda _case: _("Like or dismiss thanks"),
     place=Place.HEAD,
-    applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+    applies=lambda case, _user: pending_thanks.pending([case.pk]).exists(),
     is_reached=lambda _case, _user: True,
     run=lambda case, asked: like_or_dismiss(case, by=asked.by),
     message=lambda _case: _("Thanks liked or dismissed. The case was not changed."),

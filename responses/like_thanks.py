@@ -15,7 +15,7 @@ from responses.moderation import (
     rights_in,
 )
 from responses.moderation_actions import ACTIONS
-from routing import thanked
+from routing import pending_thanks
 from routing.models import Case
 from routing.models.status import Stale
 
@@ -29,17 +29,17 @@ def like_or_dismiss(case: Case, *, by: User) -> None:
     messages before it stay liked. Do not call this function in a transaction.
     """
     accounts = moderating_accounts(case) if LIKE.allowed_to(rights_in(case, by)) else []
-    for message in thanked.messages(case):
+    for message in pending_thanks.messages(case):
         account = _account_to_like(message, accounts)
         if account:
             _like(message, account, case=case, by=by)
-        thanked.settle(case, [message], by=by, why=_("Liked") if account else "")
+        pending_thanks.settle(case, [message], by=by, why=_("Liked") if account else "")
 
 
 def can_like(case: Case, user: User) -> bool:
     """Return whether a message of thanks of the case can be liked on its network."""
     accounts = moderating_accounts(case) if LIKE.allowed_to(rights_in(case, user)) else []
-    return any(_account_to_like(message, accounts) for message in thanked.messages(case))
+    return any(_account_to_like(message, accounts) for message in pending_thanks.messages(case))
 
 
 def _account_to_like(message: Interaction, accounts: list[Account]) -> Account | None:

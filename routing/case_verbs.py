@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from crm.models import User
-from routing import forms, thanked
+from routing import forms, pending_thanks
 from routing.call_back import close_call_back, open_call_back, plan_call_back
 from routing.case_verb import Bulk, CaseVerb, Place
 from routing.following import add_follower, follow, follows, remove_follower, unfollow
@@ -296,9 +296,11 @@ CASE_VERBS = (
         name="dismiss_thanks",
         path="dismiss-thanks",
         label=__("Dismiss thanks"),
-        applies=lambda case, _user: thanked.pending([case.pk]).exists(),
+        applies=lambda case, _user: pending_thanks.pending([case.pk]).exists(),
         is_reached=_always,
-        run=lambda case, sent: thanked.settle(case, thanked.messages(case), by=sent.by),
+        run=lambda case, sent: pending_thanks.settle(
+            case, pending_thanks.messages(case), by=sent.by
+        ),
         message=lambda _case: _("Thanks dismissed."),
     ),
     CaseVerb(

@@ -17,7 +17,7 @@ from routing.models import Case, CaseEvent, ItemDecision
 from routing.models.status import ACTIVE, Status
 from routing.mutes import may_be_muted, muted_pairs
 from routing.rules import Facts, Router
-from routing.thanks import is_thanks
+from routing.thanks_detection import is_thanks
 
 _MARKED = ["sensitive", "statutory_due_at", "priority"]
 

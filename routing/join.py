@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from crm.models import Conversation, Interaction
-from routing import thanked
+from routing import pending_thanks
 from routing.due_times import recompute
 from routing.intake_notices import tell
 from routing.models.case import Case
@@ -16,7 +16,7 @@ from routing.models.case_conversation import CaseConversation, restrict
 from routing.models.case_event import CaseEvent
 from routing.models.status import Status
 from routing.party import party
-from routing.thanks import is_thanks
+from routing.thanks_detection import is_thanks
 
 
 def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
@@ -55,7 +55,7 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
         interaction.text, title=interaction.title, has_files=interaction.attachments.exists()
     )
     if thanks:
-        thanked.note(case, interaction, now=now)
+        pending_thanks.record(case, interaction, now=now)
     reopens = not thanks and case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
     if reopens:
         values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}

@@ -19,7 +19,7 @@ from listening.models import Mention, Source
 from responses import outbox, release, restored_database, throttle
 from responses.models import Delivery, RecordCheck, Response, Trouble
 from responses.results import feedback
-from routing import upkeep
+from routing.tick import run_tick
 from scrm.batch import process_or_halve
 from scrm.bus.nudge import nudge, nudge_each, nudge_rare, top_up
 from scrm.channels.sandbox import community
@@ -45,7 +45,7 @@ def tick() -> None:
     nudge_each("scrm.pipeline.deliver", Delivery.objects.due(now), oldest_by="send_after")
     nudge_rare("scrm.pipeline.settle", Delivery.objects.to_settle(now), oldest_by="settle_after")
     Trouble.objects.update_open(now=now)
-    upkeep.keep_up(now=now)
+    run_tick(now=now)
     Account.objects.warn_of_expiry(now=now)
     jobs = Job.objects.due(now)
     for kind in set(jobs.values_list("kind", flat=True)):

@@ -22,7 +22,7 @@ from crm.interaction_kinds import channel_icon
 from crm.models import Contact, Interaction, ProfileLink, User
 from listening.highlight import excerpt
 from listening.models import Match
-from routing import above, thanked
+from routing import above, pending_thanks
 from routing.inbox import search_snippet
 from routing.models import CallBack, Case, CaseClock, Presence
 
@@ -271,7 +271,7 @@ def _marks(
     calls = calls.annotate(mark=Value("call back"), value=Cast("at", CharField()))
     late: Any = CaseClock.objects.current().filter(case__in=pks, heard_late=True)
     late = late.annotate(mark=Value("late"), value=Value(""))
-    thanks: Any = thanked.pending(pks)
+    thanks: Any = pending_thanks.pending(pks)
     thanks = thanks.annotate(mark=Value("thanks"), value=Cast("interaction", CharField()))
     rows = marked.values_list("mark", "case", "value").union(
         calls.values_list("mark", "case", "value"),

@@ -14,10 +14,11 @@ from django.utils import timezone
 from crm.ledger import Entry, record
 from crm.models import Department, Notice, Profile, User
 from listening.topic_hits import FoundTopic
-from routing import mutes, upkeep
+from routing import mutes
 from routing.intake import Arrival, take_in
 from routing.models import Case, ItemDecision, Mute
 from routing.rules import Facts
+from routing.tick import run_tick
 from scrm.channels.base import Author, Visibility
 
 As = Callable[[User], Client]
@@ -134,5 +135,5 @@ def test_a_mute_of_a_profile_is_not_a_mute_of_another(muted: Mute, service: Depa
 
 def test_the_tick_tells_the_leads(muted: Mute, lead: User) -> None:
     """Fails if nothing calls `weekly_digest`."""
-    upkeep.keep_up(now=NOW + timedelta(hours=1))
+    run_tick(now=NOW + timedelta(hours=1))
     assert Notice.objects.filter(kind="mute digest", user=lead).count() == 1

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from crm.models import Account, Attachment, Interaction, User
 from listening.models import Enclosure, Fetch, Mention
 from responses.models import Moderation
-from routing import thanked
+from routing import pending_thanks
 from routing.answering import count_as_answered
 from routing.join import join_message
 from routing.models import Case
-from routing.thanks import is_thanks
+from routing.thanks_detection import is_thanks
 from routing.unanswered import unanswered
 
 As = Callable[[User], Client]
@@ -119,7 +119,7 @@ def test_thanks_to_a_case_that_was_noise_is_new_work(agent: User, case: Case, sa
 def test_thanks_of_somebody_else_is_not_the_thanks_of_the_party(case: Case, say: Say) -> None:
     answered(case)
     said = say("Thanks", by="bystander", in_reply_to="post-1")
-    assert not thanked.pending([case.pk]).filter(interaction=said).exists()
+    assert not pending_thanks.pending([case.pk]).filter(interaction=said).exists()
 
 
 def test_thanks_that_came_before_the_delivery_was_confirmed_reopen_nothing(
@@ -138,7 +138,7 @@ def test_one_click_dismisses_the_thanks(as_: As, agent: User, case: Case, say: S
     thank(say)
     client = as_(agent)
     client.post(f"/cases/{case.pk}/dismiss-thanks/")
-    assert not thanked.pending([case.pk]).exists()
+    assert not pending_thanks.pending([case.pk]).exists()
     decision = case.item_decisions.current().latest("pk")
     assert (decision.outcome, decision.reason, decision.by) == ("no reply", "Thanks", agent)
     assert 'data-verb="thanks"' not in client.get(f"/cases/{case.pk}/").content.decode()
@@ -154,7 +154,7 @@ def test_one_key_likes_it_where_the_network_can_and_dismisses_it(
     as_(agent).post(f"/cases/{case.pk}/thanks/")
     assert asked == ["like"]
     assert Moderation.objects.get().state == "done"
-    assert not thanked.pending([case.pk]).exists()
+    assert not pending_thanks.pending([case.pk]).exists()
     assert case.item_decisions.current().latest("pk").why == "Liked"
 
 
@@ -171,13 +171,13 @@ def test_a_like_that_the_network_refuses_keeps_the_thanks(
     monkeypatch.setattr("responses.moderation._act", refuse)
     page = as_(agent).post(f"/cases/{case.pk}/thanks/")
     assert "Likes are closed." in page.content.decode()
-    assert thanked.pending([case.pk]).exists()
+    assert pending_thanks.pending([case.pk]).exists()
 
 
 def test_two_agents_dismiss_the_same_thanks_once(agent: User, case: Case, say: Say) -> None:
     answered(case)
     items = [thank(say)]
-    assert [thanked.settle(case, items, by=agent) for _ in range(2)] == [1, 0]
+    assert [pending_thanks.settle(case, items, by=agent) for _ in range(2)] == [1, 0]
 
 
 def test_a_file_is_never_thanks() -> None:

@@ -10,7 +10,7 @@ import unicodedata
 
 from scrm.text.fold import fold
 
-MOST_CHARACTERS = 120
+MAX_CHARACTERS = 120
 """A longer message says more than thanks."""
 
 _THANKS = (
@@ -26,7 +26,7 @@ _THANKS = (
     "tesekkurler tesekkur tesekkurederim sagol sagolun eyvallah "
 )
 """Words of which at least one must be in the text."""
-_BESIDE = (
+_POLITE_WORDS = (
     "you u so very much many a lot loads ton million again all for the your help quick fast reply "
     "answer support response really that is was it much great awesome perfect super nice lovely "
     "ok okay cool wonderful brilliant amazing kind kindly guys team folks dear and works now "
@@ -37,7 +37,7 @@ _BESIDE = (
     "cok icin ederim ederiz yardim yardiminiz hizli cevap size sana bilgi"
 )
 """Words that add nothing to thanks. `fold` has removed accents and case."""
-_THANKFUL, _POLITE = frozenset(_THANKS.split()), frozenset(_BESIDE.split())
+_THANKFUL, _POLITE = frozenset(_THANKS.split()), frozenset(_POLITE_WORDS.split())
 
 
 def is_thanks(text: str, *, title: str = "", has_files: bool = False) -> bool:
@@ -56,7 +56,7 @@ def is_thanks(text: str, *, title: str = "", has_files: bool = False) -> bool:
 
 
 def _says_thanks(text: str) -> bool:
-    if len(text) > MOST_CHARACTERS or not _QUESTION_MARKS.isdisjoint(text):
+    if len(text) > MAX_CHARACTERS or not _QUESTION_MARKS.isdisjoint(text):
         return False
     words = [word for word in _words(text) if word]
     if any(any(character.isdigit() for character in word) for word in words):

@@ -21,7 +21,7 @@ def pending(cases: Collection[int]) -> ItemDecisionQuerySet:
     return ItemDecision.objects.current().filter(case__in=cases, outcome=Outcome.THANKS)
 
 
-def note(case: Case, interaction: Interaction, *, now: datetime) -> None:
+def record(case: Case, interaction: Interaction, *, now: datetime) -> None:
     """Record that a message of the case only says thanks, unless it is decided already."""
     if not ItemDecision.objects.current().filter(interaction=interaction).exists():
         ItemDecision.objects.record([interaction], Outcome.THANKS, case=case, by=None, now=now)

@@ -1,4 +1,4 @@
-"""What `routing` does in each tick."""
+"""The periodic work of routing, which `scrm.pipeline.tick` starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from routing.statutory import announce_deadlines
 from routing.wake import wake_snoozed
 
 
-def keep_up(*, now: datetime) -> None:
+def run_tick(*, now: datetime) -> None:
     """Wake snoozed cases, send warnings and digests, and remove the presence of users who left."""
     wake_snoozed(now=now)
     raise_alarms(now=now)
