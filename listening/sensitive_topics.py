@@ -14,10 +14,10 @@ from listening.sensitivity import Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class DefaultTopic:
     """One topic: its words in English, German and French, and texts that show what it is for.
 
-    matches, differs: examples that the topic must match and must not match.
+    matches, does_not_match: examples that the topic must match and must not match.
     """
 
     name: str
@@ -25,11 +25,11 @@ class Shipped:
     any_of: tuple[str, ...]
     none_of: tuple[str, ...]
     matches: tuple[str, ...]
-    differs: tuple[str, ...]
+    does_not_match: tuple[str, ...]
 
 
-SHIPPED: dict[Sensitivity, Shipped] = {
-    Sensitivity.SAFEGUARDING: Shipped(
+DEFAULT_TOPICS: dict[Sensitivity, DefaultTopic] = {
+    Sensitivity.SAFEGUARDING: DefaultTopic(
         name="Safeguarding",
         purpose="Someone may be in danger: suicide, self-harm, violence, a child at risk.",
         any_of=(
@@ -51,12 +51,12 @@ SHIPPED: dict[Sensitivity, Shipped] = {
             "Ich kann nicht mehr, ich will nicht mehr leben.",
             "Je n'en peux plus, j'ai envie de mourir.",
         ),
-        differs=(
+        does_not_match=(
             "Suicide Squad on the seat screen froze again.",
             "We can go on with the booking, thanks.",
         ),
     ),
-    Sensitivity.LEGAL: Shipped(
+    Sensitivity.LEGAL: DefaultTopic(
         name="Legal threats",
         purpose="Someone threatens to sue, or a lawyer, court, authority or regulator is involved.",
         any_of=(
@@ -77,9 +77,9 @@ SHIPPED: dict[Sensitivity, Shipped] = {
             "Ich werde rechtliche Schritte einleiten.",
             "Je vais porter plainte si vous ne répondez pas.",
         ),
-        differs=("The tennis court at your hotel is great.", "Is there a lawyer's lounge?"),
+        does_not_match=("The tennis court at your hotel is great.", "Is there a lawyer's lounge?"),
     ),
-    Sensitivity.DATA_REQUEST: Shipped(
+    Sensitivity.DATA_REQUEST: DefaultTopic(
         name="Data-subject requests",
         purpose="Someone asks for a copy, correction or deletion of their personal data.",
         any_of=(
@@ -100,34 +100,38 @@ SHIPPED: dict[Sensitivity, Shipped] = {
             "Bitte löschen Sie meine Daten.",
             "Je demande la suppression de mes données.",
         ),
-        differs=("Where do I find the data on delays?", "My data plan does not work on board."),
+        does_not_match=(
+            "Where do I find the data on delays?", "My data plan does not work on board.",
+        ),
     ),
 }  # fmt: skip
 
 
-def ship(owner: User, *, but: Iterable[str] = (), since: datetime | None = None) -> list[Topic]:
-    """Create the sensitive topics, except those whose names are in `but`."""
+def create_default_topics(
+    owner: User, *, except_names: Iterable[str] = (), since: datetime | None = None
+) -> list[Topic]:
+    """Create the sensitive topics, except those whose names are in `except_names`."""
     now = since or timezone.now()
     made = []
-    for kind, shipped in SHIPPED.items():
-        if shipped.name in but:
+    for kind, default in DEFAULT_TOPICS.items():
+        if default.name in except_names:
             continue
         topic = Topic.objects.create(
-            name=shipped.name,
-            purpose=shipped.purpose,
+            name=default.name,
+            purpose=default.purpose,
             sensitivity=kind,
             owner=owner,
             created_at=now,
         )
         topic.revise(
-            any_of=list(shipped.any_of), all_of=[], none_of=list(shipped.none_of), by=owner, now=now
+            any_of=list(default.any_of), all_of=[], none_of=list(default.none_of), by=owner, now=now
         )
         made.append(topic)
     return made
 
 
 def missing() -> list[str]:
-    """Return the names of the shipped topics that do not exist."""
-    names = [shipped.name for shipped in SHIPPED.values()]
+    """Return the names of the default topics that do not exist."""
+    names = [default.name for default in DEFAULT_TOPICS.values()]
     known = set(Topic.objects.filter(name__in=names).values_list("name", flat=True))
     return [name for name in names if name not in known]

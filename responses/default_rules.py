@@ -123,13 +123,15 @@ RULES: dict[str, Json] = {
 """Rule name → its fields, in the order in which they are created."""
 
 
-def ship(owner: User, *, but: tuple[str, ...] = (), since: datetime | None = None) -> None:
-    """Create the default rules, except those whose names are in `but`.
+def create_default_rules(
+    owner: User, *, except_names: tuple[str, ...] = (), since: datetime | None = None
+) -> None:
+    """Create the default rules, except those whose names are in `except_names`.
 
     `since` is the creation time of the rules; the default is the current time.
     """
     for name in RULES:
-        if name not in but:
+        if name not in except_names:
             add(name, owner=owner, since=since)
 
 

@@ -168,8 +168,8 @@ POST = {
     ABOVE: "responses:record_check responses:pause responses:release",
     NOT_IN_IT: "routing:issue_remove routing:undo routing:undo_event sample:look_as "
     "responses:correct responses:take_down responses:moderate",
-    ADMIN: "routing:done_reasons routing:procedure routing:ship_topics routing:department_new "
-    "routing:department routing:department_archive routing:member "
+    ADMIN: "routing:done_reasons routing:procedure routing:create_default_topics "
+    "routing:department_new routing:department routing:department_archive routing:member "
     "routing:rule_new "
     "routing:calendar_new routing:calendar routing:targets routing:hours_try "
     "routing:rule routing:rule_move routing:rule_switch responses:rule_new responses:rule "

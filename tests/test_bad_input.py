@@ -396,7 +396,7 @@ UUIDS = {
 
 BUTTONS = {
     "routing:cancel_call_back", "routing:dismiss_thanks", "responses:thanks", "routing:unmute",
-    "routing:mute_renew", "routing:ship_topics", "routing:follow", "routing:unfollow",
+    "routing:mute_renew", "routing:create_default_topics", "routing:follow", "routing:unfollow",
     "routing:undo_event",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:dismiss_problem", "responses:review", "responses:record_check", "routing:issue",

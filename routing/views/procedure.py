@@ -29,10 +29,12 @@ def procedures(request: StaffRequest) -> HttpResponse:
 
 @admin_only
 @require_POST
-def ship_topics(request: StaffRequest) -> HttpResponse:
-    """Create the shipped sensitive topics that do not exist."""
-    known = {shipped.name for shipped in sensitive_topics.SHIPPED.values()}
-    made = sensitive_topics.ship(request.user, but=known - set(sensitive_topics.missing()))
+def create_default_topics(request: StaffRequest) -> HttpResponse:
+    """Create the default sensitive topics that do not exist."""
+    known = {default.name for default in sensitive_topics.DEFAULT_TOPICS.values()}
+    made = sensitive_topics.create_default_topics(
+        request.user, except_names=known - set(sensitive_topics.missing())
+    )
     if made:
         messages.success(request, _("Topics created: %s.") % ", ".join(map(str, made)))
     else:

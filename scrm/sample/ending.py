@@ -170,8 +170,10 @@ def _create_defaults(admin: User) -> None:
     if not Account.objects.filter(kind="manual").exists():
         by_hand(admin, departments)
     own = ResponseRule.objects.values_list("name", flat=True)
-    default_rules.ship(admin, but=tuple(own))
-    sensitive_topics.ship(admin, but=Topic.objects.values_list("name", flat=True))
+    default_rules.create_default_rules(admin, except_names=tuple(own))
+    sensitive_topics.create_default_topics(
+        admin, except_names=Topic.objects.values_list("name", flat=True)
+    )
 
 
 def _tables() -> list[str]:

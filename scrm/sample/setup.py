@@ -158,7 +158,7 @@ def _topics(people: dict[str, User], since: datetime) -> None:
             is_brand=name == "Skyward Air",
         )
         topic.revise(any_of=any_of, all_of=[], none_of=none_of, by=people[owner], now=since)
-    sensitive_topics.ship(people["sunita"], since=since)
+    sensitive_topics.create_default_topics(people["sunita"], since=since)
 
 
 def _has(*topics: str) -> Json:
@@ -216,7 +216,9 @@ def _response_rules(people: dict[str, User], since: datetime) -> None:
 
     A further rule is created that is not a default rule.
     """
-    default_rules.ship(people["nora"], but=(default_rules.PRIVACY,), since=since)
+    default_rules.create_default_rules(
+        people["nora"], except_names=(default_rules.PRIVACY,), since=since
+    )
     ResponseRule.objects.create(
         name="Never promise compensation in public",
         owner=people["sunita"],

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from crm.models import Account, Department, User
 from responses.compose import Words, places_for, reply, state_publicly
-from responses.default_rules import ship
+from responses.default_rules import create_default_rules
 from responses.models import Campaign, Delivery, Response
 from routing.models import Issue
 from tests.browser.conftest import Windows, leaves
@@ -53,7 +53,7 @@ def test_one_is_sent_back_and_one_is_approved(
     `.pop.left` places the form beside its button on a phone too, because then the form is only 225
     px wide.
     """
-    ship(admin, but=("No posts at night",))
+    create_default_rules(admin, except_names=("No posts at night",))
     first, second = (_held(world, key, agent) for key in ("ron", "layla"))
     page = phone.page
     page.reload()

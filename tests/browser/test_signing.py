@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from crm.models import User
-from responses.default_rules import PRIVACY, ship
+from responses.default_rules import PRIVACY, create_default_rules
 from responses.models import Delivery, Response, ResponseRule
 from tests.browser.conftest import TWO_WAYS, Site, Windows, leaves
 from tests.browser.hands import Hand, Mouse
@@ -28,7 +28,7 @@ def rules(admin: User) -> None:
 
     The rule that depends on the time of day is left out.
     """
-    ship(admin, but=("No posts at night",))
+    create_default_rules(admin, except_names=("No posts at night",))
 
 
 @pytest.fixture

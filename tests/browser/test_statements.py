@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 from crm.models import Account, Department, Interaction, User
 from responses.compose import Words, state_publicly
-from responses.default_rules import ship
+from responses.default_rules import create_default_rules
 from responses.models import Campaign, Delivery, Response
 from routing.models import Issue
 from scrm.channels.sandbox.networks import BLOG
@@ -44,7 +44,7 @@ def bags(world: World, blog: Account, agent: User, admin: User) -> Issue:
 
     The rule that depends on the time of day is left out.
     """
-    ship(admin, but=("No posts at night",))
+    create_default_rules(admin, except_names=("No posts at night",))
     issue = Issue.objects.create(name="Lost bags in Athens", owner=agent)
     for key in ("ron", "layla", "noa", "olena", "eleni"):
         world[key].group(issue, by=agent)

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, Route, expect
 
 from crm.models import Account, Department, Pause, User
 from responses.compose import Words, places_for, reply
-from responses.default_rules import ship
+from responses.default_rules import create_default_rules
 from responses.models import Draft
 from routing.models import Case, Decision, ItemDecision
 from routing.offline import record
@@ -89,7 +89,7 @@ def _note_begun(world: World, case: Case, agent: User, teammate: User, sales: De
 
 
 def _held(world: World, case: Case, agent: User, teammate: User, sales: Department) -> None:
-    ship(agent, but=("No posts at night",))
+    create_default_rules(agent, except_names=("No posts at night",))
     words = Words(uuid.uuid4(), "Your booking X7K2P9.", "public", seen=case.last_inbound_id)
     reply(case, words, place=places_for(case)[0], by=agent)
 

@@ -213,7 +213,7 @@ def test_an_example_without_a_text_is_left_out(privacy: ResponseRule, admin: Use
 
 
 @pytest.mark.parametrize("name", default_rules.RULES)
-def test_every_shipped_rule_keeps_its_own_examples(admin: User, name: str) -> None:
+def test_every_default_rule_keeps_its_own_examples(admin: User, name: str) -> None:
     rule = default_rules.add(name, owner=admin)
     assert rule.sentence
     for example in rule.examples:
@@ -221,7 +221,7 @@ def test_every_shipped_rule_keeps_its_own_examples(admin: User, name: str) -> No
 
 
 def test_a_new_workspace_has_them_all(admin: User) -> None:
-    default_rules.ship(admin)
+    default_rules.create_default_rules(admin)
     assert list(ResponseRule.objects.values_list("name", flat=True)) == list(default_rules.RULES)
 
 

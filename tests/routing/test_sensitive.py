@@ -16,7 +16,7 @@ from crm.models import Department, Notice, User
 from listening import matching, sensitive_topics
 from listening.matching import TopicQuery
 from listening.models import Topic
-from listening.sensitive_topics import SHIPPED
+from listening.sensitive_topics import DEFAULT_TOPICS
 from listening.sensitivity import Sensitivity
 from listening.topic_hits import FoundTopic
 from routing.intake import Arrival, take_in
@@ -61,17 +61,17 @@ def html(page: Any) -> str:
 
 
 @pytest.mark.parametrize("kind", Sensitivity.values)
-def test_the_shipped_topics_match_real_expressions_and_not_their_neighbours(kind: str) -> None:
-    shipped = SHIPPED[Sensitivity(kind)]
-    matcher = matching.compile([TopicQuery(1, shipped.any_of, (), shipped.none_of)])
-    assert [text for text in shipped.matches if not matcher.match("", text)] == []
-    assert [text for text in shipped.differs if matcher.match("", text)] == []
+def test_the_default_topics_match_their_examples_only(kind: str) -> None:
+    default = DEFAULT_TOPICS[Sensitivity(kind)]
+    matcher = matching.compile([TopicQuery(1, default.any_of, (), default.none_of)])
+    assert [text for text in default.matches if not matcher.match("", text)] == []
+    assert [text for text in default.does_not_match if matcher.match("", text)] == []
 
 
-def test_shipping_twice_creates_each_topic_once(admin: User) -> None:
-    sensitive_topics.ship(admin)
+def test_creating_the_default_topics_twice_creates_each_once(admin: User) -> None:
+    sensitive_topics.create_default_topics(admin)
     names = Topic.objects.values_list("name", flat=True)
-    assert sensitive_topics.ship(admin, but=names) == []
+    assert sensitive_topics.create_default_topics(admin, except_names=names) == []
     assert sensitive_topics.missing() == []
 
 
