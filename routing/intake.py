@@ -22,7 +22,7 @@ from routing.due_times import recompute
 from routing.facts import to_store
 from routing.intake_notices import tell
 from routing.intake_queries import Loaded, restrict_texts, update_cases
-from routing.intake_special import Special
+from routing.intake_special import SpecialItems
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
 from routing.models import (
     BystanderReply,
@@ -33,7 +33,7 @@ from routing.models import (
 )
 from routing.models.rule import Priority
 from routing.models.status import LIVING, Status
-from routing.rule_effects import RuleEffects, bring_back
+from routing.rule_effects import RuleEffects, reopen_set_aside
 from routing.rules import Verdict, after_inbound
 from scrm.bus.live import publish
 from scrm.channels import registry
@@ -60,17 +60,17 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
         return {}
     batch = _Batch.open(arrivals, now)
     ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
-    special = Special.open(batch, ordered, now)
+    special = SpecialItems.open(batch, ordered, now)
     placed = {}
     for arrival in ordered:
-        if not special.keeps_out(arrival):
-            case = special.thank(arrival) or batch.place(arrival)
+        if not special.record_if_muted(arrival):
+            case = special.add_thanks(arrival) or batch.place(arrival)
             if case:
                 special.mark(case, arrival)
             placed[arrival.interaction] = case
     special.save_marks()
     batch.write()
-    special.tell()
+    special.notify_on_call()
     return {interaction: case.pk for interaction, case in placed.items() if case}
 
 
@@ -79,16 +79,16 @@ class _Batch(Loaded):
     """Several arrivals that are routed together. Their data is loaded once and written once.
 
     below: {conversation id: the case below which its items were written}.
-    left: (id of a department, case) for each case that a rule moved out of that department.
+    moved_out: (id of a department, case) for each case that a rule moved out of that department.
     """
 
     below: dict[int, Case] = field(default_factory=dict)
     created: list[Case] = field(default_factory=list)
     touched: dict[int, Case] = field(default_factory=dict)
     moved: list[int] = field(default_factory=list)
-    left: list[tuple[int, Case]] = field(default_factory=list)
+    moved_out: list[tuple[int, Case]] = field(default_factory=list)
     woken: list[Case] = field(default_factory=list)
-    grown: list[Case] = field(default_factory=list)
+    joined: list[Case] = field(default_factory=list)
     links: list[CaseConversation] = field(default_factory=list)
     replies: list[BystanderReply] = field(default_factory=list)
     events: list[CaseEvent] = field(default_factory=list)
@@ -199,7 +199,7 @@ class _Batch(Loaded):
         self._hear(case, arrival, Kind.JOINED, why, verdict)
         if case.status in {Status.WAITING, Status.SNOOZED}:
             case.status, case.snoozed_until = Status.OPEN, None
-        self.grown.append(case)
+        self.joined.append(case)
         return case
 
     def _continue(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
@@ -224,7 +224,7 @@ class _Batch(Loaded):
             self._hear(case, arrival, Kind.HEARD, "", verdict)
             # Not for the user who logged the item.
             if case.pk and arrival.by != case.assignee_id:
-                self.grown.append(case)
+                self.joined.append(case)
         return case
 
     def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
@@ -232,7 +232,7 @@ class _Batch(Loaded):
         if self.effects.records_only(arrival.interaction, verdict, self.now):
             return None
         if old.pk is None:  # an earlier message of this batch was set aside
-            self.by_party[arrival.party] += bring_back(old, verdict)
+            self.by_party[arrival.party] += reopen_set_aside(old, verdict)
             self._hear(old, arrival, Kind.HEARD, "", verdict)
             return old
         self.moved.append(arrival.conversation)  # write() ends the link to the old case
@@ -319,7 +319,7 @@ class _Batch(Loaded):
                 case.assignee_id = person
             if moves:
                 case.department = self.departments[verdict.department]
-                self.left.append((old, case))
+                self.moved_out.append((old, case))
                 self._log(
                     case, arrival, Kind.TRANSFERRED, verdict.why, verdict,
                     from_=self.departments[old].name, to=case.department.name,
@@ -373,14 +373,14 @@ class _Batch(Loaded):
         # A case below which only bystanders wrote is not locked, and its clocks stay.
         recompute({case.pk for case in (*self.created, *self.touched.values())}, now=self.now)
         restrict_texts(
-            self.links, (case for _old, case in self.left), self.departments
+            self.links, (case for _old, case in self.moved_out), self.departments
         )  # after the links, which decide who may read a conversation
-        tell(self.woken, self.grown, self.touched.values())
+        tell(self.woken, self.joined, self.touched.values())
         self.effects.write(self._able)
         changed: dict[int, set[int]] = defaultdict(set)
         for event in self.events:
             changed[event.case.department_id].add(event.case.pk)
-        for department, case in self.left:
+        for department, case in self.moved_out:
             changed[department].add(case.pk)
         for department, cases in sorted(changed.items()):
             for case_id in sorted(cases) if len(cases) <= MAX_HINTS else [0]:

@@ -57,15 +57,15 @@ class Batch(Protocol):
 
 
 @dataclass
-class Special:
+class SpecialItems:
     """What is known about the items of one batch. Call its methods in the order of intake.
 
     muted: (profile id, department id) of the mutes in force.
     contacts: {profile id: contact id} of the cases' profiles.
     thanks: ids of the items that only say thanks.
-    was: {case id: its status before the batch}.
+    status_before: {case id: its status before the batch}.
     marked: the cases that a sensitive item has marked or changed.
-    rung: the cases of which the person on call must be told.
+    to_notify: the cases of which the person on call must be notified.
     """
 
     batch: Batch
@@ -73,20 +73,20 @@ class Special:
     muted: set[tuple[int, int]]
     contacts: dict[int, int]
     thanks: set[int]
-    was: dict[int, str]
+    status_before: dict[int, str]
     marked: list[Case] = field(default_factory=list)
-    rung: list[Case] = field(default_factory=list)
+    to_notify: list[Case] = field(default_factory=list)
 
     @classmethod
-    def open(cls, batch: Batch, arrivals: Sequence[Item], now: datetime) -> Special:
+    def open(cls, batch: Batch, arrivals: Sequence[Item], now: datetime) -> SpecialItems:
         profiles = {case.profile_id for case in batch.by_conversation.values()}
         links = ProfileLink.objects.filter(profile__in=profiles, ended_at=None)
         muted = muted_pairs({arrival.profile for arrival in arrivals}, now)
-        was = {case.pk: case.status for case in batch.cases.values()}
+        before = {case.pk: case.status for case in batch.cases.values()}
         contacts = dict(links.values_list("profile", "contact"))
-        return cls(batch, now, muted, contacts, _only_thanks(arrivals), was)
+        return cls(batch, now, muted, contacts, _only_thanks(arrivals), before)
 
-    def keeps_out(self, arrival: Item) -> bool:
+    def record_if_muted(self, arrival: Item) -> bool:
         """Record that the item is muted, if it is; return whether it is."""
         muted_by = {department for profile, department in self.muted if profile == arrival.profile}
         if not muted_by or arrival.by or arrival.case:
@@ -100,7 +100,7 @@ class Special:
         self._decide(arrival, ItemDecision.Outcome.MUTED, case)
         return True
 
-    def thank(self, arrival: Item) -> Case | None:
+    def add_thanks(self, arrival: Item) -> Case | None:
         """Add the item to its case without any other change, if it only says thanks.
 
         Returns None if it says more, if its conversation has no case, or if somebody else wrote it.
@@ -144,13 +144,13 @@ class Special:
         if sensitive.kind_of(arrival.topics):
             if is_new_noise:
                 case.status = Status.NEW
-            was = self.was.pop(case.pk, Status.OPEN)
+            was = self.status_before.pop(case.pk, Status.OPEN)
             is_marked = sensitive.mark(
                 case, arrival.topics, said_at=arrival.said_at, was_done=was == Status.DONE
             )
             # In an active case, a second message of the same kind tells nobody again.
             if is_marked or was not in ACTIVE:
-                self.rung.append(case)
+                self.to_notify.append(case)
             self.marked.append(case)
 
     def save_marks(self) -> None:
@@ -158,9 +158,9 @@ class Special:
         existing = {case.pk: case for case in self.marked if case.pk}
         Case.objects.bulk_update(existing.values(), _MARKED)
 
-    def tell(self) -> None:
+    def notify_on_call(self) -> None:
         """Notify the people on call. Call this when all cases are stored."""
-        sensitive.tell_on_call(self.rung, now=self.now)
+        sensitive.tell_on_call(self.to_notify, now=self.now)
 
     def _decide(self, arrival: Item, outcome: str, case: Case | None) -> None:
         self.batch.decisions.append(

@@ -76,19 +76,19 @@ class RuleEffects:
         profiles = Profile.objects.in_bulk({case.profile_id for case in told})
         for case in told:
             case.profile = profiles[case.profile_id]
-        loud = [(case, verdict) for case, verdict in self.routed if verdict.notify_leads]
+        notifying_leads = [(case, verdict) for case, verdict in self.routed if verdict.notify_leads]
         leads: dict[int, set[int]] = {}
-        if loud:
+        if notifying_leads:
             leading = Membership.objects.leading().filter(
-                department__in={case.department_id for case, _ in loud}
+                department__in={case.department_id for case, _ in notifying_leads}
             )
             for department, user in leading.values_list("department_id", "user_id"):
                 leads.setdefault(department, set()).add(user)
         pairs: dict[tuple[int, int], Case] = {}
         for case, verdict in self.routed:
-            able_ones = {user for user in verdict.notify if able(user, case.department_id)}
+            permitted = {user for user in verdict.notify if able(user, case.department_id)}
             asked = leads.get(case.department_id, set()) if verdict.notify_leads else set()
-            pairs |= {(case.pk, user): case for user in sorted(able_ones | asked)}
+            pairs |= {(case.pk, user): case for user in sorted(permitted | asked)}
         about = [(case.as_subject, user) for (_pk, user), case in pairs.items()]
         # Each user hears of a case once, however many messages it gets.
         earlier = Notice.objects.filter(
@@ -100,7 +100,7 @@ class RuleEffects:
         )
 
 
-def bring_back(case: Case, verdict: Verdict) -> list[Case]:
+def reopen_set_aside(case: Case, verdict: Verdict) -> list[Case]:
     """Open a case of this batch that a rule set aside, unless this verdict sets it aside too.
 
     Returns the case if it is open now.
