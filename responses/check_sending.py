@@ -15,7 +15,7 @@ from responses.models.delivery import Delivery
 from responses.models.delivery_state import DeliveryState
 from responses.models.response import Response
 from routing.models.status import Stale
-from routing.unsent_answer import promised, take_back_answer
+from routing.unsent_answer import awaiting_delivery, withdraw_answer
 from scrm.bus.nudge import nudge
 
 
@@ -92,8 +92,8 @@ def dismiss_problem(delivery: Delivery, *, by: User) -> None:
     unsent = [DeliveryState.FAILED, DeliveryState.CANCELLED]
     if response.case is None or response.deliveries.exclude(state__in=unsent).exists():
         return
-    if promised(response.case).exists():
-        take_back_answer(response.case, by=by, why=_("The answer was not sent."))
+    if awaiting_delivery(response.case).exists():
+        withdraw_answer(response.case, by=by, why=_("The answer was not sent."))
 
 
 def take_in_hand(delivery: Delivery, *, now: datetime) -> Delivery:

@@ -22,7 +22,7 @@ from responses.release import ask_approvers
 from responses.upload_field import attach_files
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
-from routing.unsent_answer import take_back_answer
+from routing.unsent_answer import withdraw_answer
 from scrm.db.locks import locked
 
 _COPIED = (
@@ -264,7 +264,7 @@ def _reopen(response: Response, changed: Response, *, by: User) -> None:
     stopped = changed != response and changed.state != State.RELEASED
     case = response.case
     if stopped and case:
-        take_back_answer(case, by=by, why="The answer was withdrawn for editing.")
+        withdraw_answer(case, by=by, why="The answer was withdrawn for editing.")
 
 
 def _check_shown(response: Response, shown: str) -> None:

@@ -28,7 +28,7 @@ def state_of(case: Case) -> State:
     }
 
 
-def recount(case: Case) -> None:
+def update_last_inbound(case: Case) -> None:
     """Set the last inbound message from the items that the case has now."""
     items = Interaction.objects.filter(conversation__in=case.conversations, direction="in")
     items = items.exclude(kind=AUTOMATIC).exclude(below_case__case=case)
@@ -39,7 +39,7 @@ def recount(case: Case) -> None:
     case.refresh_from_db()
 
 
-def wait_or_work(case: Case) -> str:
+def status_from_items(case: Case) -> str:
     """Return the status of a living case: whether it waits for us or for the party."""
     if unanswered([case.pk]).exists():
         return Status.OPEN if case.assignee_id else Status.NEW

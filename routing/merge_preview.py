@@ -11,7 +11,7 @@ from crm.models import Interaction, User
 from listening.sensitivity import Sensitivity
 from routing import above
 from routing.case_state import merged_state
-from routing.merging import why_not_merged
+from routing.merging import merge_refusal
 from routing.models import Case, CaseEvent, CaseLink
 from routing.models.rule import Priority
 from routing.party import party
@@ -77,7 +77,7 @@ def preview(source: Case, target: Case, by: User) -> Preview:
     return Preview(
         source=source,
         target=target,
-        refusal=why_not_merged(source, target, by),
+        refusal=merge_refusal(source, target, by),
         messages=Interaction.objects.filter(conversation__in=source.conversations).count(),
         held=held,
         typed=typed,

@@ -17,7 +17,7 @@ from crm.ledger import lock_workspace
 from crm.models import Interaction, Notice, User
 from routing import above
 from routing.call_back import open_call_back
-from routing.case_state import merged_state, recount, state_of, wait_or_work
+from routing.case_state import merged_state, state_of, status_from_items, update_last_inbound
 from routing.due_times import recompute
 from routing.models import (
     CallBack,
@@ -35,7 +35,7 @@ from routing.sensitive import tell_on_call
 Kind = CaseEvent.Kind
 
 
-def why_not_merged(source: Case, target: Case, by: User) -> str:
+def merge_refusal(source: Case, target: Case, by: User) -> str:
     """Return the reason why `source` cannot be merged into `target`, for the user; "" if it can."""
     if source.pk == target.pk:
         return "A case cannot be merged with itself."
@@ -71,7 +71,7 @@ def merge(
     """
     now = now or timezone.now()
     source, target = _lock(source.pk, target.pk)
-    if refusal := why_not_merged(source, target, by):
+    if refusal := merge_refusal(source, target, by):
         raise Stale(f"{refusal} Nothing was changed.")
     moved: dict[str, Any] = {
         "source": source.pk,
@@ -86,8 +86,8 @@ def merge(
     _close(source, target, now=now)
     moved["links"] = move_links(source, target, now=now)
     Case.objects.filter(pk=target.pk).update(**values)
-    recount(target)
-    recount(source)
+    update_last_inbound(target)
+    update_last_inbound(source)
     recompute([source.pk, target.pk], now=now)
     target.refresh_from_db()
     restrict(target.conversations)
@@ -227,7 +227,7 @@ def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     target.participants.filter(pk__in=moved.get("participants", [])).delete()
     conversations = restore_links(moved["links"], of=target)
     for case in (target, source):
-        recount(case)
+        update_last_inbound(case)
         restrict(case.conversations)
     _reopen_if_written(source, conversations, since=event.at)
     recompute([source.pk, target.pk], now=now)
@@ -267,6 +267,6 @@ def _reopen_if_written(case: Case, conversations: list[int], *, since: datetime)
     )
     if later.exists():
         Case.objects.filter(pk=case.pk).update(
-            status=wait_or_work(case), done_at=None, snoozed_until=None
+            status=status_from_items(case), done_at=None, snoozed_until=None
         )
         case.refresh_from_db()

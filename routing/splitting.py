@@ -14,7 +14,7 @@ from crm.ledger import lock_workspace
 from crm.models import Conversation, Interaction, User
 from crm.moves import move_items, split_conversation
 from routing import above
-from routing.case_state import recount, wait_or_work
+from routing.case_state import status_from_items, update_last_inbound
 from routing.due_times import recompute
 from routing.merging import log_undone, move_links, restore_links
 from routing.models import Case, CaseConversation, CaseEvent
@@ -37,7 +37,7 @@ def split_off_conversation(
     """
     now = now or timezone.now()
     _lock(case)
-    _check_stays(case, leaving={conversation.pk})
+    _check_something_remains(case, leaving={conversation.pk})
     return _split(case, conversation, {}, by=by, why=why, now=now)
 
 
@@ -59,7 +59,7 @@ def split_off_item(
     others = _inbound(Interaction.objects.filter(conversation=old)).exclude(pk=item.pk)
     if not others.exists():
         return split_off_conversation(case, old, by=by, why=why, now=now)
-    _check_stays(case, leaving={old.pk}, but=True)
+    _check_something_remains(case, leaving={old.pk}, item_only=True)
     new = split_conversation(old, now=now)
     answers = Interaction.objects.filter(
         conversation=old, direction="out", scope=item.scope, in_reply_to=item.key
@@ -85,16 +85,18 @@ def _inbound(items: Any) -> Any:
     return items.filter(direction="in", profile__isnull=False)
 
 
-def _check_stays(case: Case, *, leaving: Collection[int], but: bool = False) -> None:
+def _check_something_remains(
+    case: Case, *, leaving: Collection[int], item_only: bool = False
+) -> None:
     """Raise Stale if the conversations are not in the case, or if nothing would stay in it.
 
-    but: whether other items of these conversations stay.
+    item_only: whether other items of these conversations stay.
     """
     here = set(case.conversations.values_list("pk", flat=True))
     if not here.issuperset(leaving):
         raise Stale("The message was moved to another case. Nothing was changed.")
     rest = Interaction.objects.filter(conversation__in=here.difference(leaving))
-    if not but and not _inbound(rest).exists():
+    if not item_only and not _inbound(rest).exists():
         raise Stale(f"{ONLY_ITEM} Nothing was changed.")
 
 
@@ -119,9 +121,9 @@ def _split(
     responses = above.move_responses(case, new, [conversation.pk], (), by)
     # After the responses: they are locked before their deliveries.
     above.move_deliveries(items.get("items", ()), conversation.pk)
-    recount(new)
-    recount(case)
-    new.status = wait_or_work(new)
+    update_last_inbound(new)
+    update_last_inbound(case)
+    new.status = status_from_items(new)
     new.save(update_fields=["status"])
     recompute([case.pk, new.pk], now=now)
     restrict(new.conversations)
@@ -160,7 +162,7 @@ def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     # After the responses: they are locked before their deliveries.
     if "items" in split:
         _move_back(case, split, by=by, now=now)
-    recount(case)
+    update_last_inbound(case)
     recompute([case.pk, new.pk], now=now)
     restrict(case.conversations)
     log_undone(event, (case, new), by=by, now=now)
@@ -182,7 +184,7 @@ def _move_back(case: Case, split: dict[str, Any], *, by: User, now: datetime) ->
 
 def _close_if_empty(new: Case, case: Case, *, by: User, now: datetime) -> None:
     if _inbound(Interaction.objects.filter(conversation__in=new.conversations)).exists():
-        recount(new)
+        update_last_inbound(new)
         return
     above.move_responses(new, case, None, (), by)
     move_links(new, case, now=now)
@@ -203,5 +205,5 @@ def _close_if_empty(new: Case, case: Case, *, by: User, now: datetime) -> None:
 
 def _status_after(case: Case) -> str:
     """Return the status after items came back: a case that waited may need an answer again."""
-    status = wait_or_work(case)
+    status = status_from_items(case)
     return case.status if status == Status.WAITING else status

@@ -11,7 +11,7 @@ from routing.models.case import Case
 from routing.models.item_decision import ItemDecision, ItemDecisionQuerySet
 
 
-def promised(case: Case) -> ItemDecisionQuerySet:
+def awaiting_delivery(case: Case) -> ItemDecisionQuerySet:
     """Return the decisions of items whose answer was released but not sent yet."""
     return ItemDecision.objects.current().filter(
         case=case, outcome=ItemDecision.Outcome.ANSWERED, answered_by=None, event__isnull=False
@@ -19,7 +19,7 @@ def promised(case: Case) -> ItemDecisionQuerySet:
 
 
 @transaction.atomic
-def take_back_answer(case: Case, *, by: User | None, why: str) -> None:
+def withdraw_answer(case: Case, *, by: User | None, why: str) -> None:
     """Make the items unanswered again that a released answer had settled without being sent.
 
     A closed case becomes open again. If a newer case has taken over its conversations, it stays
@@ -29,7 +29,7 @@ def take_back_answer(case: Case, *, by: User | None, why: str) -> None:
     """
     current = case.survivor
     current.lock()
-    promised(case).withdraw(by=by, now=timezone.now())
+    awaiting_delivery(case).withdraw(by=by, now=timezone.now())
     newer = current.newer
     if current.is_closed and not newer:
         current.reopen(by=by, why=why)

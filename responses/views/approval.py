@@ -29,7 +29,7 @@ from responses.rule_findings import held_for
 from responses.served import value_of
 from responses.views.lookup import oldest, private_notes, response_to_see, words_answered
 from routing.models.status import Stale
-from routing.unsent_answer import take_back_answer
+from routing.unsent_answer import withdraw_answer
 from scrm.web.params import number
 
 
@@ -165,7 +165,7 @@ def _cancel(request: StaffRequest, response: Response) -> str:
     taken_back = response.author == request.user and _restore_draft(response)
     if response.case:
         why = _("The sending of the answer was undone.")
-        take_back_answer(response.case, by=request.user, why=why)
+        withdraw_answer(response.case, by=request.user, why=why)
     if restored:
         return _("Cancelled. Nothing was sent. The earlier text will be sent instead.")
     if taken_back:
