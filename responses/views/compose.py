@@ -65,14 +65,14 @@ def composer(request: StaffRequest, pk: int) -> HttpResponse:
     tab = requested if requested in TABS else _tab_of_latest_draft(case, request.user)
     form = _form(request, case, tab)
     # One line, until the user goes into it; not where they asked for a tab or a draft goes on.
-    at_rest = bool(
+    collapsed = bool(
         request.htmx
         and not request.GET
         and isinstance(form, ReplyForm)
         and form.places
         and not form["text"].value()
     )
-    return _composer(request, case, tab, form, at_rest=at_rest)
+    return _composer(request, case, tab, form, collapsed=collapsed)
 
 
 @body_limit(with_files(MAX_FILES * MAX_FILE_BYTES))

@@ -62,7 +62,7 @@ class TransferForm(CaseVerbForm):
     """The department to transfer a case to, and optionally the new assignee there.
 
     The case's own department cannot be chosen. `AssignForm` assigns a case within its department.
-    The assignees are grouped by department; following_select.js shows those of the chosen one.
+    The assignees are grouped by department; dependent_select.js shows those of the chosen one.
     """
 
     department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
@@ -70,7 +70,7 @@ class TransferForm(CaseVerbForm):
         User.objects.none(),
         required=False,
         label=__("Assignee"),
-        widget=forms.Select(attrs={"data-follows": "department"}),
+        widget=forms.Select(attrs={"data-depends-on": "department"}),
     )
     why = forms.CharField(
         max_length=500,

@@ -204,7 +204,7 @@ class Mouse(Hand):
         if menu.is_visible() and what.first.evaluate("each => !!each.closest('.head-verbs')"):
             menu.click()
         # At rest, a narrow composer shows its last tabs only while it is used.
-        if what.first.evaluate("each => !!each.closest('.composer.rest > .tabs')"):
+        if what.first.evaluate("each => !!each.closest('.composer.collapsed > .tabs')"):
             self.writing.click()
         what.first.click()
 
@@ -226,7 +226,7 @@ class Mouse(Hand):
         field.select_option(label=option)
 
     def tick(self, box: Locator) -> None:
-        if self.opened.locator(".composer.rest").filter(has=box).count():
+        if self.opened.locator(".composer.collapsed").filter(has=box).count():
             self.writing.click()
         box.check()
 

@@ -236,10 +236,10 @@ def test_a_semicolon_offers_saved_replies_while_one_types(
     expect(hand.writing).to_be_focused()
 
 
-def test_the_composer_rests_as_one_line_and_grows_when_one_goes_into_it(
+def test_the_composer_is_collapsed_until_it_has_the_focus(
     windows: Windows, agent: User, world: World
 ) -> None:
-    """At rest, the messages have the room, and the end of the timeline stays in sight."""
+    """While it is collapsed, the messages have the room, and the end stays in sight."""
     hand = Mouse(windows.open(agent, world["ron"].get_absolute_url()))
     hand.is_at(world["ron"])
     composer = hand.opened.locator(".composer")
@@ -255,10 +255,10 @@ def test_the_composer_rests_as_one_line_and_grows_when_one_goes_into_it(
     expect(hand.writing).to_be_focused()
     assert height() > 150
     hand.opened.locator(".timeline").click()
-    expect(composer).to_have_class(re.compile("rest"))
+    expect(composer).to_have_class(re.compile("collapsed"))
     hand.write("We are sorry.")
     hand.opened.locator(".timeline").click()
-    expect(composer).not_to_have_class(re.compile(r"\brest\b"))
+    expect(composer).not_to_have_class(re.compile(r"\bcollapsed\b"))
     expect(hand.writing).to_have_value("We are sorry.")
 
 

@@ -17,7 +17,7 @@ def test_a_letter_is_printed_and_then_logged_once(
     """Fails if htmx takes the button of the sheet, which the browser must submit to a new tab."""
     case = world["ron"]
     page = windows.open(agent, f"/cases/{case.pk}/")
-    page.locator("#compose-text").click()  # at rest, the composer hides its last tabs
+    page.locator("#compose-text").click()  # the collapsed composer hides its last tabs
     page.get_by_role("link", name="Log response").click()
     page.get_by_label("How you answered").select_option("letter")
     page.get_by_label("Postal address").fill("Ron Calder\nRoad 1\nTown")
