@@ -25,10 +25,10 @@ from listening.topic_hits import Hits, keep_matches
 from scrm.bus.nudge import nudge
 
 MARK = "listening.mark_stored"
-COUNTED = 2_000
+MAX_COUNTED = 2_000
 """The page counts matches among this many of the newest items."""
-MOST = 50_000
-"""The job looks at this many of the newest items."""
+MAX_SCANNED = 50_000
+"""The job checks this many of the newest items."""
 BATCH = 500
 
 
@@ -36,12 +36,12 @@ BATCH = 500
 class Stored:
     """How many of the newest stored items a topic matches that are not marked with it yet.
 
-    looked_at: the number of items that were looked at, at most COUNTED.
+    checked: the number of items that were checked, at most MAX_COUNTED.
     without_case: how many of the matching items are not recorded in the CRM, and so have no case.
     newest: the newest matching items.
     """
 
-    looked_at: int
+    checked: int
     matching: int
     without_case: int
     newest: Sequence[Mention]
@@ -50,7 +50,7 @@ class Stored:
 def count(topic: Topic) -> Stored:
     if topic.current is None:
         return Stored(0, 0, 0, ())
-    rows = list(_unmarked(topic.current).order_by("-pk")[:COUNTED])
+    rows = list(_unmarked(topic.current).order_by("-pk")[:MAX_COUNTED])
     hits = _hits(topic.current, rows)
     found = [row for row in rows if row.pk in hits]
     bare = sum(row.interaction_id is None for row in found)
@@ -75,7 +75,7 @@ def mark(job: Job) -> None:
     revision = TopicRevision.objects.select_related("topic").get(pk=job.data["revision"])
     days = job.data["days"]
     since = job.started_at - timedelta(days=days) if days else None
-    while job.done < MOST and (rows := _next(revision, job)):
+    while job.done < MAX_SCANNED and (rows := _next(revision, job)):
         hits = _hits(revision, rows)
         with transaction.atomic():
             opened = _keep(rows, hits, since=since)
@@ -131,6 +131,6 @@ def _message(job: Job) -> str:
             "%d item will be routed to a case.", "%d items will be routed to cases.", opened
         )
         text = f"{text} {told % opened}"
-    if job.done >= MOST:
+    if job.done >= MAX_SCANNED:
         text = f"{text} {_('Older items were not checked.')}"
     return text

@@ -48,10 +48,10 @@ def raise_alarms(*, now: datetime) -> None:
 
 @transaction.atomic
 def _announce(clocks: CaseClockQuerySet, kind: _Kind, now: datetime) -> None:
-    new = _by_user(_still_true(_taken(clocks, _COLUMNS[kind], now), kind, now), kind)
+    new = _by_user(_without_overdue(_claim(clocks, _COLUMNS[kind], now), kind, now), kind)
     if not new:
         return
-    recent = _by_user(_still_true(_announced(kind, now), kind, now), kind)
+    recent = _by_user(_without_overdue(_announced(kind, now), kind, now), kind)
     digests = _digests(kind, new, now)
     for user, mine in new.items():
         digest = digests.get(user)
@@ -77,7 +77,7 @@ def _since(cases: dict[int, CaseClock], kind: _Kind, since: datetime) -> list[Ca
     return [row for row in cases.values() if getattr(row, _COLUMNS[kind]) >= since]
 
 
-def _taken(clocks: CaseClockQuerySet, column: str, now: datetime) -> list[CaseClock]:
+def _claim(clocks: CaseClockQuerySet, column: str, now: datetime) -> list[CaseClock]:
     """Mark these clocks as announced, and return them with their cases."""
     # Skip locked rows: their case is being changed, and the next tick looks again.
     free = clocks.exclude(case__status__in=CLOSED).order_by("pk")
@@ -100,7 +100,7 @@ def _announced(kind: _Kind, now: datetime) -> list[CaseClock]:
     return list(rows.select_related("case__department"))
 
 
-def _still_true(rows: Iterable[CaseClock], kind: _Kind, now: datetime) -> list[CaseClock]:
+def _without_overdue(rows: Iterable[CaseClock], kind: _Kind, now: datetime) -> list[CaseClock]:
     """Leave out the warnings of clocks that are overdue: they are announced as overdue."""
     if kind != _Kind.DUE_SOON:
         return list(rows)
@@ -141,14 +141,14 @@ def _digests(kind: _Kind, users: Iterable[int], now: datetime) -> dict[int, Noti
 def _digest(
     user: int, kind: _Kind, rows: Sequence[CaseClock], earlier: Notice | None, now: datetime
 ) -> None:
-    url = rows[0].case.get_absolute_url() if len(rows) == 1 else _list_of(rows, kind, user)
+    url = rows[0].case.get_absolute_url() if len(rows) == 1 else _list_url(rows, kind, user)
     if earlier:
-        earlier.renew(text=_words(rows, kind), url=url)
+        earlier.renew(text=_digest_text(rows, kind), url=url)
     else:
-        Notice.give([user], kind, text=_words(rows, kind), url=url, now=now)
+        Notice.give([user], kind, text=_digest_text(rows, kind), url=url, now=now)
 
 
-def _list_of(rows: Sequence[CaseClock], kind: _Kind, user: int) -> str:
+def _list_url(rows: Sequence[CaseClock], kind: _Kind, user: int) -> str:
     """Return the URL of the list that has these cases, also the snoozed ones."""
     name, value = _FILTERS[kind]
     asked = {"view": "all", "status": "living", name: value, "sort": "due"}
@@ -160,7 +160,7 @@ def _list_of(rows: Sequence[CaseClock], kind: _Kind, user: int) -> str:
     return f"/?{urlencode(asked)}"
 
 
-def _words(rows: Sequence[CaseClock], kind: _Kind) -> str:
+def _digest_text(rows: Sequence[CaseClock], kind: _Kind) -> str:
     number = len(rows)
     if kind == _Kind.OVERDUE:
         return ngettext("%d case is overdue.", "%d cases are overdue.", number) % number

@@ -331,7 +331,7 @@ class _Batch(Loaded):
     def _stays(self, case: Case, arrival: Arrival) -> bool:
         """Return whether a rule must not move this case, although nobody has it."""
         restricted = self.departments[case.department_id].is_restricted
-        return bool(arrival.case) or restricted or case.pk in self.placed_by_people
+        return bool(arrival.case) or restricted or case.pk in self.transferred_by_users
 
     def _link(self, case: Case, arrival: Arrival) -> None:
         self.by_conversation[arrival.conversation] = case

@@ -134,7 +134,7 @@ def last_handlers(parties: Mapping[int, Party]) -> dict[int, int]:
     return {profile: by_party[party] for profile, party in parties.items() if party in by_party}
 
 
-def placed_by_people(cases: Iterable[int]) -> set[int]:
+def transferred_by_users(cases: Iterable[int]) -> set[int]:
     """Return the ids of those cases whose department a user chose."""
     moved = CaseEvent.objects.filter(
         case__in=list(cases), kind=CaseEvent.Kind.TRANSFERRED, by__isnull=False
@@ -211,7 +211,7 @@ class Loaded:
     above: dict[int, Above]
     starters: dict[int, int | None]
     unanswered: set[int]
-    placed_by_people: set[int]
+    transferred_by_users: set[int]
     topics: dict[int, set[int]]
 
     @classmethod
@@ -250,6 +250,6 @@ class Loaded:
                 row.conversation for row in arrivals if row.facts.visibility == "public"
             ),
             unanswered=set(oldest_unanswered(cases)),
-            placed_by_people=placed_by_people(cases),
+            transferred_by_users=transferred_by_users(cases),
             topics={id(case): topics[pk] for pk, case in cases.items()},
         )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from scrm.conditions.language import Condition, Leaf
 
-CHASING = timedelta(minutes=60)
+FOLLOW_UP_WITHIN = timedelta(minutes=60)
 """A party that writes again within this time writes about the same matter."""
 _QUESTION_MARKS = frozenset("?\uff1f\u061f\u2e2e\u037e")
 _WHAT_OR_WHO = frozenset({"text", "handle", "reach", "contact_kind"})
@@ -82,7 +82,7 @@ def _why_joined(item: NewItem, case: OpenCase) -> str:
     if item.only_there and item.department != case.department:
         return ""
     apart = abs(item.said_at - case.last_inbound_at)
-    if apart <= CHASING:
+    if apart <= FOLLOW_UP_WITHIN:
         return "The same person wrote again within 60 minutes."
     if not case.is_answered:
         return "The same person wrote again before we answered."

@@ -81,7 +81,7 @@ def weekly_digest(*, now: datetime) -> int:
             Notice.Kind.MUTE_DIGEST,
             about=about,
             now=now,
-            text=_words(number, items.count()),
+            text=_digest_text(number, items.count()),
         )
         told += len(given)
     return told
@@ -95,7 +95,7 @@ def _leads_without_digest(department: Department, now: datetime) -> list[int]:
     return list(leads.exclude(user__in=recent.values("user")).values_list("user", flat=True))
 
 
-def _words(people: int, items: int) -> str:
+def _digest_text(people: int, items: int) -> str:
     profiles = ngettext("%d profile is muted", "%d profiles are muted", people) % people
     said = ngettext("%d item this week", "%d items this week", items) % items
     return f"{profiles}; {said}."

@@ -18,13 +18,13 @@ MAX_NAMED = 8
 class Participants:
     """The people of a case. Of those who wrote, at most `MAX_NAMED` of each kind are named.
 
-    askers: the people who wrote in its conversations.
+    authors: the people who wrote in its conversations.
     bystanders: the number of people who replied below its messages.
     staff: our colleagues who wrote in it.
-    added: the people whom a user added; they are not among `askers`.
+    added: the people whom a user added; they are not among `authors`.
     """
 
-    askers: list[Profile]
+    authors: list[Profile]
     bystanders: int
     staff: list[User]
     added: list[CaseParticipant]
@@ -35,13 +35,13 @@ def participants(case: Case) -> Participants:
     added = list(case.participants.select_related("profile", "contact").order_by("pk"))
     items = Interaction.objects.filter(conversation__in=case.conversations)
     wrote = items.filter(direction="in").exclude(below_case__case=case)
-    askers = Profile.objects.filter(pk__in=wrote.values("profile")).order_by("pk")
-    askers = askers.exclude(pk__in=[row.profile_id for row in added if row.profile_id])
+    authors = Profile.objects.filter(pk__in=wrote.values("profile")).order_by("pk")
+    authors = authors.exclude(pk__in=[row.profile_id for row in added if row.profile_id])
     staff = User.objects.filter(pk__in=items.filter(direction="out").values("staff"))
     replies = BystanderReply.objects.filter(case=case)
     bystanders = replies.values("interaction__profile").distinct().count()
     return Participants(
-        list(askers[:MAX_NAMED]), bystanders, list(staff.order_by("name")[:MAX_NAMED]), added
+        list(authors[:MAX_NAMED]), bystanders, list(staff.order_by("name")[:MAX_NAMED]), added
     )
 
 

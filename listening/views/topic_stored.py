@@ -41,7 +41,7 @@ def topic_stored(request: StaffRequest, pk: int) -> HttpResponse:
         "stored": stored,
         "form": form,
         "items": shown(list(newest), user=request.user),
-        "most": f"{stored_items.MOST:,}",
+        "most": f"{stored_items.MAX_SCANNED:,}",
     }
     status = 422 if form.is_bound else 200
     return render(request, "listening/topic_stored.html", context, status=status)

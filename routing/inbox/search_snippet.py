@@ -15,7 +15,7 @@ from scrm.text.fold import fold, origins
 
 MAX_READ = 2_000
 """At most this many messages of the cases on a page are searched, the newest first."""
-LOOKED_AT = 20_000
+MAX_CHARACTERS = 20_000
 """The maximum number of characters of a message that are loaded."""
 PASSAGE = 80
 """The number of characters of an excerpt that a row shows in any case."""
@@ -54,7 +54,7 @@ def hits(words: str, cases: Iterable[int], user: User) -> dict[int, Hit]:
         words=query, pk__in=newest.values("pk")[:MAX_READ]
     )
     by_case: dict[int, Hit] = {}
-    rows = found.order_by("-pk").annotate(begins=Left("text", LOOKED_AT))
+    rows = found.order_by("-pk").annotate(begins=Left("text", MAX_CHARACTERS))
     for row in rows.values("pk", "conversation", "direction", "title", "begins"):
         case = case_of[row["conversation"]]
         text = " · ".join(part for part in (row["title"], row["begins"]) if part)

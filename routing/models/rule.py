@@ -34,8 +34,8 @@ class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
     def in_force(self) -> list[Rule]:
         """Return the rules in force in their order, as `Rule` values for the router.
 
-        An active rule that refers to something that no longer exists is not in force; see
-        `find_faults`. The number of SQL queries does not depend on the number of rules.
+        An active rule that refers to something that no longer exists is not applied; see
+        `find_errors`. The number of SQL queries does not depend on the number of rules.
         """
         active = self.filter(is_active=True, current__isnull=False)
         rules = list(
@@ -44,11 +44,11 @@ class RoutingRuleQuerySet(models.QuerySet["RoutingRule"]):
             )
         )
         revisions = [rule.current for rule in rules if rule.current]
-        faults = find_faults(revisions)
+        errors = find_errors(revisions)
         return [
             revision.pure(rule.name)
             for rule, revision in zip(rules, revisions, strict=True)
-            if not faults[revision.pk]
+            if not errors[revision.pk]
         ]
 
 
@@ -151,10 +151,10 @@ class RoutingRule(models.Model):
         )
 
 
-def find_faults(revisions: Sequence[RuleRevision]) -> dict[int, list[str]]:
+def find_errors(revisions: Sequence[RuleRevision]) -> dict[int, list[str]]:
     """Return revision id → sentences about what the revision refers to and what does not exist.
 
-    A rule with such a fault is not in force. Load the department of the revisions too.
+    A rule with such an error is not applied. Load the department of the revisions too.
     """
     missing = missing_names([_parse(revision.conditions) for revision in revisions])
     found = {}

@@ -172,17 +172,17 @@ def _trial(asked: TryOutForm, hours: Hours, targets: dict[str, Targets]) -> Tria
     written = datetime.combine(today + timedelta(days=ahead), at, tzinfo=zone)
     target = targets[asked.cleaned_data["priority"]].first
     if target is None:
-        return Trial(_on_wall(written, zone), None, None, [])
+        return Trial(_local(written, zone), None, None, [])
     due_at = due(written, target, hours)
     counted = [
-        (round((end - start).total_seconds() / 60), _on_wall(start, zone), _on_wall(end, zone))
+        (round((end - start).total_seconds() / 60), _local(start, zone), _local(end, zone))
         for start, end in spans_between(written, due_at, hours)
     ]
-    warning = _on_wall(warn_at(written, due_at, hours), zone)
-    return Trial(_on_wall(written, zone), _on_wall(due_at, zone), warning, counted)
+    warning = _local(warn_at(written, due_at, hours), zone)
+    return Trial(_local(written, zone), _local(due_at, zone), warning, counted)
 
 
-def _on_wall(moment: datetime, zone: ZoneInfo) -> datetime:
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the local time, without its zone: templates would convert it to the workspace's."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
@@ -255,5 +255,5 @@ def _clock_change(form: CalendarForm) -> tuple[datetime, bool] | None:
         moment += timedelta(hours=1)
         after = moment.astimezone(zone).utcoffset()
         if before != after:
-            return _on_wall(moment, zone), bool(before and after and after > before)
+            return _local(moment, zone), bool(before and after and after > before)
     return None

@@ -19,7 +19,7 @@ from crm.access import StaffRequest, admin_only
 from crm.models import User
 from routing.forms import RuleForm
 from routing.models import Case, RecordedOnly, RoutingRule, RuleRevision
-from routing.models.rule import find_faults
+from routing.models.rule import find_errors
 from routing.rule_trial import Trial, try_rules
 from scrm.conditions.form_rows import is_change
 from scrm.db.locks import locked
@@ -35,11 +35,11 @@ def rules(request: StaffRequest) -> HttpResponse:
             "owner", "current__department", "current__person", "current__issue"
         )
     )
-    faults = find_faults([rule.current for rule in rows if rule.current])
+    errors = find_errors([rule.current for rule in rows if rule.current])
     recorded = _recorded_counts()
     notified = _names(user for rule in rows if rule.current for user in rule.current.notify)
     for rule in rows:
-        rule.faults = faults.get(rule.current_id or 0, [])  # type: ignore[attr-defined]
+        rule.errors = errors.get(rule.current_id or 0, [])  # type: ignore[attr-defined]
         rule.recorded = recorded.get(rule.pk, 0)  # type: ignore[attr-defined]
         named = rule.current.notify if rule.current else []
         rule.notified = [notified[user] for user in named if user in notified]  # type: ignore[attr-defined]

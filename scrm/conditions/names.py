@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from scrm.conditions.language import Condition, ConditionError, Leaf, Path
 from scrm.text.fold import fold
 
-_MOST_NEAREST = 3
+_MAX_NEAREST = 3
 
 
 def names_in(condition: Condition) -> Mapping[str, set[str]]:
@@ -42,7 +42,7 @@ def unknown_names(
 def nearest(wrong: str, names: Collection[str]) -> tuple[str, ...]:
     """Return the names that are most similar to a wrong name, without regard to case or accents."""
     folded = {fold(name): name for name in names}
-    return tuple(folded[match] for match in get_close_matches(fold(wrong), folded, _MOST_NEAREST))
+    return tuple(folded[match] for match in get_close_matches(fold(wrong), folded, _MAX_NEAREST))
 
 
 def _values(condition: Condition, path: Path) -> Iterator[tuple[Leaf, Path, str]]:

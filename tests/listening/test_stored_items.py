@@ -153,7 +153,7 @@ def test_the_job_looks_at_a_limited_number_of_items(
     admin: User, as_: As, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored_items, "BATCH", 2)
-    monkeypatch.setattr(stored_items, "MOST", 2)
+    monkeypatch.setattr(stored_items, "MAX_SCANNED", 2)
     for number in range(5):
         keep(f"Pram {number}")
     make(admin, as_)

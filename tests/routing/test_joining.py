@@ -17,7 +17,7 @@ from crm.models import Department, Notice, User
 from listening.models import Match, Topic
 from listening.topic_hits import FoundTopic
 from routing.answering import count_as_answered
-from routing.joining import CHASING, NewItem, OpenCase, case_of_party
+from routing.joining import FOLLOW_UP_WITHIN, NewItem, OpenCase, case_of_party
 from routing.models import Case, CaseEvent, ResponseTarget, RoutingRule
 from routing.models.status import Status
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, arrival, contact, hear, kinds, place
@@ -62,10 +62,10 @@ def living(
 
 
 def test_who_writes_again_within_an_hour_writes_about_the_same_matter() -> None:
-    joined = case_of_party(item(NOW + CHASING), [living()])
+    joined = case_of_party(item(NOW + FOLLOW_UP_WITHIN), [living()])
     assert joined
     assert joined.why == "The same person wrote again within 60 minutes."
-    assert case_of_party(item(NOW + CHASING + MINUTE), [living()]) is None
+    assert case_of_party(item(NOW + FOLLOW_UP_WITHIN + MINUTE), [living()]) is None
 
 
 def test_while_nobody_has_answered_a_chaser_needs_no_topic() -> None:
@@ -112,7 +112,7 @@ def test_a_joined_item_always_has_one_of_the_three_reasons(
     case = living(answered=answered, topic=SEATS)
     joined = case_of_party(item(NOW + later, topic=topic, department=department), [case])
     shared = topic == SEATS and department in (None, 7) and later <= DAY
-    assert bool(joined) == (later <= CHASING or not answered or shared)
+    assert bool(joined) == (later <= FOLLOW_UP_WITHIN or not answered or shared)
 
 
 # Situations
