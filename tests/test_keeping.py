@@ -290,7 +290,7 @@ def test_an_own_rule_keeps_what_it_asks_for_and_whom_it_names(
     assert RoutingRule.objects.in_force()[0].person == admin.pk
 
 
-def test_an_own_rule_stays_without_the_issue_and_the_people_of_the_sample(
+def test_removing_the_sample_keeps_user_rules_without_sample_references(
     sample: Sample, as_: Callable[[User], Client], admin: User, agent: User
 ) -> None:
     """The list of the rules opens too: it names only people who are still there."""

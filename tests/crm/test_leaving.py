@@ -93,7 +93,7 @@ def belongings(agent: User, service: Department, admin: User) -> None:
     rule.revise(conditions={"all": []}, department=service, assign="person", person=agent, by=admin)
 
 
-def test_an_agent_is_dismissed_with_three_planned_posts_and_nine_topics(
+def test_deactivating_a_user_holds_planned_posts_and_lists_topics(
     as_: As, admin: User, agent: User, lead: User, posts: list[Response], belongings: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -202,7 +202,7 @@ def test_what_the_new_owner_cannot_own_stays_in_the_list(
     assert "The entries below were not reassigned." in page.content.decode()
 
 
-def test_nobody_chosen_is_refused_in_words(
+def test_reassigning_without_a_new_owner_is_refused(
     as_: As, admin: User, agent: User, belongings: None
 ) -> None:
     page = as_(admin).post(f"/people/{agent.pk}/reassign/", {"everything": ""})
@@ -226,7 +226,7 @@ def test_the_list_takes_the_same_number_of_queries_however_much_there_is(
         browser.get(url)
 
 
-def test_somebody_who_comes_back_may_listen_again(
+def test_a_reactivated_user_can_open_live_streams(
     as_: As, admin: User, agent: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed: list[int] = []

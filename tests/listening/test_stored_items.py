@@ -79,7 +79,7 @@ def test_a_topic_that_matches_nothing_stored_asks_nothing(admin: User, as_: As, 
     assert make(admin, as_).url == Topic.objects.get().get_absolute_url()
 
 
-def test_the_young_ones_open_cases_and_all_are_marked(
+def test_recent_items_open_cases_and_all_items_are_marked(
     admin: User, as_: As, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nudge, "nudge", lambda *_args: None)

@@ -159,9 +159,7 @@ def test_the_ledger_says_what_was_sent(whole: Response, change: str, words: str)
     assert [words in gap.words for gap in told] == [True]
 
 
-def test_a_message_of_a_closed_case_without_a_decision_is_told_of(
-    whole: Response, agent: User
-) -> None:
+def test_an_undecided_message_of_a_closed_case_is_reported(whole: Response, agent: User) -> None:
     case = Case.objects.get()
     case.finish(by=agent, seen=case.last_inbound_id, reasons="Thanks")
     assert gaps() == []

@@ -113,7 +113,7 @@ def test_sixty_bystanders_reply_under_our_public_answer_to_tom(tom: Case) -> Non
         assert links.count() + BystanderReply.objects.filter(interaction=interaction).count() == 1
 
 
-def test_who_replies_to_a_bystander_is_a_bystander_too(tom: Case) -> None:
+def test_a_reply_to_a_bystander_is_a_bystander_reply(tom: Case) -> None:
     first = post("b1", "ann", "Same here", answers="our-1")
     assert hear(first, post("b2", "ben", "lol", answers="b1")) == [tom, tom]
     assert hear(post("b3", "cat", "yes", answers="b2", at=NOW + HOUR)) == [tom]
@@ -169,7 +169,7 @@ def test_tom_answers_us_from_his_second_profile_and_is_no_bystander(
     assert [item.text for item in unanswered([tom.pk])] == ["Still no bag."]
 
 
-def test_who_has_an_open_case_and_chases_below_another_thread_chases_their_own_case(
+def test_a_message_below_another_case_joins_the_open_case_of_its_author(
     tom: Case,
 ) -> None:
     """Fails if “still waiting here too!!” is stacked below Tom, and Ann's case does not move."""

@@ -61,14 +61,14 @@ def living(
     return OpenCase(key, department, at, answered, frozenset({topic} - {0}))
 
 
-def test_who_writes_again_within_an_hour_writes_about_the_same_matter() -> None:
+def test_a_second_message_within_an_hour_joins_the_case() -> None:
     joined = case_of_party(item(NOW + FOLLOW_UP_WITHIN), [living()])
     assert joined
     assert joined.why == "The same person wrote again within 60 minutes."
     assert case_of_party(item(NOW + FOLLOW_UP_WITHIN + MINUTE), [living()]) is None
 
 
-def test_while_nobody_has_answered_a_chaser_needs_no_topic() -> None:
+def test_a_message_joins_an_unanswered_case_without_a_shared_topic() -> None:
     assert case_of_party(item(NOW + 30 * DAY), [living(answered=False)])
 
 
@@ -118,7 +118,7 @@ def test_a_joined_item_always_has_one_of_the_three_reasons(
 # Situations
 
 
-def test_a_stranger_posts_three_times_in_four_minutes(
+def test_three_messages_of_a_new_person_in_four_minutes_are_one_case(
     service: Department, agent: User, make_rule: RuleMaker
 ) -> None:
     """Three posts in four minutes, the second one “anyone??”: one case, one assignee, due from the

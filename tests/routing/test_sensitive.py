@@ -75,7 +75,7 @@ def test_creating_the_default_topics_twice_creates_each_once(admin: User) -> Non
     assert sensitive_topics.missing() == []
 
 
-def test_somebody_who_cannot_go_on_is_on_top_and_the_person_on_call_is_told_at_once(
+def test_a_safeguarding_case_is_pinned_and_notifies_the_person_on_call(
     hear: Hear, as_: As, agent: User, lead: User, teammate: User
 ) -> None:
     """Fails on the old behaviour: the message waited in the list like any other."""

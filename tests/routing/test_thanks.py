@@ -40,12 +40,12 @@ MORE = [
 
 
 @pytest.mark.parametrize("text", THANKS)
-def test_it_only_says_thanks(text: str) -> None:
+def test_is_thanks(text: str) -> None:
     assert is_thanks(text)
 
 
 @pytest.mark.parametrize("text", MORE)
-def test_it_says_more_or_something_else(text: str) -> None:
+def test_is_not_thanks(text: str) -> None:
     """A message that is wrongly taken for thanks is never answered, so a doubt means no."""
     assert not is_thanks(text)
 
