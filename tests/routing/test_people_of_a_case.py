@@ -137,7 +137,7 @@ def test_a_contact_without_a_profile_can_take_part(as_: As, agent: User, case: C
 def test_the_author_of_the_case_is_shown_once(agent: User, case: Case) -> None:
     add_participant(case, case.profile, role="influencer", by=agent)
     shown = participants(case)
-    assert shown.askers == []
+    assert shown.authors == []
     assert [row.person for row in shown.added] == [case.profile]
 
 
