@@ -63,7 +63,7 @@ def lock_cases(
     earliest = min((arrival.said_at for arrival in arrivals), default=now)
     # A date that was typed may be in the year 1, before which there is no time.
     since = min(max(earliest, _FIRST), now) - SLOW_JOINS
-    lately = Q(last_inbound_at__gt=since) | ~Q(status=Status.WAITING)
+    lately = Q(last_inbound_at__gte=since) | ~Q(status=Status.WAITING)
     recent = Q(profile__in=list(parties), status__in=LIVING) & lately
     wanted = Q(pk__in=current.values("case")) | Q(pk__in=[*named, *below]) | recent
     wanted |= Q(pk__in=Case.objects.filter(pk__in=named).values("merged_into"))

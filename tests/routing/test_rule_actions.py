@@ -138,12 +138,16 @@ def test_the_record_check_reports_no_gap_for_what_a_rule_only_records(
 def test_thanks_in_the_conversation_of_an_open_case_stay_in_that_case(
     make: Any, hear: Hear, service: Department
 ) -> None:
-    make("Thanks", "thanks", outcome="record")
+    """Fails if a rule that records only applies to a message of an open case.
+
+    The word is none that intake takes for thanks before any rule runs.
+    """
+    make("Thanks", "grateful", outcome="record")
     make("Rest", department=service)
     now = timezone.now()
     first = arrive("My bag is lost", "1", "tom", now)
     case = take_in([first], now=now)[first.interaction]
-    second = arrive("thanks", "2", "tom", now)
+    second = arrive("So grateful", "2", "tom", now)
     same = replace(second, conversation=first.conversation)
     assert take_in([same], now=now) == {second.interaction: case}
 
