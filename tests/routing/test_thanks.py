@@ -11,7 +11,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.models import Account, Attachment, Interaction, User
+from crm.models import Account, Attachment, Department, Interaction, User
 from listening.models import Enclosure, Fetch, Mention
 from responses.models import Moderation
 from routing import pending_thanks
@@ -20,6 +20,7 @@ from routing.join import join_message
 from routing.models import Case
 from routing.thanks_detection import is_thanks
 from routing.unanswered import unanswered
+from tests.routing.hearing import HOUR, MINUTE, NOW, arrival, hear, place
 
 As = Callable[[User], Client]
 Say = Callable[..., Interaction]
@@ -116,21 +117,32 @@ def test_thanks_to_a_case_that_was_noise_is_new_work(agent: User, case: Case, sa
     assert Case.objects.exclude(pk=case.pk).get().was_set_aside
 
 
-def test_thanks_of_somebody_else_is_not_the_thanks_of_the_party(case: Case, say: Say) -> None:
+def test_thanks_of_somebody_else_is_not_the_thanks_of_the_party(service: Department) -> None:
+    """Ann and Ben write in one private thread, and only Ann has asked us something.
+
+    Fails if the thanks of Ben are counted as the thanks of Ann, so that nobody reads his message.
+    """
+    case = hear("ann", "Where is our bag?", thread="family")
     answered(case)
-    said = say("Thanks", by="bystander", in_reply_to="post-1")
-    assert not pending_thanks.pending([case.pk]).filter(interaction=said).exists()
+    ben = arrival("ben", "Thanks", thread="family", at=NOW + MINUTE)
+    assert place(ben, now=NOW + MINUTE) == [case]
+    assert not pending_thanks.pending([case.pk]).exists()
+    assert [item.pk for item in unanswered([case.pk])] == [ben.interaction]
+    place(arrival("ann", "Thanks", thread="family", at=NOW + HOUR), now=NOW + HOUR)
+    assert pending_thanks.pending([case.pk]).count() == 1
 
 
 def test_thanks_that_came_before_the_delivery_was_confirmed_reopen_nothing(
     agent: User, case: Case, say: Say
 ) -> None:
+    """The party thanks in a conversation that is joined to the case only later."""
     answered(case)
     case.finish(by=agent, seen=case.last_inbound_id)
-    other = say("Thanks!", by="roncalder-2")
+    other = say("Thanks!")
     join_message(case, other, now=timezone.now(), why="Late.")
     case.refresh_from_db()
-    assert case.status == "done"
+    assert (case.status, case.last_inbound) == ("done", other)
+    assert pending_thanks.pending([case.pk]).count() == 1
 
 
 def test_one_click_dismisses_the_thanks(as_: As, agent: User, case: Case, say: Say) -> None:
