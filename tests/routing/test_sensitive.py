@@ -78,16 +78,16 @@ def test_creating_the_default_topics_twice_creates_each_once(admin: User) -> Non
 def test_a_safeguarding_case_is_pinned_and_notifies_the_person_on_call(
     hear: Hear, as_: As, agent: User, lead: User, teammate: User
 ) -> None:
-    """Fails on the old behaviour: the message waited in the list like any other."""
+    """It comes last and is listed first. Fails if it waits in the list like any other message."""
     Procedure.objects.create(kind="safeguarding", text="Call 112.", on_call=teammate)
+    others = [hear("Where is my bag?", "", by=f"person-{number}") for number in range(3)]
     case = hear("I can't go on", "safeguarding")
-    for number in range(3):
-        hear("Where is my bag?", "", by=f"person-{number}")
     assert (case.sensitive, case.priority) == ("safeguarding", "urgent")
     notice = Notice.objects.get(kind="sensitive")
     assert (notice.user, notice.url) == (teammate, case.get_absolute_url())
     listed = html(as_(agent).get("/?view=unassigned"))
-    assert listed.index(f'id="row-{case.pk}"') < listed.index(f'id="row-{case.pk + 3}"')
+    places = [listed.index(f'id="row-{each.pk}"') for each in (case, *others)]
+    assert min(places) == places[0]
     assert listed.count(f'id="row-{case.pk}"') == 1
     page = html(as_(agent).get(case.get_absolute_url()))
     assert "Sensitive: Safeguarding" in page
@@ -201,10 +201,33 @@ def test_no_rule_keeps_a_sensitive_message_without_a_case(
     assert Notice.objects.filter(kind="sensitive").exists()
 
 
-def test_a_brand_topic_that_is_sensitive_gives_a_case_of_its_own() -> None:
-    topics = (FoundTopic("Brand", 1, 1, [], is_brand=True, sensitivity="safeguarding"),)
-    arrival = Arrival(1, 1, 1, None, timezone.now(), Facts(text="I can't go on"), topics=topics)
-    assert arrival.own_topics == {1}
+def test_a_brand_topic_that_is_sensitive_gives_a_bystander_a_case(
+    service: Department, lead: User
+) -> None:
+    """A brand topic alone leaves a reply in the stack below the case. Fails if that also hides a
+    person in danger.
+    """
+    at = timezone.now()
+
+    def post(key: str, who: str, text: str, answers: str, *kinds: str) -> Case:
+        entry = Entry(
+            "x", key, Author("x", who), "x", "post", "public", text,
+            in_reply_to=answers, thread_key="tom-1", occurred_at=at,
+        )  # fmt: skip
+        row = record([entry], now=at)[0]
+        topics = tuple(FoundTopic("Us", 1, 1, [], True, sensitivity=kind) for kind in kinds)
+        known = Facts(text=text, visibility="public", stance="about us")
+        arrival = Arrival(
+            row.interaction, row.conversation, row.profile or 0, None, at, known, topics=topics
+        )
+        return Case.objects.get(pk=take_in([arrival], now=at)[row.interaction])
+
+    tom = post("tom-1", "tom", "You lost my bag", "")
+    assert post("ann-1", "ann", "haha", "tom-1", "") == tom
+    own = post("bob-1", "bob", "I can't go on", "tom-1", "safeguarding")
+    assert own != tom
+    assert (own.profile.key, own.sensitive, own.status) == ("bob", "safeguarding", "new")
+    assert Notice.objects.get(kind="sensitive").about == own.as_subject.key
 
 
 def test_while_the_person_on_call_is_away_the_leads_are_told(
