@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,19 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from crm.ledger import Entry, record
 from crm.models import Department, User
+from listening.models import Topic
+from listening.topic_hits import FoundTopic
 from routing.intake import Arrival, take_in
 from routing.item_reasons import item_reasons
 from routing.models import Case, RoutingRule
 from routing.rules import Facts
 from scrm.channels.base import Author
+from tests.routing.hearing import MINUTE, NOW
+from tests.routing.test_bystanders import hear, post
 
 As = Callable[[User], Client]
 
@@ -76,8 +82,60 @@ def test_the_page_is_reachable_from_each_message(
     assert link in page
     page = browser.get(f"/cases/{case.pk}/why/").content.decode()
     assert f'id="item-{case.last_inbound_id}"' in page
-    assert "Other rules" not in page  # there is no other rule that could have decided
-    assert "What the rules did" in page
+    assert "What the rules say" in page
+    # Only the list of effects: there is no other rule that could have decided.
+    assert page.count('class="why-not"') == 1
+
+
+def test_the_page_says_why_each_other_rule_did_not_decide(
+    say: Callable[..., Case], agent: User, admin: User, service: Department, as_: As
+) -> None:
+    """Fails if “Why not elsewhere” is never shown."""
+    first = RoutingRule.objects.create(name="Refunds first", owner=admin)
+    leaf = {"field": "text", "op": "contains", "value": "refund"}
+    first.revise(conditions={"all": [leaf]}, department=service, by=admin)
+    case = say("My bag is lost", "1")
+    (reason,) = item_reasons(case, agent)
+    assert [name for name, _why in reason.why_not] == ["Refunds first"]
+    page = as_(agent).get(f"/cases/{case.pk}/why/").content.decode()
+    _before, _effects, listed = page.split('class="why-not"')
+    listed = listed.split("</ul>")[0]
+    name, why = reason.why_not[0]
+    assert f"<b>{name}</b>" in listed
+    assert "refund" in why
+    assert escape(why) in listed
+
+
+def test_what_joined_reopened_or_only_stands_below_is_explained_with_its_topics(
+    service: Department, agent: User, admin: User, as_: As
+) -> None:
+    """Tom writes twice, Ann replies below his post, and Tom writes again after Done.
+
+    Fails if the page explains only what opened the case or continued its conversation.
+    """
+    bags = Topic.objects.create(name="Bags", owner=admin)
+    bags.revise(any_of=["bag"], all_of=[], none_of=[], by=admin)
+    found = FoundTopic(bags.name, bags.pk, bags.current_id or 0, [])
+    case = hear(post("tom-1", "tom", "You lost my bag"))[0]
+    entry = replace(post("tom-2", "tom", "My bag!", at=NOW + MINUTE), thread_key="tom-2")
+    assert hear(entry, now=NOW + MINUTE, topics=(found,)) == [case]
+    reply = post("ann-1", "ann", "typical", answers="tom-1", at=NOW + 2 * MINUTE)
+    assert hear(reply, now=NOW + 2 * MINUTE) == [case]
+    case.refresh_from_db()
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="Other")
+    again = replace(entry, key="tom-3", text="And now?", in_reply_to="tom-2")
+    assert hear(again) == [case]
+    reasons = {reason.event.kind: reason for reason in item_reasons(case, agent)}
+    assert list(reasons) == ["reopened", "bystander", "joined", "routed"]
+    sentences = {kind: reason.sentence for kind, reason in reasons.items()}
+    assert len(set(sentences.values())) == 4
+    joined = reasons["joined"]
+    assert "within 60 minutes" in joined.sentence
+    assert [revision.topic for revision in joined.topics] == [bags]
+    page = as_(agent).get(f"/cases/{case.pk}/why/").content.decode()
+    assert f'<a href="{bags.get_absolute_url()}">' in page
+    for kind, sentence in sentences.items():
+        assert escape(sentence) in page, kind
 
 
 def test_what_a_user_may_not_read_is_not_explained(
