@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
+from django.utils import timezone
 
 from crm.models import Department, Job, User
 from routing.clock import Holiday
 from routing.due_times import JOB
 from routing.forms.times import format_minutes, parse_intervals, parse_seconds
-from routing.models import Calendar, CalendarUse, ResponseTarget
+from routing.models import Calendar, CalendarUse, Case, ResponseTarget
+from scrm.celery import app
+from tests.routing.hearing import DAY, HOUR, NOW, hear
 
 pytestmark = pytest.mark.django_db
 As = Callable[[User], Client]
@@ -113,6 +116,67 @@ def test_targets_are_typed_in_minutes_hours_or_opening_days(
     assert 'value="2 d"' in client.get("/hours/").content.decode()
     targets(client, service)
     assert not ResponseTarget.objects.exists()
+
+
+def test_saving_targets_recomputes_the_due_times_of_the_department(
+    as_: As, admin: User, service: Department, sales: Department
+) -> None:
+    """The page asks for the job, and the job's task moves the open cases of this department.
+
+    Fails if open cases keep the due times of the old targets.
+    """
+    cases = [hear("anna"), hear("ben")]
+    Case.objects.filter(pk=cases[1].pk).update(department=sales)
+    assert {case.due_at for case in cases} == {NOW + DAY}  # the reply window of the channel
+    targets(as_(admin), service, normal_first="2 h")
+    job = Job.objects.get(kind=JOB)
+    assert (job.owner, job.data["departments"]) == (admin, [service.pk])
+    app.loader.import_default_modules()  # as a worker does
+    app.tasks[JOB](job.pk)
+    job.refresh_from_db()
+    assert job.state == Job.State.DONE
+    for case in cases:
+        case.refresh_from_db()
+    assert [case.due_at for case in cases] == [NOW + 2 * HOUR, NOW + DAY]
+
+
+def test_wrong_targets_ask_for_no_job(as_: As, admin: User, service: Department) -> None:
+    assert targets(as_(admin), service, high_first="soon").status_code == 422
+    assert not Job.objects.exists()
+
+
+def test_another_calendar_can_become_the_default(as_: As, admin: User, service: Department) -> None:
+    """Fails if the database refuses two defaults, or if cases keep the hours of the old one."""
+    client = as_(admin)
+    post(client)
+    post(client, name="Early", is_default="", mon="07:00-18:00")
+    desk, early = Calendar.objects.order_by("pk")
+    assert (desk.is_default, early.is_default) == (True, False)
+    Job.objects.all().delete()
+    page = client.post(f"/hours/{early.pk}/", FORM | {"name": "Early", "mon": "07:00-18:00"})
+    assert page.status_code == 302
+    assert Calendar.objects.get(is_default=True) == early
+    assert Calendar.objects.in_force().of(service.pk).hours.week[0] == ((420, 1080),)
+    assert Job.objects.get(kind=JOB).data["departments"] == [service.pk]
+
+
+def test_the_page_says_what_saving_would_change(as_: As, admin: User, service: Department) -> None:
+    """Anna's case gets a due time and is overdue at once; Ben's comes later. Fails if the counts
+    are always those of nothing.
+    """
+    now = timezone.now()
+    anna, ben = hear("anna", now=now - 2 * HOUR), hear("ben", now=now)
+    always = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "00:00-24:00")
+    typed = FORM | always | {
+        "normal_first": "1 h", "day": "4", "time": "17:40", "priority": "normal",
+        "department": service.pk,
+    }  # fmt: skip
+    page = as_(admin).post("/hours/try/", typed)
+    found = page.context["preview"]
+    assert (found.changed, found.late) == ([anna.pk, ben.pk], [anna.pk])
+    words = " ".join(page.content.decode().split())
+    assert "2 open cases get a new due time." in words
+    assert "1 becomes overdue." in words
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Contact, Department, Interaction, User
+from crm.models import Contact, Department, Interaction, User, Workspace
 from listening.models import Match, Topic
 from routing.inbox import query as inbox_query
 from routing.inbox import search_snippet
@@ -194,6 +195,35 @@ def test_it_narrows_by_how_soon_an_answer_is_due(as_: As, agent: User, make_case
     client = as_(agent)
     assert shown(client.get("/?view=open&due=over")) == [late.pk]
     assert shown(client.get("/?view=open&due=soon")) == [soon.pk]
+
+
+def test_each_filter_of_due_times_ends_exactly_at_its_time(
+    as_: As, agent: User, make_case: Make
+) -> None:
+    """It is 12:00 in the zone of the workspace. Each case is one minute before or after a limit.
+
+    Fails if a limit is another one, or if a day ends at midnight UTC.
+    """
+    Workspace.objects.create(organisation="Skyward", zone="Asia/Tokyo")
+    noon = datetime(2026, 3, 4, 3, tzinfo=UTC)
+    hours = {"soon": 1, "four": 4, "today": 12, "tomorrow": 36}
+    minute = timedelta(minutes=1)
+    with time_machine.travel(noon, tick=False):
+        cases = {
+            (name, side): make_case(
+                by=f"{name}{side}", due_at=noon + timedelta(hours=number) + side * minute
+            ).pk
+            for name, number in hours.items()
+            for side in (-1, 1)
+        }
+        overdue = make_case(by="late", due_at=noon - minute).pk
+        make_case(by="never")
+        browser, before = as_(agent), []
+        assert shown(browser.get("/?view=open&due=over")) == [overdue]
+        for name in hours:
+            before.append(cases[name, -1])
+            assert shown(browser.get(f"/?view=open&due={name}")) == before
+            before.append(cases[name, 1])
 
 
 def test_lists_of_cases_that_can_be_due_begin_with_what_is_due_first(
