@@ -20,13 +20,9 @@ ITEM_CHECKS = (
         LEFT JOIN routing_itemdecision d ON d.interaction_id = i.id AND d.withdrawn_at IS NULL
         WHERE c.status IN ('done', 'noise') AND i.direction = 'in'
             AND i.kind <> 'automatic answer' AND d.id IS NULL
-            AND (i.profile_id = c.profile_id OR EXISTS (
-                SELECT FROM crm_profilelink mine
-                JOIN crm_profilelink theirs ON theirs.contact_id = mine.contact_id
-                WHERE mine.profile_id = c.profile_id AND theirs.profile_id = i.profile_id
-                    AND mine.ended_at IS NULL AND theirs.ended_at IS NULL
-                    AND GREATEST(mine.made_at, theirs.made_at) < i.recorded_at
-            ))
+            AND NOT EXISTS (
+                SELECT FROM routing_bystanderreply b WHERE b.interaction_id = i.id
+            )
         ORDER BY 1 LIMIT %(most)s
         """,
     ),

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Department, User, Workspace
+from crm.models import Account, Department, Profile, User, Workspace
 from listening.fetch import fetch_source
 from listening.models import Source
 from responses import check_sending, outbox, release
@@ -35,6 +35,8 @@ from routing.models import Case, ResponseTarget, case_clock
 from scrm import pipeline
 from scrm.celery import app
 from scrm.channels.sandbox import community
+from tests.routing.hearing import MINUTE, NOW
+from tests.routing.hearing import hear as hear_message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MICROBLOG = "sandbox.microblog"
@@ -167,6 +169,26 @@ def test_an_undecided_message_of_a_closed_case_is_reported(whole: Response, agen
         "DELETE FROM routing_itemdecision WHERE id = (SELECT min(id) FROM routing_itemdecision)"
     )
     assert [gap.check_key for gap in gaps()] == ["item"]
+
+
+def test_an_undecided_mail_of_a_second_person_in_the_thread_is_told_of(
+    service: Department, agent: User
+) -> None:
+    """Ann and Ben write in one private thread; both wait for an answer until the case is done.
+
+    Fails if the check looks only at the messages of the party.
+    """
+    with transaction.atomic():
+        case = hear_message("ann", "Where is our bag?", thread="family")
+        hear_message("ben", "And mine?", thread="family", now=NOW + MINUTE)
+    case.refresh_from_db()
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="Other")
+    # Both came without a source, so their mentions are missing.
+    assert {gap.check_key for gap in gaps()} == {"mention"}
+    by_force("DELETE FROM routing_itemdecision WHERE interaction_id = %s", case.last_inbound_id)
+    [gap] = [gap for gap in gaps() if gap.check_key != "mention"]
+    assert (gap.check_key, gap.subject) == ("item", str(case.last_inbound_id))
+    assert Profile.objects.get(pk=gap.there["profile"]).key == "ben"
 
 
 def test_words_that_nobody_signed_are_told_of(whole: Response) -> None:
