@@ -24,7 +24,9 @@ from responses.compose import Words, state_publicly
 from responses.models import Delivery, Draft, Response, ResponseRule
 from responses.release import approve
 from routing.models import Case, Issue, RoutingRule, SavedView
+from scrm.bus import live
 from scrm.wiring import owned_kinds
+from tests.floor.test_live import refused
 
 As = Callable[[User], Client]
 
@@ -95,21 +97,22 @@ def belongings(agent: User, service: Department, admin: User) -> None:
 
 def test_deactivating_a_user_holds_planned_posts_and_lists_topics(
     as_: As, admin: User, agent: User, lead: User, posts: list[Response], belongings: None,
-    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:  # fmt: skip
     """Sessions, streams, password links and logins at networks die at once, and posts are held.
 
     The list of what needs a new owner is complete.
     """
-    ended: list[int] = []
-    monkeypatch.setattr(leaving, "end_streams", ended.append)
+    token = live.token([f"user:{agent.pk}"])
+    assert not refused(token)
     browser, link = as_(agent), password_link(agent)
     login = OAuthAttempt.objects.create(state_hash="a", user=agent, owner=agent, kind="mastodon")
     assert browser.get("/contacts/").status_code == 200
-    page = as_(admin).post(f"/people/{agent.pk}/deactivate/", follow=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        page = as_(admin).post(f"/people/{agent.pk}/deactivate/", follow=True)
     assert browser.get("/contacts/").url.startswith("/account/login/")
     assert Client().get(link, follow=True).context["token_fail"]
-    assert ended == [agent.pk]
+    assert refused(token)
     login.refresh_from_db()
     assert login.used_at
     assert {post.state for post in Response.objects.filter(author=agent)} == {"held"}
@@ -226,15 +229,16 @@ def test_the_list_takes_the_same_number_of_queries_however_much_there_is(
         browser.get(url)
 
 
-def test_a_reactivated_user_can_open_live_streams(
-    as_: As, admin: User, agent: User, monkeypatch: pytest.MonkeyPatch
+def test_somebody_who_comes_back_may_listen_again(
+    as_: As, admin: User, agent: User, django_capture_on_commit_callbacks: Any
 ) -> None:
-    allowed: list[int] = []
-    monkeypatch.setattr(leaving, "allow_streams", allowed.append)
-    browser = as_(admin)
-    browser.post(f"/people/{agent.pk}/deactivate/")
-    browser.post(f"/people/{agent.pk}/activate/")
-    assert allowed == [agent.pk]
+    browser, token = as_(admin), live.token([f"user:{agent.pk}"])
+    with django_capture_on_commit_callbacks(execute=True):
+        browser.post(f"/people/{agent.pk}/deactivate/")
+    assert refused(token)
+    with django_capture_on_commit_callbacks(execute=True):
+        browser.post(f"/people/{agent.pk}/activate/")
+    assert not refused(token)
 
 
 def test_agents_are_away_until_a_day_and_colleagues_see_it(

@@ -9,13 +9,13 @@ import asyncio
 import gc
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import time_machine
 from django.core import signing
-from django.db import transaction
+from django.db import connections, transaction
 from structlog.testing import capture_logs
 
 from scrm.asgi import application
@@ -175,6 +175,16 @@ def test_a_hint_reaches_those_who_watch_its_topic_and_nobody_else() -> None:
     assert outsider.heard.startswith("event: beat")
 
 
+def in_a_transaction(change: Callable[[int], None], user: int) -> None:
+    """Call the function in a transaction that commits, in a thread of its own."""
+    try:
+        with transaction.atomic():
+            change(user)
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_streams_of_a_user_whose_access_ends_close_and_do_not_open_again() -> None:
     """Fails if a stream stays open, or if its token opens a new one, until the token runs out."""
     mine, theirs = uuid.uuid4().int % 10**12, uuid.uuid4().int % 10**12
@@ -184,9 +194,7 @@ def test_the_streams_of_a_user_whose_access_ends_close_and_do_not_open_again() -
         stream, other = leaver.opens(), colleague.opens()
         await asyncio.sleep(0.3)  # the subscription to Redis has begun
         for _ in range(50):
-            await asyncio.to_thread(live._mark_ended, mine)
-            end = json.dumps({"topic": f"user:{mine}", "event": "end", "id": mine})
-            await asyncio.to_thread(live._publish, end)
+            await asyncio.to_thread(in_a_transaction, live.end_streams, mine)
             await asyncio.wait([stream], timeout=0.1)
             if stream.done():
                 break
@@ -202,11 +210,28 @@ def test_the_streams_of_a_user_whose_access_ends_close_and_do_not_open_again() -
     assert "event: end" not in leaver.heard
     assert refused(live.token([f"user:{mine}"]))
     assert colleague.sent[0]["status"] == 200
-    live._unmark_ended(mine)
-    again = Browser(live.token([f"user:{mine}"]))
-    again.left.set()
-    asyncio.run(live.stream(again.scope, again.receive, again.send))
-    assert again.sent[0]["status"] == 200
+    in_a_transaction(live.allow_streams, mine)
+    assert not refused(live.token([f"user:{mine}"]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_access_to_streams_ends_and_returns_with_the_commit(hints: list[Any]) -> None:
+    """Fails if streams are closed for a change that is rolled back, or if they are never closed."""
+    user = uuid.uuid4().int % 10**12
+    token = live.token([f"user:{user}"])
+    with transaction.atomic():
+        live.end_streams(user)
+        transaction.set_rollback(True)
+    assert not refused(token)
+    with transaction.atomic():
+        live.end_streams(user)
+        assert (hints, refused(token)) == ([], False)
+    assert hints == [{"topic": f"user:{user}", "event": "end", "id": user}]
+    assert refused(token)
+    with transaction.atomic():
+        live.allow_streams(user)
+        assert refused(token)
+    assert not refused(token)
 
 
 def test_a_stream_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
