@@ -20,6 +20,7 @@ from crm.models import (
     User,
     Workspace,
 )
+from listening import sensitive_topics
 from listening.models import Mention, Quarantined, Source, Topic
 from responses.models import Delivery, Feedback, Response, SavedReply
 from responses.saved_reply_variables import unknown_variables
@@ -65,6 +66,7 @@ def test_the_sample_tells_the_whole_story(tmp_path: Path) -> None:
 
 
 def everything_was_taken_in() -> None:
+    assert sensitive_topics.missing() == []
     assert Mention.objects.count() > 100
     assert not Mention.objects.unprocessed().exists()
     assert not Mention.objects.filter(backlog=True).exists()
@@ -196,6 +198,8 @@ def test_without_the_sample_there_is_a_first_admin_with_departments(db: None) ->
     assert Department.objects.count() == 4
     assert Account.objects.get().channel.speaker is None
     assert not Membership.objects.exists()
+    assert sensitive_topics.missing() == []
+    assert set(Topic.objects.values_list("owner", flat=True)) == {admin.pk}
     assert marker.loaded_at() is None
     admin.set_password("one of their own")
     admin.save()
