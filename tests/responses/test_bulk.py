@@ -14,8 +14,10 @@ from django.utils import timezone
 from crm.models import Department, Job, User
 from responses import bulk
 from responses.tasks import carry_out
+from routing.answering import count_as_answered
 from routing.models import Case, Decision, Issue
 from routing.models.status import Stale
+from routing.unanswered import unanswered
 from tests.together import at_once
 
 As = Callable[[User], Client]
@@ -47,6 +49,22 @@ def test_all_are_done_and_one_undo_brings_all_back(as_: As, agent: User, cases: 
     assert "Undone for 4 cases." in said
     assert statuses() == ["new"] * 4
     assert "already undone" in client.post(f"/bulk/{job.uuid}/undo/", headers=DESK).content.decode()
+
+
+def test_without_a_reason_no_case_with_unanswered_messages_is_done(
+    as_: As, agent: User, cases: list[Case]
+) -> None:
+    """What was answered needs no reason. Fails if Done in bulk decides nothing for the others."""
+    count_as_answered(cases[0], at=timezone.now(), seen=cases[0].last_inbound_id, answered_by=None)
+    for case in cases:
+        case.refresh_from_db()
+    page = press(as_(agent), "done", cases)
+    assert statuses() == ["done", "new", "new", "new"]
+    for case in cases[1:]:
+        assert f"#{case.pk}:" in page.content.decode()
+    assert list(unanswered([case.pk for case in cases]).values_list("in_case", flat=True)) == [
+        case.pk for case in cases[1:]
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
