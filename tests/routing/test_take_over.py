@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,28 +15,30 @@ from django.utils import timezone
 
 from crm.models import Department, Membership, Notice, Profile, User
 from responses.models import Draft
-from routing.models import CallBack, Case, CaseEvent
+from routing.call_back import plan_call_back
+from routing.models import CallBack, Case, CaseClock, CaseEvent, ResponseTarget
+from routing.wake import wake_snoozed
+from tests.routing.hearing import DAY, HOUR, MINUTE, hear
 
 As = Callable[[User], Client]
 
 
 @pytest.fixture
 def twelve(agent: User, service: Department) -> list[Case]:
-    """Twelve open cases of the agent with two drafts and one call-back."""
-    cases = []
-    for number in range(12):
-        profile = Profile.objects.create(network="x", key=str(number), name=f"Person {number}")
-        due = timezone.now() + timedelta(hours=number)
-        cases.append(
-            Case.objects.create(
-                profile=profile, department=service, assignee=agent, status="open", due_at=due
-            )
-        )
+    """Twelve open cases of the agent, with running clocks, two drafts and one call-back."""
+    ResponseTarget.objects.create(
+        department=service, priority="normal", first=60, next=120, resolution=480
+    )
+    now = timezone.now()
+    cases = [hear(f"Person {number}", now=now - number * HOUR) for number in range(12)]
+    for case in cases:
+        case.claim(by=agent)
     for case in cases[:2]:
         Draft.objects.create(case=case, kind="reply", author=agent, text=f"Dear {case.profile}")
-    CallBack.objects.create(
-        case=cases[3], number="+12125550100", at=timezone.now() + timedelta(days=1), made_by=agent
-    )
+    plan_call_back(
+        cases[3], number="+12125550100", at=now + DAY, to=agent, by=agent,
+        seen=cases[3].last_inbound_id,
+    )  # fmt: skip
     return cases
 
 
@@ -52,19 +54,34 @@ def html(page: Any) -> str:
     return text
 
 
+def clocks() -> tuple[list[Any], dict[int, Any]]:
+    """Return all clocks and all due times."""
+    cases = Case.objects.order_by("pk").values_list("pk", "due_at")
+    return list(CaseClock.objects.order_by("pk").values()), dict(cases)
+
+
 def test_twelve_cases_two_drafts_and_one_call_back_move_in_one_step(
     as_: As, agent: User, colleague: User, twelve: list[Case]
 ) -> None:
-    clocks = {case.pk: case.due_at for case in twelve}
+    """The colleague makes the call too. Fails if any clock stops, starts again or moves."""
+    before = clocks()
+    assert len(before[0]) == 24  # of the first answer, and of the resolution
     browser, url = as_(colleague), f"/people/{agent.pk}/take-over/"
     assert "12 open cases" in html(browser.get(url))
     page = browser.post(url, {"to": colleague.pk})
     assert "12 cases, 2 drafts and 1 call-back were reassigned to Mia." in html(page)
     assert set(Case.objects.values_list("assignee", flat=True)) == {colleague.pk}
-    assert {case.pk: case.due_at for case in Case.objects.all()} == clocks
+    assert clocks() == before
     assert set(Draft.objects.values_list("author", flat=True)) == {colleague.pk}
     event = CaseEvent.objects.filter(case=twelve[0]).latest("pk")
-    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"Reassigned from {agent}.")
+    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"From {agent}.")
+    call = CallBack.objects.get(closed_at=None)
+    assert call.case == twelve[3]
+    with time_machine.travel(call.at + MINUTE, tick=False):
+        wake_snoozed(now=timezone.now())
+        assert twelve[3].pk in {
+            row.case.pk for row in browser.get("/?view=mine").context["listing"].rows
+        }
 
 
 def test_a_lead_gives_them_to_a_colleague_who_gets_one_notice(
