@@ -170,7 +170,12 @@ def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
 
 
 def _move_back(case: Case, split: dict[str, Any], *, by: User, now: datetime) -> None:
-    """Move the items back to their conversation, as far as no later move took them elsewhere."""
+    """Move the items back to their conversation, as far as no later move took them elsewhere.
+
+    If that conversation is no longer in the case, they come back in the conversation of the split.
+    """
+    if not case.conversations.filter(pk=split["old"]).exists():
+        return
     items = list(
         Interaction.objects.filter(pk__in=split["items"], conversation=split["conversation"])
     )

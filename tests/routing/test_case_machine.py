@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import transaction
@@ -23,6 +24,7 @@ from routing.case_page import interactions_of
 from routing.merging import merge, undo_merge
 from routing.models import Case, CaseEvent
 from routing.models.status import Stale
+from routing.party import party
 from routing.splitting import split_off_conversation, split_off_item, undo_split
 from tests.lock_recorder import recorded_locks
 from tests.routing.hearing import NOW, contact, hear
@@ -30,10 +32,14 @@ from tests.routing.hearing import NOW, contact, hear
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PEOPLE = ["anna-tweets", "anna-mails", "ben"]
 THREADS = ["one", "two", "three"]
+ACTS = ["write", "merge", "split", "split_item", "undo", "undo at once"]
 
 
 class Cases(RuleBasedStateMachine):
     """Each step is a number, the seed of a generator that chooses what happens."""
+
+    happened: ClassVar[Counter[str]] = Counter()
+    """How often each act succeeded in all runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,21 +55,26 @@ class Cases(RuleBasedStateMachine):
         dice = Random(seed)
         self.now += timedelta(minutes=dice.choice([1, 50, 600]))
         acts = [self.write, self.write, self.merge, self.split, self.split_item, self.undo]
+        act = dice.choice(acts)
         with suppress(Stale), transaction.atomic():
-            dice.choice(acts)(dice)
+            act(dice)
+            self.happened[act.__name__] += 1
 
     def write(self, dice: Random) -> None:
         who = dice.choice(PEOPLE)
         hear(who, "Hello", thread=f"{who} {dice.choice(THREADS)}", now=self.now)
 
     def merge(self, dice: Random) -> None:
-        source, target = self._case(dice), self._case(dice)
+        source = self._case(dice)
+        of_party = Case.objects.filter(profile__in=party(source), merged_into=None)
+        target = self._one(of_party.exclude(pk=source.pk), dice)
         before = self._everything()
         event = merge(source, target, by=self.user, now=self.now)
         assert self._items(source) == set()
         if dice.random() < 0.4:
             undo_merge(event, by=self.user, now=self.now)
             assert self._everything() == before
+            self.happened["undo at once"] += 1
 
     def split(self, dice: Random) -> None:
         case = self._case(dice)
@@ -86,6 +97,7 @@ class Cases(RuleBasedStateMachine):
             event = case.events.filter(kind=CaseEvent.Kind.SPLIT, data__has_key="split")
             undo_split(event.latest("pk"), by=self.user, now=self.now)
             assert {pk: items for pk, items in self._everything().items() if items} == before
+            self.happened["undo at once"] += 1
 
     def undo(self, dice: Random) -> None:
         kinds = [CaseEvent.Kind.MERGED, CaseEvent.Kind.SPLIT]
@@ -95,7 +107,7 @@ class Cases(RuleBasedStateMachine):
             if {"merge", "split"} & event.data.keys()
         ]
         if not events:
-            return
+            raise Stale("Nothing was merged or split yet.")
         event = dice.choice(events)
         moved = {new for _old, new in (event.data.get("merge") or event.data["split"])["links"]}
         still = Conversation.objects.filter(
@@ -162,6 +174,7 @@ def test_each_item_is_in_exactly_one_case_whatever_is_merged_split_and_undone(
 ) -> None:
     """Fails, for example, if a merge leaves the earlier items of a conversation in the old case."""
     User.objects.filter(pk=admin.pk).update(email="ada@scrm.example")
+    Cases.happened.clear()
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Cases,
         settings=settings(
@@ -173,3 +186,5 @@ def test_each_item_is_in_exactly_one_case_whatever_is_merged_split_and_undone(
         ),
     )
     assert not Case.objects.exists()  # each run was rolled back
+    # A machine in which everything is refused would find nothing.
+    assert [name for name in ACTS if not Cases.happened[name]] == [], Cases.happened

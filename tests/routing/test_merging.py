@@ -330,6 +330,23 @@ def test_reopening_a_case_leaves_a_message_that_was_split_off_decided(
     assert unanswered([mixed.pk]).exists()
 
 
+def test_undo_of_a_split_brings_the_message_back_although_its_conversation_has_left(
+    mixed: Case, agent: User
+) -> None:
+    """Fails if the message follows its conversation into a third case, behind the back of who
+    works on that one.
+    """
+    split_off_item(mixed, said("And a refund for May?"), by=agent)
+    event = mixed.events.get(kind=Kind.SPLIT)
+    third = split_off_conversation(mixed, said("My bag is gone").conversation, by=agent)
+    undo_split(event, by=agent)
+    assert texts(mixed) == {"And a refund for May?", "Hello?"}
+    assert texts(third) == {"My bag is gone"}
+    assert fresh(third).last_inbound == said("My bag is gone")
+    undo_split(mixed.events.filter(kind=Kind.SPLIT).latest("pk"), by=agent)
+    assert texts(mixed) == {"My bag is gone", "And a refund for May?", "Hello?"}
+
+
 def test_the_database_refuses_every_other_change_of_a_conversation(mixed: Case) -> None:
     """The ledger is append-only; a conversation changes only as the latest move says (G17).
 
