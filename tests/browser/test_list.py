@@ -134,6 +134,21 @@ def test_an_older_row_does_not_replace_a_newer_one(hand: Mouse, world: World) ->
     expect(mark).to_be_visible()
 
 
+def test_changes_that_keep_coming_do_not_put_off_the_refresh(hand: Mouse, world: World) -> None:
+    """In a crisis, a change comes every 50 ms, and the list is refreshed all the same.
+
+    Fails if each change starts the delay of the refresh again.
+    """
+    page = hand.page
+    stream = """id => { window.stream = setInterval(
+      () => htmx.trigger(document.body, "live:case", {id}), 50); }"""
+    with page.expect_response(NEWS, timeout=15_000):
+        page.evaluate(stream, str(world["layla"].pk))
+    with page.expect_response(NEWS, timeout=15_000):
+        pass
+    page.evaluate("clearInterval(window.stream)")
+
+
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:
     """A list whose URL names no view shows the same view after a refresh.
 
