@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from crm.models import Conversation, Department, Interaction, User
+from routing.answering import count_as_answered
 from routing.case_page import interactions_of
 from routing.merging import merge, undo_merge
 from routing.models import Case, CaseEvent
@@ -62,7 +63,9 @@ class Cases(RuleBasedStateMachine):
 
     def write(self, dice: Random) -> None:
         who = dice.choice(PEOPLE)
-        hear(who, "Hello", thread=f"{who} {dice.choice(THREADS)}", now=self.now)
+        case = hear(who, "Hello", thread=f"{who} {dice.choice(THREADS)}", now=self.now)
+        if dice.random() < 0.7:  # the next message of another thread opens another case
+            count_as_answered(case, at=self.now, seen=case.last_inbound_id, answered_by=None)
 
     def merge(self, dice: Random) -> None:
         source = self._case(dice)
