@@ -142,11 +142,12 @@ def test_changes_that_keep_coming_do_not_put_off_the_refresh(hand: Mouse, world:
     page = hand.page
     stream = """id => { window.stream = setInterval(
       () => htmx.trigger(document.body, "live:case", {id}), 50); }"""
-    with page.expect_response(NEWS, timeout=15_000):
+    with page.expect_response(NEWS, timeout=15_000) as first:
         page.evaluate(stream, str(world["layla"].pk))
-    with page.expect_response(NEWS, timeout=15_000):
-        pass
+    with page.expect_response(NEWS, timeout=15_000) as second:
+        assert first.value.ok
     page.evaluate("clearInterval(window.stream)")
+    assert second.value.ok
 
 
 def test_a_list_without_a_named_view_keeps_the_one_that_it_shows(hand: Mouse, world: World) -> None:

@@ -24,7 +24,7 @@ from routing.following import follow
 from routing.linking import link_cases
 from routing.merge_preview import also_open
 from routing.merging import merge, undo_merge
-from routing.models import Case, CaseEvent, CaseLink
+from routing.models import Case, CaseEvent, CaseLink, ResponseTarget
 from routing.models.status import Stale, Status
 from routing.splitting import split_off_conversation, split_off_item, undo_split
 from routing.unanswered import unanswered
@@ -286,6 +286,22 @@ def test_an_answer_to_a_split_message_stays_with_it(mixed: Case, agent: User) ->
     )  # fmt: skip
     row = record([reply], now=NOW + DAY)[0]
     assert list(new.conversations.values_list("pk", flat=True)) == [row.conversation]
+
+
+def test_due_times_follow_the_messages_through_a_split_and_a_merge(
+    service: Department, agent: User
+) -> None:
+    """Fails if a case keeps the due time of a message that left it, or gets none for a new one."""
+    ResponseTarget.objects.create(department=service, priority="normal", first=60)
+    case = hear("anna", "My bag is gone", thread="one")
+    hear("anna", "And a refund for May?", thread="one", now=NOW + 10 * MINUTE)
+    assert fresh(case).due_at == NOW + HOUR
+    new = split_off_item(case, said("My bag is gone"), by=agent)
+    assert (fresh(new).due_at, fresh(case).due_at) == (NOW + HOUR, NOW + HOUR + 10 * MINUTE)
+    event = merge(fresh(new), fresh(case), by=agent)
+    assert (fresh(new).due_at, fresh(case).due_at) == (None, NOW + HOUR)
+    undo_merge(event, by=agent)
+    assert (fresh(new).due_at, fresh(case).due_at) == (NOW + HOUR, NOW + HOUR + 10 * MINUTE)
 
 
 def test_the_only_message_of_a_case_is_not_split_off(agent: User) -> None:
