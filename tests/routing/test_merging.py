@@ -29,6 +29,7 @@ from routing.models.status import Stale, Status
 from routing.splitting import split_off_conversation, split_off_item, undo_split
 from routing.unanswered import unanswered
 from scrm.channels.base import Author
+from tests.pages import press
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, contact, hear
 
 pytestmark = pytest.mark.django_db
@@ -423,8 +424,10 @@ def test_the_merge_page_shows_what_would_happen_and_merges(
     assert moved.status_code == 302
     assert moved["Location"] == bag.get_absolute_url()
     event = bag.events.get(kind=Kind.MERGED)
-    browser.post(reverse("routing:undo_event", args=[bag.pk, event.pk]))
+    undo = reverse("routing:undo_event", args=[bag.pk, event.pk])
+    press(browser, bag.get_absolute_url(), undo)  # the form on the timeline
     assert fresh(refund).merged_into is None
+    assert undo not in browser.get(bag.get_absolute_url()).content.decode()
 
 
 def test_a_merge_with_itself_or_an_unknown_case_is_refused_on_the_page(
@@ -448,6 +451,10 @@ def test_a_message_is_split_off_from_its_menu(mixed: Case, agent: User, as_: As)
     assert new
     assert f"Split off into the new case #{new.pk}." in page
     assert texts(new) == {"And a refund for May?"}
+    event = mixed.events.get(kind=Kind.SPLIT)
+    undo = reverse("routing:undo_event", args=[mixed.pk, event.pk])
+    press(as_(agent), mixed.get_absolute_url(), undo)
+    assert "And a refund for May?" in texts(mixed)
 
 
 def test_a_merged_case_is_in_no_list_and_no_count(
