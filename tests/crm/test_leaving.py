@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +68,15 @@ def test_every_foreign_key_to_a_user_is_owned_or_recorded_or_of_no_use_to_others
 
 
 @pytest.fixture
+def token(agent: User) -> Iterator[str]:
+    """The token of a stream of the agent. Afterwards, Redis no longer knows that access ended:
+    other tests have users with the same ids.
+    """
+    yield live.token([f"user:{agent.pk}"])
+    live._unmark_ended(agent.pk)
+
+
+@pytest.fixture
 def posts(microblog: Account, agent: User, service: Department) -> list[Response]:
     """Three posts about an issue that the agent planned for tomorrow."""
     issue = Issue.objects.create(name="Seats", owner=agent)
@@ -97,13 +106,12 @@ def belongings(agent: User, service: Department, admin: User) -> None:
 
 def test_deactivating_a_user_holds_planned_posts_and_lists_topics(
     as_: As, admin: User, agent: User, lead: User, posts: list[Response], belongings: None,
-    django_capture_on_commit_callbacks: Any,
+    token: str, django_capture_on_commit_callbacks: Any,
 ) -> None:  # fmt: skip
     """Sessions, streams, password links and logins at networks die at once, and posts are held.
 
     The list of what needs a new owner is complete.
     """
-    token = live.token([f"user:{agent.pk}"])
     assert not refused(token)
     browser, link = as_(agent), password_link(agent)
     login = OAuthAttempt.objects.create(state_hash="a", user=agent, owner=agent, kind="mastodon")
@@ -230,9 +238,9 @@ def test_the_list_takes_the_same_number_of_queries_however_much_there_is(
 
 
 def test_somebody_who_comes_back_may_listen_again(
-    as_: As, admin: User, agent: User, django_capture_on_commit_callbacks: Any
+    as_: As, admin: User, agent: User, token: str, django_capture_on_commit_callbacks: Any
 ) -> None:
-    browser, token = as_(admin), live.token([f"user:{agent.pk}"])
+    browser = as_(admin)
     with django_capture_on_commit_callbacks(execute=True):
         browser.post(f"/people/{agent.pk}/deactivate/")
     assert refused(token)
