@@ -230,12 +230,14 @@ def test_lists_of_cases_that_can_be_due_begin_with_what_is_due_first(
     as_: As, agent: User, make_case: Make
 ) -> None:
     now = timezone.now()
-    never = make_case(by="rob")
-    later = make_case(by="rita", due_at=now + timedelta(hours=2))
-    late = make_case(by="ron", due_at=now - timedelta(days=1))
+    # The one that is due first is the oldest, so that the order of arrival would be another one.
+    late = make_case(by="ron", due_at=now - timedelta(days=1), at=now - timedelta(hours=3))
+    later = make_case(by="rita", due_at=now + timedelta(hours=2), at=now - timedelta(hours=1))
+    never = make_case(by="rob", at=now - timedelta(hours=2))
     client = as_(agent)
     assert shown(client.get("/?view=unassigned")) == [late.pk, later.pk, never.pk]
-    assert shown(client.get("/?view=open&sort=oldest"))[0] == never.pk
+    assert shown(client.get("/?view=open&sort=newest")) == [later.pk, never.pk, late.pk]
+    assert shown(client.get("/?view=open&sort=oldest")) == [late.pk, never.pk, later.pk]
     assert inbox_query.default_sort("done", {}) == "newest"
 
 
