@@ -138,7 +138,7 @@ def test_what_was_set_up_stays_and_the_samples_own_goes(
     Account.objects.create(kind="wordpress", network="wordpress", self_key="us", owner=agent)
     begin(admin)
     assert names(Source) == {own.name}
-    assert names(Topic) == SHIPPED_TOPICS | {"Acme"}
+    assert names(Topic) == DEFAULT_NAMES | {"Acme"}
     assert names(SavedReply) == {"Hello"}
     assert names(Campaign) == {"Spring"}
     assert names(Department) == {"Customer service", "Workshop"}
@@ -285,7 +285,7 @@ def test_an_own_rule_keeps_what_it_asks_for_and_whom_it_names(
     assert RoutingRule.objects.get() == rule
     assert rule.current
     assert (rule.current.department, rule.current.person) == (service, admin)
-    assert names(Topic) == SHIPPED_TOPICS | {"Brand"}
+    assert names(Topic) == DEFAULT_NAMES | {"Brand"}
     assert Topic.objects.get(name="Brand").current == brand.current
     assert RoutingRule.objects.in_force()[0].person == admin.pk
 

@@ -13,7 +13,7 @@ from crm.models import Account, Notice, User
 from listening.fetch import fetch_source
 from listening.models import Source, Topic
 from routing.models import Calendar, Case, CaseClock
-from routing.upkeep import keep_up
+from routing.tick import run_tick
 from scrm import pipeline
 from scrm.channels.sandbox import community
 from scrm.reports import figures
@@ -68,7 +68,7 @@ def test_a_source_that_was_down_from_3_to_9_brings_300_items(
     assert CaseClock.objects.current().filter(kind="first", heard_late=True).count() == ITEMS
     with time_machine.travel(UP + MINUTE, tick=False):
         for seconds in range(0, 60, 20):
-            keep_up(now=UP + MINUTE + timedelta(seconds=seconds))
+            run_tick(now=UP + MINUTE + timedelta(seconds=seconds))
         digest = Notice.objects.get()
         assert (digest.user, digest.kind) == (lead, Notice.Kind.HEARD_LATE)
         assert digest.text.startswith(f"{ITEMS} ")

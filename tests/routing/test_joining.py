@@ -17,7 +17,7 @@ from crm.models import Department, Notice, User
 from listening.models import Match, Topic
 from listening.topic_hits import FoundTopic
 from routing.answering import count_as_answered
-from routing.joining import NewItem, OpenCase, case_of_party
+from routing.joining import FOLLOW_UP_WITHIN, NewItem, OpenCase, case_of_party
 from routing.models import Case, CaseEvent, ResponseTarget, RoutingRule
 from tests.routing.hearing import DAY, HOUR, MINUTE, NOW, arrival, hear, kinds, place
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from crm.models import Notice, User
 from routing.models import Case, CaseClock, Presence
 from routing.models.presence import FRESH
-from routing.upkeep import keep_up
+from routing.tick import run_tick
 from tests.routing.test_due_times import HOUR, MINUTE, house, say
 
 __all__ = ["house"]
@@ -24,9 +24,9 @@ def test_it_warns_and_tells_of_a_breach(lead: User) -> None:
     """Fails if nothing calls `raise_alarms`."""
     at = timezone.now()
     case = say(at=at)
-    keep_up(now=at + 50 * MINUTE)
+    run_tick(now=at + 50 * MINUTE)
     assert told(lead) == [Kind.DUE_SOON]
-    keep_up(now=at + 61 * MINUTE)
+    run_tick(now=at + 61 * MINUTE)
     assert told(lead) == [Kind.DUE_SOON, Kind.OVERDUE]
     assert CaseClock.objects.get(case=case, kind="first").breached_at
 
@@ -36,7 +36,7 @@ def test_it_announces_deadlines_by_law(lead: User) -> None:
     case, now = say(at=timezone.now()), timezone.now()
     deadline = now + 20 * HOUR
     Case.objects.filter(pk=case.pk).update(sensitive="data request", statutory_due_at=deadline)
-    keep_up(now=now)
+    run_tick(now=now)
     notice = lead.notices.get()
     assert (notice.kind, notice.about) == (Kind.DUE_SOON, case.as_subject.key)
     assert f"{timezone.localdate(deadline):%Y-%m-%d}" in notice.text
@@ -46,10 +46,10 @@ def test_it_wakes_snoozed_cases_and_forgets_who_left(agent: User) -> None:
     case, now = say(at=timezone.now()), timezone.now()
     case.snooze(until=now + HOUR, by=agent, seen=case.last_inbound_id)
     Presence.objects.create(case=case, user=agent, at=now)
-    keep_up(now=now + FRESH / 2)
+    run_tick(now=now + FRESH / 2)
     case.refresh_from_db()
     assert (case.status, Presence.objects.count()) == ("snoozed", 1)
-    keep_up(now=now + HOUR + MINUTE)
+    run_tick(now=now + HOUR + MINUTE)
     case.refresh_from_db()
     assert case.status == "open"
     assert not Presence.objects.exists()
