@@ -84,6 +84,7 @@ def _filters() -> dict[str, dict[str, Any]]:
         "topic_rare": {"topic": Topic.objects.get(name="Topic 41")},
         "issue": {"issue": Issue.objects.get(name="Issue 1")},
         "channel": {"channel": "sandbox"},
+        "late": {"late": "yes"},
         "followed": {"followed": str(User.objects.get(email="otto.sales@bench.example").pk)},
         "participant_loud": {"participant": participant_of("1")},
         "participant_words": {"participant": participant_of("Ba")},
