@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from crm.models import Contact, Profile, User
 from crm.search import contacts_named, people_named
-from routing.models import BystanderReply, Case, CaseFollower, CaseParticipant
+from routing.models import BystanderReply, CaseFollower, CaseParticipant
 from routing.offline.find_person import chosen
 from scrm.web.params import number
 
@@ -52,19 +52,18 @@ def participant_of(value: str) -> Participant:
 def takes_part(participant: Participant) -> Q:
     """Return the condition: cases of these people, or with them as added or as bystanders.
 
-    Of each, at most `MAX_FOUND` are found, the newest first, as in the search.
+    At most `MAX_FOUND` cases with them as added, and as bystanders, are found: the newest.
     """
     profiles, contacts = list(participant.profiles), list(participant.contacts)
-    own = Case.objects.filter(profile__in=profiles)
     added = CaseParticipant.objects.filter(Q(profile__in=profiles) | Q(contact__in=contacts))
     replies = BystanderReply.objects.filter(interaction__profile__in=profiles)
-    parts = [
-        own.order_by("-pk").values("pk")[:MAX_FOUND],
-        added.order_by("-pk").values("case")[:MAX_FOUND],
-        replies.order_by("-pk").values("case")[:MAX_FOUND],
-    ]
-    # Use UNION instead of OR: with OR, PostgreSQL would read every case of the view.
-    return Q(pk__in=parts[0].union(*parts[1:]))
+    # Read the ids first: PostgreSQL can then use the indexes of both columns, or read the newest
+    # cases until a page is full, whichever is cheaper.
+    found = {
+        *added.order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
+        *replies.order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
+    }
+    return Q(profile__in=profiles) | Q(pk__in=found)
 
 
 def followed_by(value: Any, user: User) -> Q:
