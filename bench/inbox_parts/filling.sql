@@ -121,7 +121,7 @@ SELECT id, profile, department, assignee, status,
        CASE status WHEN 'done' THEN heard_at + interval '3 hours' END
 FROM opened, LATERAL (SELECT dice(id, 19, 100) AS p) AS thrown ORDER BY id;
 INSERT INTO routing_caseclock (case_id, kind, target_s, running_since, due_at, heard_late)
-SELECT id, 'first', 28800, opened_at, due_at, dice(id, 28, 50) = 0 FROM routing_case
+SELECT id, 'first', 28800, opened_at, due_at, dice(id, 28, 20) = 0 FROM routing_case
 WHERE due_at IS NOT NULL ORDER BY id;
 INSERT INTO routing_caseconversation (since, case_id, conversation_id)
 SELECT heard_at, id, id FROM opened ORDER BY id;

@@ -82,7 +82,7 @@ def test_the_page_is_reachable_from_each_message(
     assert link in page
     page = browser.get(f"/cases/{case.pk}/why/").content.decode()
     assert f'id="item-{case.last_inbound_id}"' in page
-    assert "What the rules say" in page
+    assert "What the rules did" in page
     # Only the list of effects: there is no other rule that could have decided.
     assert page.count('class="why-not"') == 1
 

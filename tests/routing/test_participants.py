@@ -38,7 +38,8 @@ def answer(case: Case, *, by: User) -> None:
 def panel(browser: Client, case: Case) -> tuple[list[str], str]:
     """Return the addresses of the profiles that the panel names, and its HTML."""
     page = browser.get(case.get_absolute_url()).content.decode()
-    html = page.split("Participants</h2>")[1].split("</section>")[0]
+    html = page.split('<section class="participants">')[1].split("</section>")[0]
+    html = html.split("</h2>")[1]
     return re.findall(r'href="([^"]+)"', html), html
 
 

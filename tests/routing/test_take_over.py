@@ -74,7 +74,7 @@ def test_twelve_cases_two_drafts_and_one_call_back_move_in_one_step(
     assert clocks() == before
     assert set(Draft.objects.values_list("author", flat=True)) == {colleague.pk}
     event = CaseEvent.objects.filter(case=twelve[0]).latest("pk")
-    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"From {agent}.")
+    assert (event.kind, event.by, event.why) == ("claimed", colleague, f"Reassigned from {agent}.")
     call = CallBack.objects.get(closed_at=None)
     assert call.case == twelve[3]
     with time_machine.travel(call.at + MINUTE, tick=False):
