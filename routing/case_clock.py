@@ -46,7 +46,7 @@ class CaseFacts:
     waiting: None if no message is unanswered.
     answered: whether we have ever answered in this case.
     closed: whether the case is done or noise.
-    rests: whether the resolution clock stands still, because we wait for a reply or because the
+    paused: whether the resolution clock stands still, because we wait for a reply or because the
     case is snoozed in a department in which snoozing pauses it.
     """
 
@@ -54,7 +54,7 @@ class CaseFacts:
     waiting: Waiting | None
     answered: bool
     closed: bool
-    rests: bool
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,11 @@ def _resolution(
         return None
     clock = _resumed(facts, hours, before, now)
     clock = replace(clock, target_s=target, by_window=False)
-    if clock.hours != hours or facts.rests:
+    if clock.hours != hours or facts.paused:
         # What was spent under the old hours, or before the pause, stays spent.
         since = max(now, clock.running_since or now)
         clock = replace(clock, spent_s=spent(clock, now), running_since=since, hours=hours)
-    if facts.rests:
+    if facts.paused:
         return replace(clock, running_since=None, due_at=None, warn_at=None)
     since = clock.running_since or now
     if target is None:
@@ -168,8 +168,8 @@ def _resolution(
 def _resumed(facts: CaseFacts, hours: Hours, before: Clock | None, now: datetime) -> Clock:
     """Return the clock that goes on, or a new one: from the opening, or from the reopening."""
     if before is None:
-        # The pauses until now are not known. If the case rests, they may be all of its time.
-        since = None if facts.rests else facts.opened_at
+        # The pauses until now are not known. If the case is paused, they may be all of its time.
+        since = None if facts.paused else facts.opened_at
         return Clock("resolution", hours, None, running_since=since)
     if before.stopped_at is None or now - before.stopped_at <= RESUME_WITHIN:
         return replace(before, stopped_at=None)

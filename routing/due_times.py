@@ -111,7 +111,7 @@ def _clocks(
         else None,
         answered=case.first_response_at is not None and not still_first,
         closed=case.status in CLOSED,
-        rests=case.status == Status.WAITING
+        paused=case.status == Status.WAITING
         or (case.status == Status.SNOOZED and hours.snooze_pauses),
     )
     old = {kind: _pure(row) for kind, row in before.items()}

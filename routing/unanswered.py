@@ -68,7 +68,7 @@ def oldest_unanswered(cases: Collection[int] | QuerySet[Any, Any]) -> dict[int, 
 def _window_ends(items: Any, channels: Iterable[str]) -> dict[int, datetime]:
     """Return {case id: the earliest end of a reply window} for private items of these channels.
 
-    A window that had ended before we heard the message is no deadline any more.
+    A reply window that ended before we received the message is not a deadline.
     """
     windows = {each: window for each in channels if (window := registry.reply_window(each))}
     if not windows:

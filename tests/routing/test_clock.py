@@ -158,13 +158,13 @@ class Life:
     closed_for: int = 0
 
     @property
-    def rests(self) -> bool:
+    def paused(self) -> bool:
         return self.snoozed or (not self.waiting and self.answered)
 
     def pass_minute(self, minute: int) -> None:
         if self.closed:
             self.closed_for += 1
-        elif not self.rests and self.desks[self.desk].open[minute]:
+        elif not self.paused and self.desks[self.desk].open[minute]:
             self.spent += 1
 
     def act(self, what: str, now: datetime) -> None:
@@ -208,7 +208,7 @@ class Life:
         if self.waiting and not self.closed:
             response = desk.due(self.waiting[0], later if self.answered else first)
         left = resolution - self.spent if resolution else 0
-        runs = not self.closed and not self.rests
+        runs = not self.closed and not self.paused
         return response, desk.due(now, left) if runs and left > 0 else None
 
 
@@ -268,7 +268,7 @@ def test_the_clocks_of_a_case_agree_with_the_simulation_all_its_life(
             waiting=Waiting(life.waiting[0]) if life.waiting else None,
             answered=life.answered,
             closed=life.closed,
-            rests=life.rests,
+            paused=life.paused,
         )
         targets = Targets(first, later, resolution)
         clocks = {**clocks, **clocks_of(facts, targets, hours[life.desk], clocks, now)}
@@ -293,7 +293,7 @@ def _waits(life: Life) -> bool:
 def test_a_second_message_never_moves_the_due_time() -> None:
     """The facts hold only the oldest unanswered message, so nothing else can count."""
     start = at("2026-12-07 10:00")
-    facts = CaseFacts(start, Waiting(start), answered=False, closed=False, rests=False)
+    facts = CaseFacts(start, Waiting(start), answered=False, closed=False, paused=False)
     early = clocks_of(facts, Targets(first=3600), WEEKDAYS, {}, start)
     late = clocks_of(facts, Targets(first=3600), WEEKDAYS, early, start + timedelta(minutes=40))
     assert late["first"].due_at == early["first"].due_at == at("2026-12-07 11:00")

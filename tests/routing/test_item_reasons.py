@@ -90,7 +90,7 @@ def test_the_page_is_reachable_from_each_message(
 def test_the_page_says_why_each_other_rule_did_not_decide(
     say: Callable[..., Case], agent: User, admin: User, service: Department, as_: As
 ) -> None:
-    """Fails if “Why not elsewhere” is never shown."""
+    """Fails if “Other rules” is never shown."""
     first = RoutingRule.objects.create(name="Refunds first", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "refund"}
     first.revise(conditions={"all": [leaf]}, department=service, by=admin)
