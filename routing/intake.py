@@ -205,11 +205,13 @@ class _Batch(Loaded):
     def _continue(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
         """Add the arrival to this case, or to a case that continues this case.
 
-        If this case is waiting, snoozed, or was done recently, it becomes open again.
+        If this case is waiting, snoozed, or was done recently, it becomes open again. But a case of
+        an archived department stays closed.
         """
         window = registry.reopens_within(arrival.facts.channel)
         effect = after_inbound(case.status, case.done_at, self.now, reopens_within=window)  # type: ignore[arg-type]
-        if effect == "new":
+        is_archived = self.departments[case.department_id].archived_at is not None
+        if effect == "new" or (effect == "reopen" and is_archived):
             return self._start_anew(case, arrival, verdict)
         # If a user chose the case, the conversation may belong to no case yet.
         if arrival.conversation not in self.by_conversation:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm.models import Interaction, User
@@ -106,13 +107,17 @@ def set_aside(case: Case, *, by: User, why: str = "", now: datetime | None = Non
 
 @transaction.atomic
 def reopen(case: Case, *, by: User | None, why: str) -> None:
-    """Reopen a closed case. Raises Stale if a newer case has taken over its conversations.
+    """Reopen a closed case. Raises Stale if a newer case has taken over its conversations, or if a
+    user reopens a case of an archived department.
 
     What was settled when the case was closed is unanswered again, except by a reply that was sent.
     """
     # Lock first: no message may open a newer case between the check and the update.
     case.lock()
     case.check_not_continued()
+    if by and case.department.archived_at:
+        message = _("%s is archived. Transfer the case to another department first.")
+        raise Stale(message % case.department)
     closing_decisions(case).filter(answered_by=None).withdraw(by=by, now=timezone.now())
     # Log first: the clock of the resolution can start at this event.
     case.log(CaseEvent.Kind.REOPENED, by=by, why=why)

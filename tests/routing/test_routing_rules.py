@@ -9,9 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.models import Department, User
+from crm.models import Department, Interaction, User
 from listening.models import Source, Topic
 from routing.models import Case, RoutingRule
+from routing.models.status import Stale
 from routing.rules import SCHEMA
 from tests.condition_fields import posted
 
@@ -294,3 +295,21 @@ def test_an_archived_department_is_no_target_of_a_transfer(
     assert ">Sales</option>" in html(as_(agent).get(f"/cases/{case.pk}/"))
     Department.objects.filter(pk=sales.pk).update(archived_at=timezone.now())
     assert ">Sales</option>" not in html(as_(agent).get(f"/cases/{case.pk}/"))
+
+
+def test_a_closed_case_of_an_archived_department_is_continued_elsewhere(
+    say: Callable[..., Interaction], agent: User, service: Department, sales: Department
+) -> None:
+    """Fails if a case becomes open in a department in which nobody works any more."""
+    old = Case.objects.get(last_inbound=say("My bag is gone"))
+    old.finish(by=agent, seen=old.last_inbound_id, reasons="No question")
+    Case.objects.filter(pk=old.pk).update(department=sales)
+    Department.objects.filter(pk=sales.pk).update(archived_at=timezone.now())
+    old.refresh_from_db()
+    with pytest.raises(Stale, match="Sales is archived"):
+        old.reopen(by=agent, why="")
+    said = say("And my coat", in_reply_to="post-1")
+    new = Case.objects.get(last_inbound=said)
+    assert (new.department, new.continues) == (service, old)
+    old.refresh_from_db()
+    assert old.is_closed
