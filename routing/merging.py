@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.ledger import lock_workspace
 from crm.models import Interaction, Notice, User
@@ -19,6 +20,7 @@ from routing import above
 from routing.call_back import open_call_back
 from routing.case_state import merged_state, state_of, status_from_items, update_last_inbound
 from routing.due_times import recompute
+from routing.following import may_follow
 from routing.models import (
     CallBack,
     Case,
@@ -95,12 +97,19 @@ def merge(
     source.log(Kind.MERGED, by=by, why=f"into case #{target.pk}. {why}".strip(), now=now)
     said = f"case #{source.pk} into this case. {why}".strip()
     event = target.log(Kind.MERGED, by=by, why=said, now=now, merge=moved)
-    words = f"Case #{source.pk} was merged into this case. {why}".strip()
-    told = [user for user in (source.assignee_id, target.assignee_id) if user]
-    Notice.give(told, Notice.Kind.JOINED, by=by, about=target.as_subject, text=words, now=now)
+    _tell_assignees(source, target, by=by, why=why, now=now)
     if target.sensitive != moved["before"]["target"]["sensitive"]:
         tell_on_call([target], now=now, by=by)
     return event
+
+
+def _tell_assignees(source: Case, target: Case, *, by: User, why: str, now: datetime) -> None:
+    """Notify the assignees of both cases, if they may see the case that stays."""
+    words = _("Case #%(case)d was merged into this case.") % {"case": source.pk}
+    assignees = [user for user in (source.assignee_id, target.assignee_id) if user]
+    told = may_follow(target).filter(pk__in=assignees)
+    kind, text = Notice.Kind.MERGED, f"{words} {why}".strip()
+    Notice.give(told, kind, by=by, about=target.as_subject, text=text, now=now)
 
 
 def _lock(*keys: int) -> list[Case]:
@@ -171,8 +180,10 @@ def _move_call_back(source: Case, target: Case, *, by: User, now: datetime) -> i
 
 
 def _copy_followers(source: Case, target: Case) -> list[int]:
-    there = set(target.followers.values_list("user", flat=True))
-    users = [user for user in source.followers.values_list("user", flat=True) if user not in there]
+    """Let the followers of a case follow another one, if they may see it; return the new ones."""
+    new = may_follow(target).filter(followed_cases__case=source)
+    new = new.exclude(pk__in=target.followers.values("user"))
+    users = list(new.values_list("pk", flat=True))
     CaseFollower.objects.bulk_create(CaseFollower(case=target, user_id=user) for user in users)
     return users
 

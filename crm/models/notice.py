@@ -88,6 +88,7 @@ class Notice(models.Model):
         MUTE_DIGEST = "mute digest", _("Weekly summary of muted people")
         REOPENED = "reopened", "Your case is open again"
         JOINED = "joined", _("New message in your case")
+        MERGED = "merged", _("Cases were merged")
         FOLLOWED = "followed", _("New message in a case you follow")
         FOLLOWER = "follower", _("You were added as a follower")
         JOB = "job", "Job finished"
@@ -111,6 +112,7 @@ class Notice(models.Model):
         Kind.MUTE_DIGEST: ("bell", ""),
         Kind.REOPENED: ("message-circle", "warn"),
         Kind.JOINED: ("message-circle", ""),
+        Kind.MERGED: ("git-merge", ""),
         Kind.FOLLOWED: ("message-circle", ""),
         Kind.FOLLOWER: ("user-plus", ""),
         Kind.JOB: ("list-checks", "ok"),

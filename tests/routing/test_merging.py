@@ -229,6 +229,33 @@ def test_followers_and_call_backs_move_and_come_back(
     assert refund.followers.get().user == teammate
 
 
+def test_a_merge_tells_and_brings_along_only_who_may_see_the_case(
+    pair: tuple[Case, Case], admin: User, agent: User, teammate: User
+) -> None:
+    """Fails if users of another department get notices of a restricted case."""
+    bag, refund = pair
+    legal = Department.objects.create(name="Legal", owner=admin, is_restricted=True)
+    bag.transfer(to=legal, by=admin, why="A threat.")
+    legal.memberships.create(user=teammate)
+    refund.claim(by=agent)
+    for user in (agent, teammate):
+        follow(refund, by=user)
+    merge(fresh(refund), fresh(bag), by=admin, now=NOW + 9 * DAY)
+    assert [row.user for row in bag.followers.all()] == [teammate]
+    assert not Notice.objects.filter(about=bag.as_subject.key, user=agent).exists()
+
+
+def test_the_notice_of_a_merge_does_not_hide_the_one_of_the_next_message(
+    pair: tuple[Case, Case], admin: User, agent: User
+) -> None:
+    bag, refund = pair
+    merge(refund, bag, by=admin, now=NOW + 9 * DAY)
+    notices = Notice.objects.filter(user=agent, about=bag.as_subject.key)
+    assert [row.kind for row in notices] == [Notice.Kind.MERGED]
+    hear("anna-tweets", "Hello?", thread="bag", now=NOW + 10 * DAY)
+    assert notices.filter(kind=Notice.Kind.JOINED).exists()
+
+
 # Split
 
 
