@@ -7,6 +7,7 @@ from collections.abc import Collection
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.models import Notice, User
 from responses.models import Delivery, Draft, Response, ServedPerson
@@ -52,12 +53,12 @@ def move_responses(
 
 def _return_to_author(response: Response, target: Case, by: User) -> None:
     now = timezone.now()
-    why = (
-        f"The case was merged or split, and the text now belongs to case #{target.pk}. "
+    why = _(
+        "The case was merged or split, and the text now belongs to case #%(case)d. "
         "Check the text and send it again."
-    )
+    ) % {"case": target.pk}
     response.become(State.DRAFT)
-    response.note(f"Returned to its author: {why}", by=by, now=now)
+    response.note(_("Returned to its author: %(why)s") % {"why": why}, by=by, now=now)
     edit = reverse("responses:edit", args=[response.pk])
     response.tell_author(Notice.Kind.SENT_BACK, by=by, text=why, url=edit, now=now)
 

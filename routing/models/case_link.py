@@ -16,8 +16,8 @@ class CaseLink(models.Model):
     """
 
     class Kind(models.TextChoices):
-        LINKED = "linked", "Linked"
-        APART = "apart", "Kept separate"
+        LINKED = "linked", _("Linked")
+        APART = "apart", _("Kept separate")
 
     one = models.ForeignKey(Case, models.PROTECT, related_name="links_up", db_index=False)
     other = models.ForeignKey(Case, models.PROTECT, related_name="links_down")
