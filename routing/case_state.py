@@ -9,6 +9,7 @@ from django.db.models import Max
 
 from crm.models import Interaction
 from routing.models.case import Case
+from routing.models.rule import Priority
 from routing.models.status import ACTIVE, Status
 from routing.sensitive import more_serious
 from routing.unanswered import unanswered
@@ -16,6 +17,9 @@ from routing.undo import snapshot
 from scrm.channels.base import AUTOMATIC
 
 State = dict[str, Any]
+_WORK = {"status", "done_at", "snoozed_until", "department_id", "assignee_id"}
+"""If one of these fields was changed after a merge, its undo restores none of them."""
+_MARKS = {"sensitive", "statutory_due_at", "priority"}
 
 
 def state_of(case: Case) -> State:
@@ -75,3 +79,37 @@ def merged_state(target: Case, source: Case) -> State:
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min(one, other) if one and other else one or other
+
+
+def restored_state(before: State, after: State, present: State, *, heard: bool) -> State:
+    """Return the fields that the undo of a merge restores in the case that took over the other.
+
+    before, after, present: its states before the merge, after it and now. A field that was changed
+      after the merge is not restored.
+    heard: whether messages were added to the case after the merge. Its marks then stay, because
+      the messages may need them, and the merge never lowered them.
+    """
+    kept = {name for name, value in after.items() if present[name] != value}
+    if not kept.isdisjoint(_WORK):
+        kept |= _WORK
+    if heard:
+        kept |= _MARKS
+    return {name: value for name, value in before.items() if name not in kept}
+
+
+def stronger_marks(one: State, other: State) -> State:
+    """Return the more serious kind, the earlier deadline and the higher priority of two states."""
+    deadlines = [at for state in (one, other) if (at := state["statutory_due_at"])]
+    return {
+        "sensitive": more_serious(one["sensitive"], other["sensitive"]),
+        "statutory_due_at": min(deadlines, key=datetime.fromisoformat, default=None),
+        "priority": min(one["priority"], other["priority"], key=Priority.values.index),
+    }
+
+
+def reopen_from_items(case: Case) -> None:
+    """Reopen or wake the case: it waits for us or for the party, as its items say."""
+    Case.objects.filter(pk=case.pk).update(
+        status=status_from_items(case), done_at=None, snoozed_until=None
+    )
+    case.refresh_from_db()

@@ -10,15 +10,23 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.ledger import lock_workspace
-from crm.models import Interaction, Notice, User
+from crm.models import Conversation, Interaction, Notice, User
 from routing import above
 from routing.call_back import open_call_back
-from routing.case_state import merged_state, state_of, status_from_items, update_last_inbound
+from routing.case_state import (
+    State,
+    merged_state,
+    reopen_from_items,
+    restored_state,
+    state_of,
+    stronger_marks,
+    update_last_inbound,
+)
 from routing.due_times import recompute
 from routing.following import may_follow
 from routing.models import (
@@ -33,6 +41,7 @@ from routing.models.case_conversation import restrict
 from routing.models.status import Stale, Status
 from routing.party import is_same_party
 from routing.sensitive import tell_on_call
+from routing.unanswered import unanswered
 
 Kind = CaseEvent.Kind
 
@@ -40,27 +49,38 @@ Kind = CaseEvent.Kind
 def merge_refusal(source: Case, target: Case, by: User) -> str:
     """Return the reason why `source` cannot be merged into `target`, for the user; "" if it can."""
     if source.pk == target.pk:
-        return "A case cannot be merged with itself."
+        return _("A case cannot be merged with itself.")
     for case in (source, target):
         if case.merged_into_id:
-            return f"Case #{case.pk} was already merged into #{case.merged_into_id}."
+            return _("Case #%(case)d was already merged into #%(target)d.") % {
+                "case": case.pk,
+                "target": case.merged_into_id,
+            }
         if not Case.objects.workable_by(by).filter(pk=case.pk).exists():
-            return "You can merge only cases that you have permission to work on."
+            return _("You can merge only cases that you have permission to work on.")
+    named = {"source": source.pk, "target": target.pk, "department": source.department}
     if not is_same_party(source, target):
-        return (
-            f"Cases #{source.pk} and #{target.pk} belong to different people. Link the cases "
+        refusal = _(
+            "Cases #%(source)d and #%(target)d belong to different people. Link the cases "
             "instead, or link the profiles to one contact first."
         )
-    if source.department.is_restricted and source.department_id != target.department_id:
-        return (
-            f"Case #{source.pk} is restricted to {source.department}. Merge case #{target.pk} into "
-            f"case #{source.pk} instead."
+    elif would_leave_department(source, target):
+        refusal = _(
+            "Case #%(source)d is restricted to %(department)s. Merge case #%(target)d into "
+            "case #%(source)d instead."
         )
-    if target.is_closed and not source.is_closed:
-        return (
-            f"Case #{target.pk} is closed. Merge it into case #{source.pk} instead, or reopen it."
+    elif target.is_closed and not source.is_closed:
+        refusal = _(
+            "Case #%(target)d is closed. Merge it into case #%(source)d instead, or reopen it."
         )
-    return ""
+    else:
+        return ""
+    return refusal % named
+
+
+def would_leave_department(source: Case, target: Case) -> bool:
+    """Return whether texts that move would leave their restricted department."""
+    return source.department.is_restricted and source.department_id != target.department_id
 
 
 @transaction.atomic
@@ -74,15 +94,15 @@ def merge(
     now = now or timezone.now()
     source, target = _lock(source.pk, target.pk)
     if refusal := merge_refusal(source, target, by):
-        raise Stale(f"{refusal} Nothing was changed.")
-    moved: dict[str, Any] = {
+        raise Stale(f"{refusal} " + _("Nothing was changed."))
+    moved: State = {
         "source": source.pk,
         "before": {"source": state_of(source), "target": state_of(target)},
         "texts": above.move_responses(source, target, None, (), by),
         "absorbed": list(source.absorbed.values_list("pk", flat=True)),
-        "call_back": _move_call_back(source, target, by=by, now=now),
-        "followers": _copy_followers(source, target),
-        "participants": _copy_participants(source, target),
+        "call_back": move_call_back(source, target, by=by, now=now),
+        "followers": copy_followers(source, target),
+        "participants": copy_participants(source, target),
     }
     values = merged_state(target, source)  # before the source counts as closed
     _close(source, target, now=now)
@@ -94,9 +114,10 @@ def merge(
     target.refresh_from_db()
     restrict(target.conversations)
     moved["after"] = state_of(target)
-    source.log(Kind.MERGED, by=by, why=f"into case #{target.pk}. {why}".strip(), now=now)
-    said = f"case #{source.pk} into this case. {why}".strip()
-    event = target.log(Kind.MERGED, by=by, why=said, now=now, merge=moved)
+    into = _("into case #%(case)d.") % {"case": target.pk}
+    source.log(Kind.MERGED, by=by, why=f"{into} {why}".strip(), now=now)
+    said = _("case #%(case)d into this case.") % {"case": source.pk}
+    event = target.log(Kind.MERGED, by=by, why=f"{said} {why}".strip(), now=now, merge=moved)
     _tell_assignees(source, target, by=by, why=why, now=now)
     if target.sensitive != moved["before"]["target"]["sensitive"]:
         tell_on_call([target], now=now, by=by)
@@ -162,7 +183,7 @@ def restore_links(pairs: list[list[int]], *, of: Case) -> list[int]:
     return list(found.values())
 
 
-def _move_call_back(source: Case, target: Case, *, by: User, now: datetime) -> int | None:
+def move_call_back(source: Case, target: Case, *, by: User, now: datetime) -> int | None:
     """Move the open call-back; if both cases have one, the earlier one stays open.
 
     Returns the id of the call-back that moved, or None.
@@ -179,7 +200,7 @@ def _move_call_back(source: Case, target: Case, *, by: User, now: datetime) -> i
     return planned.pk
 
 
-def _copy_followers(source: Case, target: Case) -> list[int]:
+def copy_followers(source: Case, target: Case) -> list[int]:
     """Let the followers of a case follow another one, if they may see it; return the new ones."""
     new = may_follow(target).filter(followed_cases__case=source)
     new = new.exclude(pk__in=target.followers.values("user"))
@@ -188,7 +209,7 @@ def _copy_followers(source: Case, target: Case) -> list[int]:
     return users
 
 
-def _copy_participants(source: Case, target: Case) -> list[int]:
+def copy_participants(source: Case, target: Case) -> list[int]:
     """Copy the people whom users added, unless they are there; return the ids of the copies."""
     there = set(target.participants.values_list("profile", "contact"))
     rows = CaseParticipant.objects.bulk_create(
@@ -216,13 +237,12 @@ def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     now = now or timezone.now()
     moved = event.data["merge"]
     target, source = _lock(event.case_id, moved["source"])
-    _check_undoable(event, source, target, by)
-    unchanged = state_of(target) == moved["after"]
+    check_undoable(event, giver=target, taker=source, by=by)
+    _check_still_merged(source, target)
+    present = state_of(target)
     # Free the merged case first: every other change of a merged case is refused.
     Case.objects.filter(pk=source.pk).update(merged_into=None, **moved["before"]["source"])
     Case.objects.filter(pk__in=moved["absorbed"]).update(merged_into=source)
-    if unchanged:
-        Case.objects.filter(pk=target.pk).update(**moved["before"]["target"])
     source.refresh_from_db()
     conversations = [
         *CaseConversation.objects.filter(
@@ -240,7 +260,9 @@ def undo_merge(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     for case in (target, source):
         update_last_inbound(case)
         restrict(case.conversations)
-    _reopen_if_written(source, conversations, since=event.at)
+    _restore_target(target, moved, present, since=event.at)
+    if keep_later_marks(source, conversations, present, since=event.at, by=by, now=now):
+        reopen_from_items(source)
     recompute([source.pk, target.pk], now=now)
     log_undone(event, (target, source), by=by, now=now)
     return source
@@ -256,28 +278,69 @@ def log_undone(event: CaseEvent, cases: tuple[Case, Case], *, by: User, now: dat
             by=by,
             undoes=event,
             at=now,
-            why=f"{event.get_kind_display()}, cases #{first.pk} and #{second.pk}.",
+            why=_("%(action)s, cases #%(first)d and #%(second)d.")
+            % {"action": event.get_kind_display(), "first": first.pk, "second": second.pk},
         )
 
 
-def _check_undoable(event: CaseEvent, source: Case, target: Case, by: User) -> None:
+def check_undoable(event: CaseEvent, *, giver: Case, taker: Case, by: User) -> None:
+    """Raise Stale if the merge or split cannot be undone, whichever of the two it was.
+
+    giver, taker: the case from which texts move back, and the other one.
+    """
     if event.undone_by.exists():
-        raise Stale("This was already undone. Nothing was changed.")
-    for case in (source, target):
-        if not Case.objects.workable_by(by).filter(pk=case.pk).exists():
-            raise Stale("You do not have permission to work on both cases. Nothing was undone.")
-    if source.merged_into_id != target.pk or target.merged_into_id:
-        now_in = target.merged_into_id or source.merged_into_id
-        raise Stale(f"The case was later merged into case #{now_in}. Undo that merge first.")
-
-
-def _reopen_if_written(case: Case, conversations: list[int], *, since: datetime) -> None:
-    """Reopen a restored case if the party has written in it after it was merged."""
-    later = Interaction.objects.filter(
-        conversation__in=conversations, direction="in", recorded_at__gt=since
-    )
-    if later.exists():
-        Case.objects.filter(pk=case.pk).update(
-            status=status_from_items(case), done_at=None, snoozed_until=None
+        raise Stale(_("This was already undone. Nothing was changed."))
+    if Case.objects.workable_by(by).filter(pk__in=[giver.pk, taker.pk]).count() < 2:
+        raise Stale(_("You do not have permission to work on both cases. Nothing was undone."))
+    if would_leave_department(giver, taker):
+        refusal = _(
+            "Case #%(case)d is restricted to %(department)s. Transfer it to %(other)s first. "
+            "Nothing was undone."
         )
-        case.refresh_from_db()
+        names = {"department": giver.department, "other": taker.department}
+        raise Stale(refusal % {"case": giver.pk, **names})
+
+
+def _check_still_merged(source: Case, target: Case) -> None:
+    if source.merged_into_id != target.pk or target.merged_into_id:
+        later = _("The case was later merged into case #%(case)d. Undo that merge first.")
+        raise Stale(later % {"case": target.merged_into_id or source.merged_into_id})
+
+
+def _restore_target(target: Case, moved: State, present: State, *, since: datetime) -> None:
+    """Restore the fields of the case that took over the other, as far as nobody changed them."""
+    later = _inbound_since(since, target.conversations)
+    restored = restored_state(
+        moved["before"]["target"], moved["after"], present, heard=later.exists()
+    )
+    Case.objects.filter(pk=target.pk).update(**restored)
+    target.refresh_from_db()
+    if "status" in restored and unanswered([target.pk]).filter(pk__in=later).exists():
+        reopen_from_items(target)
+
+
+def keep_later_marks(
+    case: Case, conversations: list[int], present: State, *, since: datetime, by: User,
+    now: datetime,
+) -> bool:  # fmt: skip
+    """Mark a case that gets conversations back, if the party has written in them since then.
+
+    Returns whether the party has. Nobody knows which message marked a case: the stronger marks of
+    both cases count.
+
+    present: the state of the case in which the conversations were.
+    """
+    if not _inbound_since(since, conversations).exists():
+        return False
+    was = case.sensitive
+    Case.objects.filter(pk=case.pk).update(**stronger_marks(state_of(case), present))
+    case.refresh_from_db()
+    if case.sensitive != was:
+        tell_on_call([case], now=now, by=by)
+    return True
+
+
+def _inbound_since(at: datetime, conversations: list[int] | QuerySet[Conversation]) -> Any:
+    return Interaction.objects.filter(
+        conversation__in=conversations, direction="in", recorded_at__gt=at
+    )

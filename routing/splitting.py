@@ -9,21 +9,39 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm.ledger import lock_workspace
 from crm.models import Conversation, Interaction, User
 from crm.moves import move_items, split_conversation
 from routing import above
-from routing.case_state import status_from_items, update_last_inbound
+from routing.case_state import (
+    merged_state,
+    reopen_from_items,
+    state_of,
+    status_from_items,
+    update_last_inbound,
+)
 from routing.due_times import recompute
-from routing.merging import log_undone, move_links, restore_links
+from routing.merging import (
+    check_undoable,
+    copy_followers,
+    copy_participants,
+    keep_later_marks,
+    log_undone,
+    move_call_back,
+    move_links,
+    restore_links,
+)
 from routing.models import Case, CaseConversation, CaseEvent
 from routing.models.case_conversation import restrict
 from routing.models.status import Stale, Status
-from routing.sensitive import more_serious, tell_on_call
+from routing.sensitive import tell_on_call
+from routing.unanswered import unanswered
 
 Kind = CaseEvent.Kind
-ONLY_ITEM = "This is the only message of the case, so there is nothing to split off."
+ONLY_ITEM = gettext_lazy("This is the only message of the case, so there is nothing to split off.")
 
 
 @transaction.atomic
@@ -53,7 +71,7 @@ def split_off_item(
     now = now or timezone.now()
     _lock(case)
     if item.is_ours:
-        raise Stale("Choose an incoming message. Our replies to it move with it.")
+        raise Stale(_("Choose an incoming message. Our replies to it move with it."))
     item = Interaction.objects.select_related("conversation").get(pk=item.pk)
     old = item.conversation
     others = _inbound(Interaction.objects.filter(conversation=old)).exclude(pk=item.pk)
@@ -94,10 +112,10 @@ def _check_something_remains(
     """
     here = set(case.conversations.values_list("pk", flat=True))
     if not here.issuperset(leaving):
-        raise Stale("The message was moved to another case. Nothing was changed.")
+        raise Stale(_("The message was moved to another case. Nothing was changed."))
     rest = Interaction.objects.filter(conversation__in=here.difference(leaving))
     if not item_only and not _inbound(rest).exists():
-        raise Stale(f"{ONLY_ITEM} Nothing was changed.")
+        raise Stale(f"{ONLY_ITEM} " + _("Nothing was changed."))
 
 
 def _split(
@@ -127,12 +145,11 @@ def _split(
     new.save(update_fields=["status"])
     recompute([case.pk, new.pk], now=now)
     restrict(new.conversations)
-    words = f"from case #{case.pk}. {why}".strip()
-    new.log(Kind.SPLIT, by=by, why=words, now=now, interaction=new.last_inbound)
+    origin = _("from case #%(case)d.") % {"case": case.pk}
+    new.log(Kind.SPLIT, by=by, why=f"{origin} {why}".strip(), now=now, interaction=new.last_inbound)
     data = {"case": new.pk, "links": links, "texts": responses, **items}
-    case.log(
-        Kind.SPLIT, by=by, why=f"into the new case #{new.pk}. {why}".strip(), now=now, split=data
-    )
+    into = _("into the new case #%(case)d.") % {"case": new.pk}
+    case.log(Kind.SPLIT, by=by, why=f"{into} {why}".strip(), now=now, split=data)
     return new
 
 
@@ -147,22 +164,29 @@ def undo_split(event: CaseEvent, *, by: User, now: datetime | None = None) -> Ca
     split = event.data["split"]
     case, new = Case.objects.get(pk=event.case_id), Case.objects.get(pk=split["case"])
     _lock(case, new)
-    if event.undone_by.exists():
-        raise Stale("This was already undone. Nothing was changed.")
-    if Case.objects.workable_by(by).filter(pk__in=[case.pk, new.pk]).count() < 2:
-        raise Stale("You do not have permission to work on both cases. Nothing was undone.")
+    check_undoable(event, giver=new, taker=case, by=by)
     pairs = split["links"]
     still = CaseConversation.objects.filter(pk__in=[pair[1] for pair in pairs], ended_at=None)
     conversations = list(still.filter(case=new).values_list("conversation", flat=True))
     if not conversations:
-        raise Stale("The messages that were split off are now in another case. Nothing was undone.")
+        raise Stale(
+            _("The messages that were split off are now in another case. Nothing was undone.")
+        )
+    waits = unanswered([new.pk]).filter(conversation__in=conversations).exists()
     above.move_responses(new, case, conversations, split["texts"], by)
     restore_links(pairs, of=new)
-    _close_if_empty(new, case, by=by, now=now)
+    if _inbound(Interaction.objects.filter(conversation__in=new.conversations)).exists():
+        update_last_inbound(new)
+        marks = state_of(new)
+        keep_later_marks(case, conversations, marks, since=event.at, by=by, now=now)
+    else:
+        _merge_back(new, case, by=by, now=now)
     # After the responses: they are locked before their deliveries.
     if "items" in split:
         _move_back(case, split, by=by, now=now)
     update_last_inbound(case)
+    if waits:
+        reopen_from_items(case)
     recompute([case.pk, new.pk], now=now)
     restrict(case.conversations)
     log_undone(event, (case, new), by=by, now=now)
@@ -180,35 +204,29 @@ def _move_back(case: Case, split: dict[str, Any], *, by: User, now: datetime) ->
         Interaction.objects.filter(pk__in=split["items"], conversation=split["conversation"])
     )
     old = Conversation.objects.get(pk=split["old"])
-    move_items(items, to=old, by=by, why="Split undone.", now=now)
+    move_items(items, to=old, by=by, why=_("Split undone."), now=now)
     above.move_deliveries([item.pk for item in items], old.pk)
     # Later items in it keep it; otherwise nothing is left of the split.
     if not Interaction.objects.filter(conversation=split["conversation"]).exists():
         CaseConversation.objects.filter(case=case, conversation=split["conversation"]).delete()
 
 
-def _close_if_empty(new: Case, case: Case, *, by: User, now: datetime) -> None:
-    if _inbound(Interaction.objects.filter(conversation__in=new.conversations)).exists():
-        update_last_inbound(new)
-        return
+def _merge_back(new: Case, case: Case, *, by: User, now: datetime) -> None:
+    """Close the new case, and give the case all that was added to it, as a merge does."""
     above.move_responses(new, case, None, (), by)
+    values = merged_state(case, new)  # before the new case counts as closed
+    is_raised = values["sensitive"] != case.sensitive
+    call_back = move_call_back(new, case, by=by, now=now)
+    copy_followers(new, case)
+    copy_participants(new, case)
     move_links(new, case, now=now)
     Case.objects.filter(pk=new.pk).update(
         status=Status.DONE, done_at=now, snoozed_until=None, merged_into=case
     )
     Case.objects.filter(merged_into=new).update(merged_into=case)
-    if not case.is_closed:
-        Case.objects.filter(pk=case.pk).update(status=_status_after(case))
-    # A later message may have made the new case sensitive; it is in this case now.
-    kind = more_serious(case.sensitive, new.sensitive)
-    is_raised = kind != case.sensitive
-    Case.objects.filter(pk=case.pk).update(sensitive=kind)
+    Case.objects.filter(pk=case.pk).update(**values)
     case.refresh_from_db()
+    if call_back and case.is_closed:
+        reopen_from_items(case)
     if is_raised:
         tell_on_call([case], now=now, by=by)
-
-
-def _status_after(case: Case) -> str:
-    """Return the status after items came back: a case that waited may need an answer again."""
-    status = status_from_items(case)
-    return case.status if status == Status.WAITING else status
