@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crm.models import Notice
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from crm.models import Membership, Notice, User
 from routing.models import Case, CaseFollower
 
 Kind = Notice.Kind
@@ -15,6 +17,9 @@ def tell(woken: Iterable[Case], grown: Iterable[Case], heard: Iterable[Case]) ->
 
     woken: the cases that were reopened. grown: the open cases to which an item was added.
     heard: all cases to which an item was added. They must be stored.
+
+    The assignees must be able to work on their cases. Followers who can no longer see the case
+    because of their role or department are left out.
 
     More items in a case add no second notice while the first one is unread.
     """
@@ -31,10 +36,22 @@ def _tell_assignees(kind: Kind, cases: Iterable[Case], unless_unread: tuple[Kind
 
 
 def _tell_followers(cases: dict[int, Case]) -> None:
-    followers = CaseFollower.objects.filter(case__in=cases, user__is_active=True)
+    followers = _seeing().filter(case__in=cases).order_by("pk")
     pairs = [
         (cases[case].as_subject, user)
-        for case, user in followers.order_by("pk").values_list("case", "user")
+        for case, user in followers.values_list("case", "user")
         if user != cases[case].assignee_id
     ]
     Notice.give_each(Kind.FOLLOWED, pairs, unless_unread=(Kind.FOLLOWED,))
+
+
+def _seeing() -> QuerySet[CaseFollower]:
+    """Return the active followers who see their case because of their role or department.
+
+    The condition is that of `routing.following.may_follow`, for many cases at once.
+    """
+    member = Membership.objects.filter(
+        department=OuterRef("case__department"), user=OuterRef("user")
+    )
+    seeing = Q(user__role__in=User.SEE_EVERYTHING) | Exists(member)
+    return CaseFollower.objects.filter(seeing, user__is_active=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from crm.models import Conversation, Interaction
+from crm.models import Conversation, Interaction, User
 from routing import pending_thanks
 from routing.due_times import recompute
 from routing.intake_notices import tell
@@ -35,7 +35,8 @@ def join_conversation(case: Case, conversation: int, *, now: datetime) -> None:
 def join_message(case: Case, interaction: Interaction, *, now: datetime, why: str) -> None:
     """Add a message to the case; reopen the case if it is waiting, snoozed or done.
 
-    A message that only says thanks reopens nothing.
+    A message that only says thanks reopens nothing. If the assignee may no longer work on the
+    case, any other message unassigns it: colleagues must find it.
     A public message of another person is left where it is: a bystander does not change the case.
 
     why: the reason, which the case's history shows.
@@ -59,6 +60,8 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     reopens = not thanks and case.status in {Status.WAITING, Status.SNOOZED, Status.DONE}
     if reopens:
         values |= {"status": Status.OPEN, "done_at": None, "snoozed_until": None}
+    if case.assignee and not thanks and not _may_work(case.assignee, case):
+        values["assignee_id"] = None
     if values:
         case.compare_and_set({}, **values)
     # Also if the case stays open: its conversation is new here, and may hold older messages.
@@ -68,3 +71,7 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
         tell([case] if reopens else [], [case], [case])
     kind = CaseEvent.Kind.REOPENED if reopens else CaseEvent.Kind.HEARD
     case.log(kind, by=None, why=why, now=now, interaction=interaction)
+
+
+def _may_work(user: User, case: Case) -> bool:
+    return user.is_active and Case.objects.workable_by(user).filter(pk=case.pk).exists()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from django.utils import timezone
 
-from crm.models import Department, Interaction, Notice, User
+from crm.models import Department, Interaction, Membership, Notice, User
 from routing.following import follow
 from routing.intake import take_in
 from routing.join import join_message
@@ -83,3 +83,28 @@ def test_an_answer_that_is_found_late_notifies_like_any_message(mine: Case, agen
     item = Interaction.objects.get(pk=late.interaction)
     join_message(mine, item, now=NOW + MINUTE, why="Late.")
     assert told(agent) == [Kind.JOINED]
+
+
+def test_followers_who_cannot_see_the_case_are_not_notified(
+    mine: Case, agent: User, teammate: User, outsider: User, supervisor: User
+) -> None:
+    """Fails if only inactive followers are left out: a notice contains the name of the person."""
+    for user in (teammate, outsider, supervisor):
+        follow(mine, by=user)
+    hear(text="Hello?", now=NOW + MINUTE)
+    assert (told(teammate), told(supervisor)) == ([Kind.FOLLOWED], [Kind.FOLLOWED])
+    assert told(outsider) == []
+
+
+def test_an_answer_that_is_found_late_leaves_no_case_with_an_assignee_who_left(
+    mine: Case, agent: User
+) -> None:
+    """Fails if `join_message` reopens the case for the old assignee, and notifies that user."""
+    Case.objects.update(status=Status.DONE, done_at=NOW)
+    Membership.objects.filter(user=agent).delete()
+    late = arrival(text="Did you get it?", at=NOW + MINUTE)
+    item = Interaction.objects.get(pk=late.interaction)
+    join_message(mine, item, now=NOW + MINUTE, why="Late.")
+    mine.refresh_from_db()
+    assert (mine.status, mine.assignee) == (Status.OPEN, None)
+    assert told(agent) == []
