@@ -61,7 +61,8 @@ def oldest_unanswered(cases: Collection[int] | QuerySet[Any, Any]) -> dict[int, 
         if visibility == "private":
             private.add(channel)
     for case, end in _window_ends(items, private).items():
-        found[case] = replace(found[case], window_ends=end)
+        if case in found:  # a message may commit between the two statements
+            found[case] = replace(found[case], window_ends=end)
     return found
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from crm.ledger import Entry, record
 from crm.models import Contact, Interaction, Profile, User
+from routing import unanswered as unanswered_module
 from routing.answering import count_as_answered
 from routing.models import BystanderReply, Case, CaseEvent, ItemDecision
 from routing.unanswered import oldest_unanswered, unanswered
@@ -215,3 +216,22 @@ def test_the_repair_takes_back_that_a_call_without_answer_answered_something(
     assert texts(called) == ["Call me"]
     assert texts(answered) == []
     assert ItemDecision.objects.current().get(case=answered).answered_by_id == ours
+
+
+def test_a_message_that_commits_between_the_statements_is_left_out(
+    case: Case, make_case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The preview locks no case. Fails if the second statement assumes the cases of the first."""
+    other = make_case(by="layla")
+    private = {"channel": "sandbox", "visibility": "private", "kind": "message"}
+    overhear(other, "Where is it?", by="layla", **private)
+    count_as_answered(case, at=NOW, seen=case.last_inbound_id, answered_by=None)
+    ends_of = unanswered_module._window_ends
+
+    def after_a_message(items: Any, channels: Any) -> dict[int, datetime]:
+        overhear(case, "Hello?", **private)
+        return ends_of(items, channels)
+
+    monkeypatch.setattr(unanswered_module, "_window_ends", after_a_message)
+    found = oldest_unanswered([case.pk, other.pk])
+    assert set(found) == {other.pk}
