@@ -79,12 +79,14 @@ class _Batch(Loaded):
     """Several arrivals that are routed together. Their data is loaded once and written once.
 
     below: {conversation id: the case below which its items were written}.
+    logged_by: {case id: ids of the users who logged its new items; None for other items}.
     moved_out: (id of a department, case) for each case that a rule moved out of that department.
     """
 
     below: dict[int, Case] = field(default_factory=dict)
     created: list[Case] = field(default_factory=list)
     touched: dict[int, Case] = field(default_factory=dict)
+    logged_by: dict[int, set[int | None]] = field(default_factory=lambda: defaultdict(set))
     moved: list[int] = field(default_factory=list)
     moved_out: list[tuple[int, Case]] = field(default_factory=list)
     woken: list[Case] = field(default_factory=list)
@@ -199,7 +201,8 @@ class _Batch(Loaded):
         self._hear(case, arrival, Kind.JOINED, why, verdict)
         if case.status in {Status.WAITING, Status.SNOOZED}:
             case.status, case.snoozed_until = Status.OPEN, None
-        self.joined.append(case)
+        if self._is_news(case, arrival):
+            self.joined.append(case)
         return case
 
     def _continue(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
@@ -220,14 +223,18 @@ class _Batch(Loaded):
             # Log before the status changes: the event states the old status.
             why = f"New message; the status was {case.status}."
             self._hear(case, arrival, Kind.REOPENED, why, verdict)
-            self.woken.append(case)
+            if self._is_news(case, arrival):
+                self.woken.append(case)
             case.status, case.done_at, case.snoozed_until = Status.OPEN, None, None
         else:
             self._hear(case, arrival, Kind.HEARD, "", verdict)
-            # Not for the user who logged the item.
-            if case.pk and arrival.by != case.assignee_id:
+            if self._is_news(case, arrival):
                 self.joined.append(case)
         return case
+
+    def _is_news(self, case: Case, arrival: Arrival) -> bool:
+        """Return whether the item is news to the assignee of an existing case."""
+        return case.pk is not None and arrival.by != case.assignee_id
 
     def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
         """Add the arrival to a case that continues the old case. If there is none, open one."""
@@ -293,6 +300,7 @@ class _Batch(Loaded):
         # A case without a primary key is new: write() creates it with these values.
         if case.pk:
             self.touched[case.pk] = case
+            self.logged_by[case.pk].add(arrival.by)
             self.unanswered.add(case.pk)
         offer = self._apply(case, arrival, verdict)
         self._log(case, arrival, kind, why, verdict, **offer)
@@ -377,7 +385,7 @@ class _Batch(Loaded):
         restrict_texts(
             self.links, (case for _old, case in self.moved_out), self.departments
         )  # after the links, which decide who may read a conversation
-        tell(self.woken, self.joined, self.touched.values())
+        tell(self.woken, self.joined, self.touched.values(), self.logged_by)
         self.effects.write(self._able)
         changed: dict[int, set[int]] = defaultdict(set)
         for event in self.events:

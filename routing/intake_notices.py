@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -12,11 +12,18 @@ from routing.models import Case, CaseFollower
 Kind = Notice.Kind
 
 
-def tell(woken: Iterable[Case], grown: Iterable[Case], heard: Iterable[Case]) -> None:
+def tell(
+    woken: Iterable[Case],
+    grown: Iterable[Case],
+    heard: Iterable[Case],
+    logged_by: Mapping[int, Set[int | None]],
+) -> None:
     """Notify the assignees of woken and grown cases, and the followers of all that heard.
 
     woken: the cases that were reopened. grown: the open cases to which an item was added.
     heard: all cases to which an item was added. They must be stored.
+    logged_by: {case id: ids of the users who logged its new items; None for other items}. A
+    follower who logged all new items of a case is not notified of them.
 
     The assignees must be able to work on their cases. Followers who can no longer see the case
     because of their role or department are left out.
@@ -27,7 +34,7 @@ def tell(woken: Iterable[Case], grown: Iterable[Case], heard: Iterable[Case]) ->
     joined = {case.pk: case for case in grown if case.pk not in reopened}
     _tell_assignees(Kind.REOPENED, reopened.values(), ())
     _tell_assignees(Kind.JOINED, joined.values(), (Kind.JOINED, Kind.REOPENED))
-    _tell_followers({case.pk: case for case in heard})
+    _tell_followers({case.pk: case for case in heard}, logged_by)
 
 
 def _tell_assignees(kind: Kind, cases: Iterable[Case], unless_unread: tuple[Kind, ...]) -> None:
@@ -35,12 +42,12 @@ def _tell_assignees(kind: Kind, cases: Iterable[Case], unless_unread: tuple[Kind
     Notice.give_each(kind, pairs, unless_unread=unless_unread)
 
 
-def _tell_followers(cases: dict[int, Case]) -> None:
+def _tell_followers(cases: Mapping[int, Case], logged_by: Mapping[int, Set[int | None]]) -> None:
     followers = _seeing().filter(case__in=cases).order_by("pk")
     pairs = [
         (cases[case].as_subject, user)
         for case, user in followers.values_list("case", "user")
-        if user != cases[case].assignee_id
+        if user != cases[case].assignee_id and logged_by.get(case) != {user}
     ]
     Notice.give_each(Kind.FOLLOWED, pairs, unless_unread=(Kind.FOLLOWED,))
 

@@ -68,7 +68,7 @@ def join_message(case: Case, interaction: Interaction, *, now: datetime, why: st
     recompute([case.pk], now=now)
     case.refresh_from_db()
     if not thanks:
-        tell([case] if reopens else [], [case], [case])
+        tell([case] if reopens else [], [case], [case], {})
     kind = CaseEvent.Kind.REOPENED if reopens else CaseEvent.Kind.HEARD
     case.log(kind, by=None, why=why, now=now, interaction=interaction)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -108,3 +109,35 @@ def test_an_answer_that_is_found_late_leaves_no_case_with_an_assignee_who_left(
     mine.refresh_from_db()
     assert (mine.status, mine.assignee) == (Status.OPEN, None)
     assert told(agent) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "thread"),
+    [
+        ({"status": Status.DONE, "done_at": NOW}, "anna"),
+        ({"status": Status.WAITING}, "anna"),
+        ({}, "another thread"),
+    ],
+    ids=["done", "waiting", "joined"],
+)
+def test_who_logs_an_item_is_not_notified_of_it(
+    mine: Case, agent: User, teammate: User, values: dict[str, Any], thread: str
+) -> None:
+    """Fails without the check for reopened cases, for joined conversations, or for followers."""
+    Case.objects.update(**values)
+    follow(mine, by=teammate)
+    call = arrival(text="She called.", thread=thread, at=NOW + MINUTE)
+    take_in([replace(call, by=agent.pk)], now=NOW + MINUTE)
+    assert (told(agent), told(teammate)) == ([], [Kind.FOLLOWED])
+    read()
+    call = arrival(text="She called again.", at=NOW + MINUTE)
+    take_in([replace(call, by=teammate.pk)], now=NOW + MINUTE)
+    assert (told(agent), told(teammate)) == ([Kind.JOINED], [Kind.FOLLOWED])
+
+
+def test_a_follower_is_notified_of_the_items_that_others_added(mine: Case, teammate: User) -> None:
+    """Fails if one item that the follower logged hides the other items of the batch."""
+    follow(mine, by=teammate)
+    call, mail = arrival(text="She called.", at=NOW), arrival(text="Hello?", at=NOW + MINUTE)
+    take_in([replace(call, by=teammate.pk), mail], now=NOW + MINUTE)
+    assert told(teammate) == [Kind.FOLLOWED]
