@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.models import (
     About,
@@ -266,8 +267,12 @@ class Case(models.Model):
 
     @transaction.atomic
     def snooze(self, *, until: datetime | None, by: User, seen: int | None) -> None:
-        """Snooze until a time; None means until the next message. Raises Stale like `finish`."""
+        """Snooze until a time; None means until the next message.
+
+        Raises Stale like `finish`, and if the case is closed.
+        """
         self.check_seen(seen)
+        self.check_open()
         self.compare_and_set({}, status=Status.SNOOZED, snoozed_until=until)
         self.log(Kind.SNOOZED, by=by, until=until.isoformat() if until else "")
 
@@ -319,6 +324,12 @@ class Case(models.Model):
         current.check_not_merged()
         if current.last_inbound_id != seen:
             raise Stale("A new message arrived meanwhile. Nothing was changed.")
+
+    def check_open(self) -> None:
+        """Raise Stale if the case is closed. Lock it first: a colleague may close it meanwhile."""
+        if Case.objects.filter(pk=self.pk, status__in=CLOSED).exists():
+            refusal = _("This case is closed. Reopen it first.")
+            raise Stale(f"{refusal} " + _("Nothing was changed."))
 
     def lock(self) -> None:
         """Lock the row of this case until the commit, reload it; raise Stale if it was merged."""

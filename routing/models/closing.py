@@ -93,9 +93,13 @@ def _by_reason(items: Sequence[Interaction], reasons: Reasons) -> dict[str, list
 def set_aside(case: Case, *, by: User, why: str = "", now: datetime | None = None) -> None:
     """Mark the case as noise. Nothing is deleted; a later message opens a new case.
 
-    Noise is a judgement of the unanswered items, not of the person.
+    Noise is a judgement of the unanswered items, not of the person. Raises Stale if the case is
+    done.
     """
     case.lock()
+    if case.status == Status.NOISE:
+        return  # another user has just marked the case as noise: log no second event
+    case.check_open()
     now = now or timezone.now()
     items = list(unanswered([case.pk]))
     case.compare_and_set({}, status=Status.NOISE)

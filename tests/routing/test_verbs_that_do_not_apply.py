@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from crm.models import User
 from responses.case_verbs import CASE_VERBS
+from routing.call_back import plan_call_back
 from routing.models import CallBack, Case, CaseEvent, Mute
 from routing.models.status import Stale, Status
 from routing.mutes import mute_person_of
@@ -71,6 +72,33 @@ def test_a_closed_case_refuses_what_only_open_cases_allow(
     case.refresh_from_db()
     assert case.status == status
     assert not CallBack.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ["snooze", "call back", "noise"])
+def test_a_case_that_a_colleague_has_just_closed_stays_closed(
+    agent: User, teammate: User, case: Case, verb: str
+) -> None:
+    """Fails if only the view checks the status: the colleague may commit after that check."""
+    run: dict[str, Callable[[Case, int | None], None]] = {
+        "snooze": lambda old, seen: old.snooze(until=None, by=agent, seen=seen),
+        "call back": lambda old, seen: plan_call_back(
+            old, number="+41445550101", at=timezone.now(), to=agent, by=agent, seen=seen
+        ),
+        "noise": lambda old, _seen: old.set_aside(by=agent),
+    }
+    Case.objects.get(pk=case.pk).finish(by=teammate, seen=case.last_inbound_id, reasons="Thanks")
+    with pytest.raises(Stale, match="This case is closed"):
+        run[verb](case, case.last_inbound_id)
+    case.refresh_from_db()
+    assert (case.status, case.assignee) == (Status.DONE, None)
+    assert not CallBack.objects.exists()
+
+
+def test_two_users_mark_a_case_as_noise_at_once(agent: User, teammate: User, case: Case) -> None:
+    """Fails if the second one logs the same event again."""
+    Case.objects.get(pk=case.pk).set_aside(by=teammate)
+    case.set_aside(by=agent)
+    assert case.events.filter(kind=CaseEvent.Kind.NOISE).count() == 1
 
 
 @pytest.mark.parametrize(
