@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from crm.models import User
 from routing import forms
 from routing.models import Case
+from routing.models.case import CaseQuerySet
 from routing.models.status import Stale
 
 Text = str | Promise
@@ -83,6 +84,7 @@ class CaseVerb:
     refusal: why the action is not possible, in words; "" for a general sentence.
     is_reached: returns whether the case already is as the action leaves it, although the action
       does not apply. Then a repeated click gets the confirmation and changes nothing.
+    for_readers: whether it needs no right to work on the case: everybody who sees it may run it.
     finishes: whether the browser opens the next case of the list after the action.
     bulk: how the action runs on several cases; None if it runs only on one case.
     path: the last part of the URL; if it is "", the last part is `name`.
@@ -100,6 +102,7 @@ class CaseVerb:
     refusal: Text = ""
     is_reached: Callable[[Case, User], bool] = lambda _case, _user: False
     undoable: bool = False
+    for_readers: bool = False
     finishes: bool = False
     is_dangerous: bool = False
     bulk: Bulk | None = None
@@ -114,6 +117,11 @@ class CaseVerb:
     def asks(self) -> bool:
         """Return whether the form always has visible fields; see `CaseVerbForm.asks`."""
         return any(not field.widget.is_hidden for field in self.form.base_fields.values())
+
+    def cases_of(self, user: User) -> CaseQuerySet:
+        """Return the cases on which the user may run the action."""
+        cases = Case.objects
+        return cases.visible_to(user) if self.for_readers else cases.workable_by(user)
 
     def has_effect(self, case: Case, user: User) -> bool:
         """Return whether the action must run. Raises Stale if it is not possible on the case."""

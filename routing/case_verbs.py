@@ -228,6 +228,7 @@ CASE_VERBS = (
     CaseVerb(
         name="unfollow",
         label=__("Unfollow"),
+        for_readers=True,
         applies=follows,
         is_reached=_always,
         run=lambda case, sent: unfollow(case, by=sent.by),

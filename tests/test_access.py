@@ -136,9 +136,9 @@ POST = {
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign routing:call_back routing:cancel_call_back routing:mute "
     "routing:dismiss_thanks responses:thanks routing:merge routing:split "
-    "routing:link routing:follow routing:unfollow routing:participant "
+    "routing:link routing:follow routing:participant "
     "routing:add_follower routing:remove_follower routing:remove_participant",
-    READ: "routing:here routing:left",
+    READ: "routing:here routing:left routing:unfollow",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",
     MINE_OR_ABOVE: "responses:saved_reply",
     ANSWER: "routing:unmute routing:mute_renew responses:draft responses:reply "

@@ -32,10 +32,10 @@ def run_verb(request: StaffRequest, pk: int, verb: CaseVerb) -> HttpResponse:
     """Validate the form of the action, run the action, and show its confirmation.
 
     After an error, the form is shown again with the user's input. An action that does not apply to
-    the case is refused with a message. The response is 404 if the user may not work on the case.
+    the case is refused with a message. The response is 404 if the user may not run the action.
     """
-    workable = Case.objects.workable_by(request.user).select_related("department", "issue")
-    case = get_object_or_404(workable, pk=pk)
+    cases = verb.cases_of(request.user).select_related("department", "issue")
+    case = get_object_or_404(cases, pk=pk)
     form = verb.form_for(case, request.user, request.POST)
     # Take the snapshot before the action runs: undo restores it.
     before = snapshot(case)

@@ -79,6 +79,26 @@ def test_nobody_is_added_who_cannot_see_the_case(
     assert str(reader) not in offered, "who follows already is not offered"
 
 
+def test_a_reader_who_was_added_can_unfollow(
+    as_: As, agent: User, reader: User, teammate: User, case: Case
+) -> None:
+    """Fails if only those who may work on the case can end that they follow it."""
+    for user in (reader, teammate):
+        add_follower(case, user, by=agent)
+    client, address = as_(reader), f"/cases/{case.pk}/unfollow/"
+    page = client.get(case.get_absolute_url()).content.decode()
+    assert page.count(f'action="{address}') == 1, "one button, in the reader's own row"
+    for _click in range(2):
+        assert client.post(address, headers=DESK).status_code == 200
+    assert [row.user for row in CaseFollower.objects.all()] == [teammate]
+    assert f'action="{address}' not in client.get(case.get_absolute_url()).content.decode()
+
+
+def test_who_does_not_see_the_case_gets_no_page_of_it(as_: As, outsider: User, case: Case) -> None:
+    follow(case, by=outsider)
+    assert as_(outsider).post(f"/cases/{case.pk}/unfollow/", headers=DESK).status_code == 404
+
+
 def test_the_inbox_lists_the_cases_that_a_colleague_follows(
     as_: As, agent: User, teammate: User, case: Case, make_case: Callable[..., Case]
 ) -> None:
