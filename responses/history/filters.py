@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +22,8 @@ from responses.results.answer_counts import (
     silent,
 )
 from routing.models import Issue
-from scrm.web.params import midnight, place
+from scrm.web.form_fields import set_queryset
+from scrm.web.params import midnight, number, place
 
 MICRO, ANSWERED, NOT_CANCELLED = "micro", "answered", "not-cancelled"
 _LABELS = dict(Feedback.Outcome.choices)
@@ -49,7 +50,7 @@ class HistoryForm(forms.Form):
         User.objects.order_by("name"), label=_("Author"), required=False, empty_label=_("any")
     )
     issue = forms.ModelChoiceField(
-        Issue.objects.all(), label=_("Issue"), required=False, empty_label=_("any")
+        Issue.objects.none(), label=_("Issue"), required=False, empty_label=_("any")
     )
     campaign = forms.ModelChoiceField(
         Campaign.objects.none(), label=_("Campaign"), required=False, empty_label=_("any")
@@ -74,6 +75,7 @@ class HistoryForm(forms.Form):
         micro = (MICRO, _("One or a few (micro)"))
         audience.choices = [("", _("any")), micro, *Response.Audience.choices]
         campaign.queryset = Campaign.objects.visible_to(user)
+        set_queryset(self, "issue", _offered_issues(user, named=number(self.data.get("issue", ""))))
 
     @property
     def narrowed(self) -> bool:
@@ -89,6 +91,12 @@ class HistoryForm(forms.Form):
         self.is_valid()
         visible = Response.objects.visible_to(self.user)
         return _filtered(visible, self.cleaned_data, self.user).order_by("-created_at", "-pk")
+
+
+def _offered_issues(user: User, *, named: int | None) -> QuerySet[Issue]:
+    """Return the issues that are offered to the user, and the one that the URL names."""
+    offered = Issue.objects.offered_to(user).values("pk")
+    return Issue.objects.filter(Q(pk__in=offered) | Q(pk=named))
 
 
 class HistoryViewForm(forms.ModelForm):  # type: ignore[type-arg]

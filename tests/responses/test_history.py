@@ -229,3 +229,19 @@ def test_the_history_costs_the_same_for_one_row_and_for_many(
             as_(agent).get(PAGE)
         costs.append(len(asked))
     assert costs[0] == costs[1]
+
+
+def test_the_issues_of_other_departments_are_not_offered(
+    as_: As, agent: User, admin: User, supervisor: User, sales: Department
+) -> None:
+    """Fails if the filter offers all issues. A link to the history of one issue still works."""
+    fares = Issue.objects.create(name="Fares", owner=admin)
+    fares.departments.add(sales)
+    Issue.objects.create(name="Seats", owner=admin)
+    option = f'<option value="{fares.pk}"'
+    page = as_(agent).get(PAGE).content.decode()
+    assert ">Seats</option>" in page
+    assert option not in page
+    assert option in as_(supervisor).get(PAGE).content.decode()
+    assert f"{option} selected" in as_(agent).get(PAGE, {"issue": fares.pk}).content.decode()
+    assert as_(agent).get(PAGE, {"issue": "x"}).status_code == 422
