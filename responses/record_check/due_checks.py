@@ -21,9 +21,12 @@ DUE_CHECKS = (
         JOIN routing_caseconversation l ON l.case_id = c.id AND l.ended_at IS NULL
         JOIN crm_interaction i
             ON i.conversation_id = l.conversation_id AND i.direction = 'in'
-            AND i.kind <> 'automatic answer' AND i.profile_id = c.profile_id
+            AND i.kind <> 'automatic answer'
         LEFT JOIN routing_itemdecision d ON d.interaction_id = i.id AND d.withdrawn_at IS NULL
         WHERE c.due_at IS NULL AND c.status IN ('new', 'open', 'snoozed') AND d.id IS NULL
+            AND NOT EXISTS (
+                SELECT FROM routing_bystanderreply b WHERE b.interaction_id = i.id
+            )
         GROUP BY c.id ORDER BY 1 LIMIT %(most)s
         """,
     ),

@@ -31,7 +31,7 @@ from responses.record_check import run
 from responses.record_check.base import Check
 from responses.record_check.checks import CHECKS
 from responses.tasks import check_record
-from routing.models import Case, ResponseTarget, case_clock
+from routing.models import BystanderReply, Case, ResponseTarget, case_clock
 from scrm import pipeline
 from scrm.celery import app
 from scrm.channels.sandbox import community
@@ -454,3 +454,20 @@ def test_a_case_that_waits_for_us_without_a_due_time_is_told_of(whole: Response)
     assert (gap.check_key, gap.subject) == ("due", str(case.pk))
     case_clock.recompute([case.pk])
     assert gaps() == []
+
+
+def test_a_message_of_another_person_in_the_case_needs_a_due_time_too(whole: Response) -> None:
+    """Fails if the check asks only about the messages of the case's own profile.
+
+    For example, the person who got a copy of a mail has written; a bystander is none of these.
+    """
+    case = Case.objects.get()
+    other = Profile.objects.create(network="email", key="cc@example.com")
+    ResponseTarget.objects.create(department=case.department, priority=case.priority, next=60)
+    by_force("UPDATE routing_case SET due_at = NULL WHERE id = %s", case.pk)
+    by_force(
+        "UPDATE crm_interaction SET profile_id = %s WHERE id = %s", other.pk, case.last_inbound_id
+    )
+    assert "due" in {gap.check_key for gap in gaps()}
+    BystanderReply.objects.create(case=case, interaction=case.last_inbound)
+    assert "due" not in {gap.check_key for gap in gaps()}
