@@ -107,9 +107,15 @@ def people_named(words: str, *, most: int) -> set[int]:
     If the words find a contact, all profiles of this contact are included. A contact is found by
     its own name or by a linked profile.
     """
+    profiles, _contacts = people_and_contacts_named(words, most=most)
+    return profiles
+
+
+def people_and_contacts_named(words: str, *, most: int) -> tuple[set[int], set[int]]:
+    """Return the profiles of `people_named`, and the ids of the contacts that the words find."""
     profiles, contacts = _profiles_and_contacts_named(words, most=most)
     links = ProfileLink.objects.filter(ended_at=None, contact__in=contacts)
-    return profiles | {*links.values_list("profile", flat=True)[:most]}
+    return profiles | {*links.values_list("profile", flat=True)[:most]}, contacts
 
 
 def _profiles_and_contacts_named(words: str, *, most: int) -> tuple[set[int], set[int]]:

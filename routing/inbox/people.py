@@ -8,11 +8,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from crm.models import Contact, Profile, User
-from crm.search import contacts_named, people_named
+from crm.search import people_and_contacts_named
 from routing.models import BystanderReply, CaseFollower, CaseParticipant
-from routing.offline.find_person import chosen
+from routing.models.case_access import visible
+from routing.offline import find_person
 from scrm.web.params import number
 
+_PROFILE = "profile-"
 MAX_NAMED = MAX_FOUND = 500
 """Maximum numbers of profiles or contacts that typed words find, and of cases of each kind."""
 
@@ -36,11 +38,10 @@ class Participant:
 
 
 def participant_of(value: str) -> Participant:
-    """Return the people for the value of the filter; see `routing.offline.find_person.chosen`."""
-    one = chosen(value)
+    """Return the people for the value of the filter: a result of `value_of`, or typed words."""
+    one = _one(value)
     if one is None:
-        profiles = people_named(value, most=MAX_NAMED)
-        contacts = contacts_named(value).values_list("pk", flat=True)[:MAX_NAMED]
+        profiles, contacts = people_and_contacts_named(value, most=MAX_NAMED)
         return Participant(value, frozenset(profiles), frozenset(contacts), is_one=False)
     contact = one if isinstance(one, Contact) else one.contact
     if contact is None:
@@ -49,19 +50,32 @@ def participant_of(value: str) -> Participant:
     return Participant(str(one), frozenset(linked), frozenset([contact.pk]), is_one=True)
 
 
-def takes_part(participant: Participant) -> Q:
+def value_of(one: Profile | Contact) -> str:
+    """Return the value of the filter for one person. Typed digits are words, and no such value."""
+    value = find_person.value_of(one)
+    return value if isinstance(one, Contact) else f"{_PROFILE}{value}"
+
+
+def _one(value: str) -> Profile | Contact | None:
+    found = find_person.chosen(value.removeprefix(_PROFILE))
+    return found if found and value_of(found) == value else None
+
+
+def takes_part(participant: Participant, user: User) -> Q:
     """Return the condition: cases of these people, or with them as added or as bystanders.
 
-    At most `MAX_FOUND` cases with them as added, and as bystanders, are found: the newest.
+    At most `MAX_FOUND` cases with them as added, and as bystanders, are found: the newest that the
+    user may see.
     """
     profiles, contacts = list(participant.profiles), list(participant.contacts)
     added = CaseParticipant.objects.filter(Q(profile__in=profiles) | Q(contact__in=contacts))
     replies = BystanderReply.objects.filter(interaction__profile__in=profiles)
+    seen = visible(user, prefix="case__")
     # Read the ids first: PostgreSQL can then use the indexes of both columns, or read the newest
     # cases until a page is full, whichever is cheaper.
     found = {
-        *added.order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
-        *replies.order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
+        *added.filter(seen).order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
+        *replies.filter(seen).order_by("-pk").values_list("case", flat=True)[:MAX_FOUND],
     }
     return Q(profile__in=profiles) | Q(pk__in=found)
 

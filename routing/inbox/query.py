@@ -213,6 +213,8 @@ def _conditions(asked: Asked, user: User, found: set[int] | None) -> Q:
     conditions = _in_view(asked.view, user) & Q(merged_into=None)
     if followed := asked.filters.get("followed"):
         conditions &= followed_by(followed, user)
+    if participant := asked.filters.get("participant"):
+        conditions &= takes_part(participant, user)
     for name, value in asked.filters.items():
         if name in _FILTERS:
             conditions &= _FILTERS[name](value)
@@ -337,7 +339,6 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "due": _due,
     "late": lambda value: HEARD_LATE if value == "yes" else ~HEARD_LATE,
     "call_back": _call_back,
-    "participant": takes_part,
     "topic": _topic,
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),
     "until": lambda day: Q(last_inbound_at__lt=midnight(day, days=1)),

@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from routing.case_verb import CaseVerb, Text
 from routing.forms import BulkForm, CaseVerbForm, InboxForm
+from routing.inbox.people import value_of
 from routing.inbox.rows import reach_words
-from routing.offline.find_person import value_of
 
 register = template.Library()
 register.filter("reach", reach_words)

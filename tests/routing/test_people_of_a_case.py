@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from crm.models import Contact, Department, Notice, Profile, User
 from routing.answering import count_as_answered
 from routing.following import add_follower, follow
-from routing.inbox import query
+from routing.inbox import people, query
 from routing.inbox.people import participant_of
 from routing.inbox.query import Asked
 from routing.merging import merge, undo_merge
@@ -187,7 +189,7 @@ def test_the_inbox_is_filtered_by_a_participant(
     own = hear("marta", "I write about you")
     make_case(by="layla")
     add_participant(case, marta, role="influencer", by=agent)
-    for value in (f"contact-{marta.pk}", str(profile.pk), "janssen"):
+    for value in (f"contact-{marta.pk}", f"profile-{profile.pk}", "janssen"):
         assert listed(agent, participant=participant_of(value)) == {own.pk, case.pk}
     page = as_(agent).get("/", {"participant": f"contact-{marta.pk}"}).content.decode()
     assert f"/cases/{case.pk}/" in page
@@ -202,7 +204,52 @@ def test_a_bystander_is_found_as_a_participant(agent: User, case: Case, say: Any
     own = Case.objects.exclude(pk=case.pk).get()
     BystanderReply.objects.create(case=case, interaction=said)
     assert participants(case).bystanders == 1
-    assert listed(agent, participant=participant_of(str(said.profile_id))) == {case.pk, own.pk}
+    assert listed(agent, participant=participant_of(f"profile-{said.profile_id}")) == {
+        case.pk,
+        own.pk,
+    }
+
+
+def test_typed_digits_are_words_and_no_key_of_a_profile(
+    as_: As, agent: User, case: Case, marta: Contact
+) -> None:
+    """Fails if the digits of a phone number or a handle select the profile with this key."""
+    asked = participant_of(str(case.profile_id))
+    assert (asked.is_one, asked.profiles) == (False, frozenset())
+    add_participant(case, case.profile, role="author", by=agent)
+    shown = as_(agent).get(case.get_absolute_url()).content.decode()
+    assert f'participant=profile-{case.profile_id}"' in shown, "the link names the profile"
+
+
+@pytest.mark.parametrize("value", ["profile-", "profile-x", "profile-999999", "contact-999999"])
+def test_a_value_without_a_person_is_words(value: str) -> None:
+    assert not participant_of(value).is_one
+
+
+def test_words_are_looked_up_with_bounded_queries(marta: Contact) -> None:
+    """Fails if the contacts are found by the unbounded union: this runs in every list."""
+    with CaptureQueriesContext(connection) as statements:
+        found = participant_of("marta")
+    assert found.contacts == {marta.pk}
+    assert found.profiles == {marta.links.get().profile_id}
+    assert not any("UNION" in row["sql"] for row in statements)
+
+
+def test_cases_that_the_user_may_not_see_hide_no_others(
+    agent: User, sales: Department, case: Case, say: Any, monkeypatch: pytest.MonkeyPatch,
+    make_case: Callable[..., Case], marta: Contact,
+) -> None:  # fmt: skip
+    """Fails if the newest cases are taken before the cases that the user may see."""
+    monkeypatch.setattr(people, "MAX_FOUND", 1)
+    secret = make_case(by="layla")
+    Case.objects.filter(pk=secret.pk).update(department=sales)
+    for each in (case, secret):
+        add_participant(each, marta, role="influencer", by=agent)
+        bystander = say(f"Same here {each.pk}", by="bo")
+        BystanderReply.objects.create(case=each, interaction=bystander)
+    assert listed(agent, participant=participant_of(f"contact-{marta.pk}")) == {case.pk}
+    of_bo = participant_of(f"profile-{bystander.profile_id}")
+    assert case.pk in listed(agent, participant=of_bo)
 
 
 def test_participants_move_with_a_merge_and_come_back(
