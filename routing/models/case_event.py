@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from crm.models import Interaction, User
 from routing.models.rule import RuleRevision
@@ -22,34 +23,34 @@ class CaseEvent(models.Model):
     """
 
     class Kind(models.TextChoices):
-        ROUTED = "routed", "Routed"
-        HEARD = "heard", "New message"
-        JOINED = "joined", "Conversation joined"
-        BYSTANDER = "bystander", "Reply by another person"
-        REOPENED = "reopened", "Reopened"
-        CLAIMED = "claimed", "Taken"
-        RELEASED = "released", "Unassigned"
-        TRANSFERRED = "transferred", "Transferred"
-        NOTED = "noted", "Internal note"
-        SNOOZED = "snoozed", "Snoozed"
-        WOKEN = "woken", "Snooze ended"
-        DONE = "done", "Done"
-        NOISE = "noise", "Marked as noise"
-        DECIDED = "decided", "Decided"
-        ANSWERED = "answered", "Our reply"
-        GROUPED = "grouped", "Issue"
-        TAGGED = "tagged", "Tags"
-        RANKED = "ranked", "Priority"
-        MERGED = "merged", "Merged"
-        SPLIT = "split", "Split"
-        LINKED = "linked", "Linked cases"
-        FOLLOWER = "follower", "Follower"
-        PARTICIPANT = "participant", "Participant"
-        UNDONE = "undone", "Undone"
-        CALL_BACK = "call back", "Call-back"
-        MODERATED = "moderated", "Moderation"
-        OPENED = "opened", "Viewed"
-        LEFT = "left", "Left"
+        ROUTED = "routed", _("Routed")
+        HEARD = "heard", _("New message")
+        JOINED = "joined", _("Conversation joined")
+        BYSTANDER = "bystander", _("Reply by another person")
+        REOPENED = "reopened", _("Reopened")
+        CLAIMED = "claimed", _("Taken")
+        RELEASED = "released", _("Unassigned")
+        TRANSFERRED = "transferred", _("Transferred")
+        NOTED = "noted", _("Internal note")
+        SNOOZED = "snoozed", _("Snoozed")
+        WOKEN = "woken", _("Snooze ended")
+        DONE = "done", _("Done")
+        NOISE = "noise", _("Marked as noise")
+        DECIDED = "decided", _("Decided")
+        ANSWERED = "answered", _("Our reply")
+        GROUPED = "grouped", _("Issue")
+        TAGGED = "tagged", _("Tags")
+        RANKED = "ranked", _("Priority")
+        MERGED = "merged", _("Merged")
+        SPLIT = "split", _("Split")
+        LINKED = "linked", _("Linked cases")
+        FOLLOWER = "follower", _("Follower")
+        PARTICIPANT = "participant", _("Participant")
+        UNDONE = "undone", _("Undone")
+        CALL_BACK = "call back", _("Call-back")
+        MODERATED = "moderated", _("Moderation")
+        OPENED = "opened", _("Viewed")
+        LEFT = "left", _("Left")
 
     case = models.ForeignKey("Case", models.PROTECT, related_name="events", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)

@@ -9,13 +9,14 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from crm.ledger import Entry, record
 from crm.models import Contact, Department, Interaction, User
 from listening.models import Match, Topic
 from routing.case_verbs import CASE_VERBS
 from routing.forms import SnoozeForm
-from routing.models import Case, Issue, RoutingRule
+from routing.models import Case, CaseEvent, Issue, RoutingRule
 
 As = Callable[[User], Client]
 Say = Callable[..., Interaction]
@@ -412,3 +413,8 @@ def test_odd_numbers_in_hidden_inputs_are_stale_not_broken(
     as_: As, agent: User, case: Case, odd: str
 ) -> None:
     assert as_(agent).post(f"/cases/{case.pk}/done/", {"seen": odd}).status_code == 409
+
+
+@pytest.mark.parametrize("kind", CaseEvent.Kind)
+def test_the_names_of_events_are_translatable(kind: CaseEvent.Kind) -> None:
+    assert isinstance(kind.label, Promise)
