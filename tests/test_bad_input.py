@@ -169,7 +169,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:merge": {"other": "@other_case", "keep": "this", "why": "The same."},
     "routing:split": {"item": "@last_inbound", "what": "item", "why": ""},
     "routing:link": {"other": "@other_case", "kind": "linked"},
-    "routing:participant": {"person": "1", "role": "influencer", "q": "Ron"},
+    "routing:participant": {"person": "@profile", "role": "influencer", "q": "Ron"},
     "routing:add_follower": {"person": "@member"},
     "routing:remove_follower": {"person": "@member"},
     "routing:remove_participant": {"participant": "1"},

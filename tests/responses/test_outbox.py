@@ -53,6 +53,7 @@ def no_undo(settings: object) -> None:
 
 @pytest.fixture
 def mentions(microblog: Account, make_source: Callable[..., Source]) -> Source:
+    community.reset()
     return make_source(kind="sandbox", address="mentions", account=microblog, stance="for us")
 
 

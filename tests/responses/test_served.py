@@ -30,6 +30,7 @@ As = Callable[[User], Client]
 @pytest.fixture(autouse=True)
 def nothing_is_left_there(db: None, settings: Any) -> Iterator[None]:
     settings.UNDO_SECONDS = 0
+    community.reset()
     yield
     community.reset()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,9 +28,15 @@ ITEMS = 300
 As = Callable[[User], Client]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_there(db: None) -> Iterator[None]:
+    community.reset()
+    yield
+    community.reset()
+
+
 @pytest.fixture
 def source(microblog: Account, make_source: Callable[..., Source], brand: Topic) -> Source:
-    community.reset()
     with time_machine.travel(DOWN - HOUR, tick=False):
         return make_source(
             kind="sandbox", address="mentions", account=microblog, stance="for us",
