@@ -133,6 +133,7 @@ def test_five_become_an_issue_and_a_statement_answers_them(
     sent = Delivery.objects.get()
     assert (sent.response.audience, sent.response.issue) == ("many", issue)
     leaves(sent)
+    hand.choose(hand.page.get_by_label("Reason for unanswered messages"), "Answered elsewhere")
     hand.go(hand.button("Mark 5 open cases done"))
     expect(hand.said).to_contain_text("Done: 5 cases.")
     expect(hand.page.locator("#cases .chip", has_text="Done")).to_have_count(5)
