@@ -110,7 +110,7 @@ def test_one_is_written_for_two_places_planned_and_leaves_in_its_time(
     hand.go(page.locator(".nav a", has_text="Calendar"))
     if tomorrow.month != timezone.localdate().month:
         hand.go(page.locator("a[rel=next]"))
-    entry = page.locator("a.planned", has_text=SHORT)
+    entry = page.locator("a.entry.is-planned", has_text=SHORT)
     expect(entry).to_contain_text("scheduled")
     expect(page.locator("td", has=entry).locator(".date")).to_contain_text(f"{tomorrow.day}")
     hand.go(entry)
