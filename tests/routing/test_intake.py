@@ -210,6 +210,8 @@ def test_noise_is_not_taken_back_while_a_newer_case_has_its_conversation(agent: 
         lambda: fresh.finish(by=agent, seen=fresh.last_inbound_id, reasons="No question"),
         lambda: fresh.set_aside(by=agent),
     ):
+        if Case.objects.get(pk=fresh.pk).is_closed:
+            fresh.reopen(by=agent, why="")
         close()
         with pytest.raises(Stale, match=f"opened case #{fresh.pk}"):
             case.reopen(by=agent, why="not noise")
