@@ -12,9 +12,10 @@ const isOn = document.body.dataset.shortcuts === "on";
 // heldKey: has acted and is still down; a key that is held down acts once.
 const keys = { prefix: "", heldKey: "" };
 
-// In an open small form keys do nothing beyond it.
+// In an open small form keys do nothing beyond it, until it is sent.
 function isInPopover(target) {
-  return target.closest("details.pop[open]") && !target.matches("summary");
+  const isSent = target.closest(".htmx-request");
+  return target.closest("details.pop[open]") && !target.matches("summary") && !isSent;
 }
 
 // Not before early_keys.js has taken over the keys pressed so far: only then it is known where a

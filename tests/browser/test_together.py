@@ -152,7 +152,7 @@ def test_a_new_case_is_on_screen_within_a_second(
     expect(page.locator("#announce")).to_have_text("Show 3 new cases")
     expect(page.get_by_text("Xia Neu")).to_be_hidden()
     bar.click()
-    expect(page.locator("#case-rows > li").first).to_contain_text("Xia Neu")
+    expect(page.locator("#case-rows > li", has_text="Xia Neu")).to_be_visible()
 
 
 def test_the_open_case_shows_what_they_write_without_a_reload(

@@ -294,7 +294,9 @@ def test_a_note_is_typed_while_the_verb_before_is_on_its_way(
     """
     hand = at_list(windows, agent)
     hand.open(world["ron"])
-    hand.page.keyboard.type(f"en{SENTENCE}", delay=FAST)
+    hand.press("e", hand.verb("Done"))
+    expect(hand.opened.locator("[data-decide]")).to_be_visible()
+    hand.page.keyboard.type(f"2n{SENTENCE}", delay=FAST)
     kept(hand.page, world["layla"])
     expect(hand.opened.locator(".tabs a[aria-current]")).to_contain_text("Note")
     assert world["ron"].status == "done"

@@ -60,7 +60,10 @@ def test_an_answer_is_sent_and_undone(page: Page, world: World) -> None:
 def test_a_case_is_done_put_off_and_handed_over(
     page: Page, sales: Department, world: World
 ) -> None:
-    page.locator("#open .case-title").get_by_role("button", name="Done").click()
+    verb(page, "Done")
+    form = page.locator("#open form:has([data-decide])")
+    form.get_by_label("No question").first.check()
+    form.get_by_role("button", name="Done").click()
     expect(page.locator(".case-facts")).to_contain_text("done")
     page.locator(f"#row-{world['wei'].pk} .who-link").click()
     verb(page, "Snooze")
@@ -101,6 +104,8 @@ def test_a_list_is_filtered_and_several_are_done(page: Page, world: World) -> No
     expect(page.locator("#case-rows > li")).to_have_count(2)
     for key in keys:
         page.locator(f"#row-{world[key].pk} .pick input").check()
+    page.locator("#bulk summary", has_text="Done").click()
+    page.locator("#bulk").get_by_label("No question").check()
     page.locator("#bulk").get_by_role("button", name="Done").click()
     expect(page.locator("#messages")).to_contain_text("2 cases.")
     assert {world[key].status for key in keys} == {"done"}
