@@ -14,7 +14,6 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django_htmx.middleware import HtmxDetails
 
-from crm.models.membership import Membership
 from crm.models.user import User
 
 P = ParamSpec("P")
@@ -35,7 +34,7 @@ def readable(user: User) -> Q:
 
 def works(user: User) -> bool:
     """Return whether the user may act on cases in at least one department."""
-    return user.sees_everything or Membership.objects.working().filter(user=user).exists()
+    return user.sees_everything or any(row.permissions.works for row in user.memberships.all())
 
 
 class StaffRequest(HttpRequest):

@@ -38,10 +38,11 @@ def mark_taken_handles(profiles: Sequence[Profile]) -> None:
 
 def imitated_account(profile: Profile) -> Account | None:
     """Return our account on the profile's network whose handle the profile imitates, or None."""
-    there = Account.objects.filter(network=profile.network)
-    if there.filter(self_key=profile.key).exists():
+    there = list(Account.objects.filter(network=profile.network))
+    if any(row.self_key == profile.key for row in there):
         return None
-    return next((row for row in there.active() if imitates(profile.handle, row.address)), None)
+    active = (row for row in there if row.is_active)
+    return next((row for row in active if imitates(profile.handle, row.address)), None)
 
 
 def _owners(profiles: Sequence[Profile]) -> _Owners:

@@ -36,8 +36,9 @@ def rights_in(case: Case, user: User) -> Permissions:
     """Return what the user may do in the department of the case."""
     if user.sees_everything:
         return PERMISSIONS[Role.LEAD]
-    role = case.department.memberships.filter(user=user).values_list("role", flat=True).first()
-    return PERMISSIONS[Role(role)] if role else Permissions()
+    there = (row for row in user.memberships.all() if row.department_id == case.department_id)
+    membership = next(there, None)
+    return membership.permissions if membership else Permissions()
 
 
 def moderating_accounts(case: Case) -> list[Account]:

@@ -52,4 +52,5 @@ def remove_follower(case: Case, user: User, *, by: User) -> None:
 
 
 def follows(case: Case, user: User) -> bool:
-    return CaseFollower.objects.filter(case=case, user=user).exists()
+    """Return whether the user follows. Without a query if `case.followers` is prefetched."""
+    return any(row.user_id == user.pk for row in case.followers.all())

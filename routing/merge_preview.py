@@ -28,14 +28,14 @@ def also_open(case: Case, user: User) -> list[Case]:
     if case.is_closed:
         return []
     cases = Case.objects.visible_to(user).living().filter(profile__in=party(case))
-    cases = cases.exclude(pk=case.pk).exclude(pk__in=_linked(case, [CaseLink.Kind.APART]))
+    cases = cases.exclude(pk=case.pk).exclude(_is_linked(case, CaseLink.Kind.APART))
     named = cases.select_related("department", "assignee", "last_inbound")
     return list(named.order_by("-last_inbound_at", "-pk")[:MAX_OFFERED])
 
 
 def linked_cases(case: Case, user: User) -> list[Case]:
     """Return the cases that users linked to this case; each has the attribute `open_to_user`."""
-    cases = Case.objects.filter(pk__in=_linked(case, [CaseLink.Kind.LINKED]))
+    cases = Case.objects.filter(_is_linked(case, CaseLink.Kind.LINKED))
     rows = list(cases.select_related("profile", "department", "merged_into").order_by("pk"))
     visible = Case.objects.visible_to(user).filter(pk__in=[row.pk for row in rows])
     open_to_user = set(visible.values_list("pk", flat=True)) if rows else set()
@@ -44,9 +44,11 @@ def linked_cases(case: Case, user: User) -> list[Case]:
     return rows
 
 
-def _linked(case: Case, kinds: Iterable[str]) -> set[int]:
-    pairs = CaseLink.objects.filter(Q(one=case) | Q(other=case), kind__in=list(kinds))
-    return {key for pair in pairs.values_list("one", "other") for key in pair} - {case.pk}
+def _is_linked(case: Case, kind: CaseLink.Kind) -> Q:
+    """Return the condition that selects the cases that have a link of this kind to the case."""
+    links = CaseLink.objects.filter(kind=kind)
+    others = links.filter(other=case).values("one"), links.filter(one=case).values("other")
+    return Q(pk__in=others[0]) | Q(pk__in=others[1])
 
 
 @dataclass(frozen=True, slots=True)

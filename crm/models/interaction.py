@@ -42,7 +42,7 @@ class InteractionQuerySet(models.QuerySet["Interaction"]):
         """
         # A list and not a subquery: with the ids, PostgreSQL knows which profiles have a long
         # history.
-        ids = list(profiles.order_by().values_list("pk", flat=True))
+        ids = [profile.pk for profile in profiles]
         newest = self.order_by("-sort_at", "-pk")
         of_profile = ArraySubquery(newest.filter(profile=OuterRef("pk")).values("pk")[:most])
         row = Func(of_profile, function="unnest", set_returning=True, output_field=BigAutoField())

@@ -86,3 +86,7 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}, {self.get_role_display()} of {self.department}"
+
+    @property
+    def permissions(self) -> Permissions:
+        return PERMISSIONS[Role(self.role)]

@@ -359,7 +359,7 @@ def _parts_visible_to(user: User, *, handed: int | Collection[int] | None) -> li
     """
     if user.sees_everything:
         return [Case.objects.all()]
-    mine = list(user.memberships.values_list("department", flat=True))
+    mine = [row.department_id for row in user.memberships.all()]
     # With many departments, use one query with a filter instead of a union of many querysets.
     if len(mine) > MAX_PARTS:
         cases = Case.objects.all()

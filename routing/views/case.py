@@ -108,19 +108,21 @@ def open_context(request: StaffRequest, case: Case) -> dict[str, Any]:
     The list of cases is not one of these parts.
     """
     user = request.user
-    prefetch_related_objects([case], "profile__links__contact")
-    profiles = party(case)
+    # Several parts of the page read these; without the prefetch, each of them would query again.
+    prefetch_related_objects([user], "memberships")
+    prefetch_related_objects([case], "profile__links__contact", "followers__user", "call_backs")
+    profiles = party(case).with_marks().prefetch_related("links__contact")
     activities, older = party_timeline(profiles, user=user, most=6)
     return {
         **_now(request, case),
-        "profiles": profiles.with_marks().prefetch_related("links__contact"),
+        "profiles": profiles,
         "imitated": imitated_account(case.profile),
         "activities": activities,
         "more_activities": bool(older),
         "others": case_page.other_cases(case, user),
         "linked": linked_cases(case, user),
         "participants": participants(case),
-        "followers": case.followers.select_related("user").order_by("user__name"),
+        "followers": sorted(case.followers.all(), key=lambda row: row.user.name),
         "query": address_query(request),
         "present": _present(case, request),
     }

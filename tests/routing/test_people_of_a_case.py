@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from crm.models import Contact, Department, Notice, Profile, User
 from routing.answering import count_as_answered
+from routing.call_back import plan_call_back
 from routing.following import add_follower, follow
 from routing.inbox import people, query
 from routing.inbox.people import participant_of
@@ -286,3 +289,21 @@ def test_a_reader_sees_them_and_changes_nothing(
     assert 'aria-label="Remove' not in page
     for path in ("followers/add", "followers/remove", "participants/add", "participants/remove"):
         assert client.post(f"/cases/{case.pk}/{path}/", {}).status_code == 404
+
+
+def test_opening_a_case_reads_its_people_once(
+    as_: As, agent: User, teammate: User, lead: User, case: Case,
+    django_assert_max_num_queries: Any,
+) -> None:  # fmt: skip
+    """Fails if a part of the page queries again what another part has read, or once per row."""
+    for follower in (agent, teammate, lead):
+        follow(case, by=follower)
+    at = timezone.now() + timedelta(hours=1)
+    plan_call_back(case, number="+4420794601", at=at, to=None, by=agent, seen=case.last_inbound_id)
+    browser = as_(agent)
+    browser.get(case.get_absolute_url(), headers=DESK)
+    with django_assert_max_num_queries(50) as statements:
+        browser.get(case.get_absolute_url(), headers=DESK)
+    for table in ("routing_callback", "routing_casefollower", "crm_membership"):
+        said = [row["sql"] for row in statements if f'FROM "{table}" WHERE' in row["sql"]]
+        assert len(said) <= 1, said
