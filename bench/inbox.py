@@ -39,7 +39,6 @@ SMALL, LARGE = "bench_small", "bench_large"
 # late” reads all late cases that wait for us: its cost grows with their number.
 NOT_SMALL = (
     "search_word", "search_common", "search_two", "search_beginning", "topic_common", "participant",
-    "late",
 )  # fmt: skip
 
 

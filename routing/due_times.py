@@ -1,4 +1,5 @@
-"""Compute when cases are due. No other code writes `CaseClock` or `Case.due_at`.
+"""Compute when cases are due. No other code writes `CaseClock`, `Case.due_at` or
+`Case.received_late`.
 
 The clocks of a case follow from stored facts alone: its oldest unanswered message, its department
 and priority, the targets, and the opening hours. So a case can be recomputed at any time, for
@@ -49,8 +50,9 @@ class Settings:
 
 @dataclass
 class _Writes:
-    """The rows to write: clocks that change or end, new clocks, and due times of cases.
+    """The rows to write: clocks that change or end, new clocks, and cases.
 
+    cases: id → the values of `due_at` and `received_late`.
     to_warn, to_breach: clocks whose warning or due time moved into the future, so that people must
       be told again.
     """
@@ -59,7 +61,7 @@ class _Writes:
     to_warn: list[CaseClock] = field(default_factory=list)
     to_breach: list[CaseClock] = field(default_factory=list)
     created: list[CaseClock] = field(default_factory=list)
-    due: dict[int, datetime | None] = field(default_factory=dict)
+    cases: dict[int, tuple[datetime | None, bool]] = field(default_factory=dict)
 
 
 def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
@@ -81,9 +83,9 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
         old = before[case.pk]
         clocks = _clocks(case, waiting.get(case.pk), old, settings, now)
         _compare(case, clocks, old, decided, settings, writes, now)
-        due_at = earliest(clocks)
-        if due_at != case.due_at:
-            writes.due[case.pk] = due_at
+        values = (earliest(clocks), _is_received_late(clocks))
+        if values != (case.due_at, case.received_late):
+            writes.cases[case.pk] = values
     _write(writes)
 
 
@@ -91,6 +93,10 @@ def earliest(clocks: Clocks) -> datetime | None:
     """Return the earliest due time of the current clocks."""
     times = (clock.due_at for clock in clocks.values() if clock.stopped_at is None)
     return min((at for at in times if at), default=None)
+
+
+def _is_received_late(clocks: Clocks) -> bool:
+    return any(clock.heard_late for clock in clocks.values() if clock.stopped_at is None)
 
 
 def _clocks(
@@ -233,13 +239,14 @@ def _write(writes: _Writes) -> None:
         CaseClock.objects.filter(pk__in=late).update(breached_at=None)
     if writes.created:
         CaseClock.objects.bulk_create(writes.created)
-    if writes.due:
+    if writes.cases:
+        due_at, received_late = map(list, zip(*writes.cases.values(), strict=True))
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE routing_case SET due_at = new.due_at "
-                "FROM unnest(%s::bigint[], %s::timestamptz[]) AS new (id, due_at) "
-                "WHERE routing_case.id = new.id",
-                [list(writes.due), list(writes.due.values())],
+                "UPDATE routing_case SET due_at = new.due_at, received_late = new.received_late "
+                "FROM unnest(%s::bigint[], %s::timestamptz[], %s::boolean[]) "
+                "AS new (id, due_at, received_late) WHERE routing_case.id = new.id",
+                [list(writes.cases), due_at, received_late],
             )
 
 

@@ -110,18 +110,19 @@ FROM kept JOIN listening_topic AS topic ON topic.id = 1 + skewed(k, 18, 40)
 
 INSERT INTO routing_case
        (id, profile_id, department_id, assignee_id, status, priority, tags, issue_id, opened_at,
-        due_at, last_inbound_id, last_inbound_at, snoozed_until, done_at)
+        due_at, received_late, last_inbound_id, last_inbound_at, snoozed_until, done_at)
 SELECT id, profile, department, assignee, status,
        CASE WHEN p < 2 THEN 'urgent' WHEN p < 10 THEN 'high' WHEN p < 90 THEN 'normal' ELSE 'low' END,
        array_remove(ARRAY['tag' || skewed(id, 20, 24), CASE WHEN id % (total() * 3 / 1000) = 1
                     THEN 'recall' END], NULL),
        CASE WHEN dice(id, 22, 10) = 0 THEN 1 + skewed(id, 23, 20) END, said_at(mention),
        CASE WHEN status IN ('new', 'open', 'snoozed') THEN now() + (dice(id, 24, 2880) - 240) * interval '1 minute' END,
+       status IN ('new', 'open', 'snoozed') AND dice(id, 28, 20) = 0,
        heard, heard_at, CASE status WHEN 'snoozed' THEN now() + interval '1 day' END,
        CASE status WHEN 'done' THEN heard_at + interval '3 hours' END
 FROM opened, LATERAL (SELECT dice(id, 19, 100) AS p) AS thrown ORDER BY id;
 INSERT INTO routing_caseclock (case_id, kind, target_s, running_since, due_at, heard_late)
-SELECT id, 'first', 28800, opened_at, due_at, dice(id, 28, 20) = 0 FROM routing_case
+SELECT id, 'first', 28800, opened_at, due_at, received_late FROM routing_case
 WHERE due_at IS NOT NULL ORDER BY id;
 INSERT INTO routing_caseconversation (since, case_id, conversation_id)
 SELECT heard_at, id, id FROM opened ORDER BY id;

@@ -79,10 +79,6 @@ _NOT_DUE = "never"
 """Stands in a cursor for the sort key of cases that are not due."""
 KNOWN = Q(Exists(ProfileLink.objects.filter(profile=OuterRef("profile"), ended_at=None)))
 """Query condition that is true for a case whose profile is linked to a contact."""
-HEARD_LATE = Q(
-    Exists(CaseClock.objects.current().filter(case=OuterRef("pk"), heard_late=True)),
-)
-"""Query condition that is true for a case that waits since a message that was heard late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +333,7 @@ _FILTERS: dict[str, Callable[[Any], Q]] = {
     "kind": lambda value: Q(last_inbound__kind=value),
     "assignee": lambda value: Q(assignee=None if value == "nobody" else number(value)),
     "due": _due,
-    "late": lambda value: HEARD_LATE if value == "yes" else ~HEARD_LATE,
+    "late": lambda value: Q(received_late=value == "yes"),
     "call_back": _call_back,
     "topic": _topic,
     "since": lambda day: Q(last_inbound_at__gte=midnight(day)),

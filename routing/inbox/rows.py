@@ -24,7 +24,7 @@ from listening.highlight import excerpt
 from listening.models import Match
 from routing import above, pending_thanks
 from routing.inbox import search_snippet
-from routing.models import CallBack, Case, CaseClock, Presence
+from routing.models import CallBack, Case, Presence
 
 _LOOKED_AT = 2000
 """Only so many characters of a text are loaded, to find the first words that matched a topic."""
@@ -52,7 +52,6 @@ class Row:
     held: whether a response to the case is held.
     draft: whether the user has a draft for the case.
     call_back: the text that says when to call back, or "".
-    heard_late: whether we received the message long after it was written.
     others: names of the other users who have the case open.
     mine: whether the case is assigned to the user.
     thanks: the number of messages of thanks that nobody has liked or dismissed.
@@ -72,7 +71,6 @@ class Row:
     held: bool
     draft: bool
     call_back: str
-    heard_late: bool
     others: tuple[str, ...]
     mine: bool
     thanks: int
@@ -111,7 +109,6 @@ def rows(
             held=bool(marks["held", case.pk]),
             draft=bool(marks["draft", case.pk]),
             call_back=_call_back_words(marks["call back", case.pk], now),
-            heard_late=bool(marks["late", case.pk]),
             others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
             thanks=len(marks["thanks", case.pk]),
@@ -257,7 +254,6 @@ def _marks(
     Mark "held": the list is not empty if a response to the case is held.
     Mark "draft": the list is not empty if the user has a draft for the case.
     Mark "call back": the list contains the time of the call-back, in ISO format.
-    Mark "late": the list is not empty if a message that waits was heard late.
     Mark "thanks": the list contains the id of each message of thanks that waits.
     Mark "present": the list contains the names of the other users who have the case open.
 
@@ -269,13 +265,10 @@ def _marks(
     marked: Any = present.order_by().annotate(mark=Value("present"), value=names)
     calls: Any = CallBack.objects.filter(case__in=pks, closed_at=None)
     calls = calls.annotate(mark=Value("call back"), value=Cast("at", CharField()))
-    late: Any = CaseClock.objects.current().filter(case__in=pks, heard_late=True)
-    late = late.annotate(mark=Value("late"), value=Value(""))
     thanks: Any = pending_thanks.pending(pks)
     thanks = thanks.annotate(mark=Value("thanks"), value=Cast("interaction", CharField()))
     rows = marked.values_list("mark", "case", "value").union(
         calls.values_list("mark", "case", "value"),
-        late.values_list("mark", "case", "value"),
         thanks.values_list("mark", "case", "value"),
         *above.response_marks(pks, user),
     )

@@ -81,6 +81,7 @@ class Case(models.Model):
     last_inbound: the newest inbound message. Actions such as snooze raise Stale if the user's
     page did not show this message.
     sensitive: the kind of special care that the case needs, or ""; see `routing.sensitive`.
+    received_late: whether a message that waits was received long after it was written.
     statutory_due_at: a legal deadline, for example for a data-subject request. It is independent of
       the clocks of the case.
     merged_into: the case that took over everything of this case, which is done; see
@@ -112,6 +113,7 @@ class Case(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(null=True)
     due_sort = DUE_SORT
+    received_late = models.BooleanField(default=False)
     sensitive = models.CharField(max_length=20, choices=Sensitivity.choices, blank=True)
     statutory_due_at = models.DateTimeField(null=True)
     first_response_at = models.DateTimeField(null=True)

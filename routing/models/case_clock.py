@@ -101,12 +101,6 @@ class CaseClock(models.Model):
                 name="clock_to_announce",
                 condition=Q(stopped_at=None, heard_late=True, announced_at=None),
             ),
-            # Serves the filter “received late” of the inbox.
-            models.Index(
-                fields=["case"],
-                name="clock_heard_late",
-                condition=Q(stopped_at=None, heard_late=True),
-            ),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ DUE_SORT = GeneratedField(
 _ACTIVE = Q(status__in=["new", "open"])
 _NEWEST = ["-last_inbound_at", "-id"]
 _DUE = ["due_sort", "id"]
+_LATE = Q(received_late=True)
 _SNOOZED = Q(status="snoozed")
 _URGENT = ["rank", "last_inbound_at", "id"]
 
@@ -59,6 +60,9 @@ INDEXES = [
     Index(fields=["department", *_DUE], name="case_due_snoozed", condition=_SNOOZED),
     Index(fields=_DUE, name="case_due_asleep", condition=_SNOOZED),
     Index(fields=_DUE, name="case_due_any"),
+    # The same lists of only those cases that were received late.
+    Index(fields=["department", *_DUE], name="case_late", condition=_LATE),
+    Index(fields=_DUE, name="case_late_everywhere", condition=_LATE),
     # List cases in any status: all cases, or those of a status, department, issue or profile.
     Index(fields=_NEWEST, name="case_recent"),
     Index(fields=_URGENT, name="case_ranked"),

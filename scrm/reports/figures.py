@@ -22,7 +22,7 @@ from listening import filters as listening
 from listening.models import Mention, Source
 from responses.history.filters import MICRO, NOT_CANCELLED
 from responses.models import Delivery, Response, Trouble
-from routing.inbox.query import HEARD_LATE, KNOWN, SNOOZED_LATE
+from routing.inbox.query import KNOWN, SNOOZED_LATE
 from routing.models import Case
 from routing.models.status import ACTIVE, Status
 from scrm.web.params import midnight
@@ -130,7 +130,7 @@ def _cases_today(user: User, now: datetime) -> dict[str, int]:
 def _active_cases(user: User, now: datetime) -> dict[str, Any]:
     """Return the counts of active cases, and of snoozed cases that are overdue."""
     active, overdue = Q(status__in=ACTIVE), Q(due_at__lt=now)
-    unassigned, late = active & Q(assignee=None), active & overdue & ~HEARD_LATE
+    unassigned, late = active & Q(assignee=None), active & overdue & Q(received_late=False)
     snoozed = Q(due_sort__lt=now, status=Status.SNOOZED)  # the column with the index
     cases = Case.objects.in_departments_of(user).filter(active | snoozed)
     return cases.aggregate(
@@ -138,7 +138,7 @@ def _active_cases(user: User, now: datetime) -> dict[str, Any]:
         unassigned_since=Min("last_inbound_at", filter=unassigned),
         late=Count("pk", filter=late),
         late_since=Min("due_at", filter=late),
-        heard_late=Count("pk", filter=active & overdue & HEARD_LATE),
+        heard_late=Count("pk", filter=active & overdue & Q(received_late=True)),
         snoozed=Count("pk", filter=snoozed),
         snoozed_since=Min("due_at", filter=snoozed),
     )

@@ -263,6 +263,9 @@ def test_what_was_heard_late_counts_from_when_we_received_it() -> None:
     case = say(at=FRIDAY - 6 * HOUR, heard=FRIDAY)
     assert case.due_at == FRIDAY + HOUR
     assert clock(case, "first").heard_late
+    assert case.received_late
+    count_as_answered(case, at=FRIDAY + MINUTE, seen=case.last_inbound_id, answered_by=None)
+    assert not Case.objects.get(pk=case.pk).received_late
     assert not clock(say("tim", at=FRIDAY - MINUTE, heard=FRIDAY), "first").heard_late
 
 

@@ -227,6 +227,8 @@ class Desk(RuleBasedStateMachine):
     def each_case_is_due_when_the_watch_says_so(self) -> None:
         for case in Case.objects.all():
             assert case.due_at == self._due(case), f"case {case.pk}: {case.status}"
+            late = case.clocks.current().filter(heard_late=True)
+            assert case.received_late == late.exists(), f"case {case.pk}: {case.status}"
 
     def _due(self, case: Case) -> datetime | None:
         if case.is_closed:

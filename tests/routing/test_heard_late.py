@@ -79,7 +79,7 @@ def test_a_source_that_was_down_from_3_to_9_brings_300_items(
         assert (digest.user, digest.kind) == (lead, Notice.Kind.HEARD_LATE)
         assert digest.text.startswith(f"{ITEMS} ")
         page = as_(lead).get(digest.url)
-        assert page.context["listing"].rows[0].heard_late
+        assert page.context["listing"].rows[0].case.received_late
         assert as_(lead).get("/?view=open&late=no").context["listing"].rows == []
     late = UP + 2 * HOUR
     ours = say("tim", at=UP + MINUTE)
@@ -100,8 +100,8 @@ def test_the_list_marks_and_filters_what_was_received_late(agent: User, as_: As)
         page = browser.get(f"/?view=open{query}")
         rows = page.context["listing"].rows
         chips = page.content.decode().count('<span class="chip warn">received late</span>')
-        assert chips == sum(row.heard_late for row in rows)
-        return {row.case.pk: row.heard_late for row in rows}
+        assert chips == sum(row.case.received_late for row in rows)
+        return {row.case.pk: row.case.received_late for row in rows}
 
     assert listed("") == {late.pk: True, prompt.pk: False}
     assert listed("&late=yes") == {late.pk: True}
