@@ -29,6 +29,8 @@ AT_ONCE = 500
 """The number of cases that the job locks and recomputes in one transaction."""
 MAX_PREVIEWED = 5_000
 JOB = "routing.recompute_due_times"
+# The key of the advisory lock of targets and hours. All processes must use the same.
+_LOCK = 0x5C13
 
 _RESPONSES: tuple[Kind, ...] = ("first", "next")
 
@@ -64,6 +66,21 @@ class _Writes:
     cases: dict[int, tuple[datetime | None, bool]] = field(default_factory=dict)
 
 
+def lock_settings() -> None:
+    """Wait until no transaction computes with the present settings, and let no other one begin.
+
+    Call this first in the transaction that changes targets or hours; the commit releases the lock.
+    So the job that runs afterwards sees every case that was computed with the old settings.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _hold_settings() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
+
+
 def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     """Compute the clocks and the due times of these cases, given by their ids.
 
@@ -75,6 +92,7 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     now = now or timezone.now()
     rows = list(_with_reopenings(cases))
     writes = _Writes()
+    _hold_settings()
     settings = Settings.load()
     before = _latest(cases)
     waiting = oldest_unanswered(cases)

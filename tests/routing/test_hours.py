@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from threading import Event
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -18,6 +20,7 @@ from routing.forms.times import format_minutes, parse_intervals, parse_seconds
 from routing.models import Calendar, CalendarUse, Case, ResponseTarget
 from scrm.celery import app
 from tests.routing.hearing import DAY, HOUR, NOW, hear
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 As = Callable[[User], Client]
@@ -252,3 +255,29 @@ def test_the_try_out_counts_with_the_calendar_of_the_chosen_department(
         "department": service.pk, "calendar": Calendar.objects.get(name="Desk").pk,
     }  # fmt: skip
     assert "Monday at 07:40" in client.post("/hours/try/", typed).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_targets_are_saved_after_the_cases_that_use_the_old_ones(
+    as_: As, admin: User, service: Department
+) -> None:
+    """Fails if targets are saved while another transaction computes due times with the old ones.
+
+    The job that recomputes open cases would not see the cases of that transaction.
+    """
+    began, saved, browser = Event(), Event(), as_(admin)
+    targets(browser, service, normal_first="1 h")
+
+    def route() -> bool:
+        with transaction.atomic():
+            hear("anna")
+            began.set()
+            return saved.wait(timeout=3)
+
+    def save() -> bool:
+        began.wait(timeout=30)
+        targets(browser, service, normal_first="2 h")
+        saved.set()
+        return Case.objects.exists()
+
+    assert at_once(route, save) == [False, True]
