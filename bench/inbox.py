@@ -35,8 +35,7 @@ import structlog
 from inbox_parts import claims, figures, filling, pages, queries
 
 SMALL, LARGE = "bench_small", "bench_large"
-# Below 100,000 mentions there are fewer matches than the search examines. The filter “received
-# late” reads all late cases that wait for us: its cost grows with their number.
+# Below 100,000 mentions there are fewer matches than the search examines.
 NOT_SMALL = (
     "search_word", "search_common", "search_two", "search_beginning", "topic_common", "participant",
 )  # fmt: skip
