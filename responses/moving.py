@@ -84,6 +84,13 @@ def unsent_texts(case: Case) -> tuple[int, int]:
     return held, Draft.objects.filter(case=case).exclude(text="").count()
 
 
+def being_answered(cases: Collection[int]) -> set[int]:
+    """Return the ids of those cases for which a user has a draft with a text or a held response."""
+    drafts = Draft.objects.filter(case__in=cases).exclude(text="").values_list("case", flat=True)
+    held = Response.objects.held().filter(case__in=cases).values_list("case", flat=True)
+    return set(drafts.union(held))
+
+
 def move_deliveries(interactions: Collection[int], conversation: int) -> None:
     """Let the deliveries of these interactions continue another conversation."""
     moved = Delivery.objects.filter(interaction__in=list(interactions))

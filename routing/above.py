@@ -38,6 +38,9 @@ hold the lock of the ledger and lock both cases."""
 unsent_texts: Callable[[Case], tuple[int, int]]
 """The numbers of held responses and of drafts with a text of a case."""
 
+being_answered: Callable[[Collection[int]], set[int]]
+"""Ids of those of these cases for which a user has an unsent text: a draft or a held response."""
+
 move_deliveries: Callable[[Collection[int], int], None]
 """Let the deliveries of these interactions continue another conversation, given by its id."""
 

@@ -309,8 +309,9 @@ class _Batch(Loaded):
         """Apply the verdict to an existing case, as if the arrival were new.
 
         The priority never falls and no tag is removed. Another department or person is applied if
-        nobody has the case and no user chose its department; otherwise it is returned as an offer
-        for the event. A rule that only asks where and how somebody wrote moves no existing case.
+        nobody has the case or writes a text for it, and if no user chose its department; otherwise
+        it is returned as an offer for the event. A rule that only asks where and how somebody wrote
+        moves no existing case.
         """
         order = list(Priority.values)
         if order.index(verdict.priority) < order.index(case.priority):
@@ -324,7 +325,8 @@ class _Batch(Loaded):
         moves = asks and verdict.names_department and verdict.department != old
         gives = asks and verdict.assign == "person" and person not in (None, case.assignee_id)
         offer: dict[str, Any] = {}
-        if case.assignee_id is None and not (moves and self._stays(case, arrival)):
+        is_free = case.assignee_id is None and case.pk not in self.being_answered
+        if is_free and not (moves and self._stays(case, arrival)):
             if moves or verdict.department == old:
                 case.assignee_id = person
             if moves:

@@ -15,6 +15,7 @@ from typing import Self
 from django.db import connection
 from django.db.models import Q
 
+import routing.above
 from crm.models import Conversation, Department, Interaction, Membership, User
 from listening.models import Match
 from routing.arrival import Arrival, Party, parties_of
@@ -195,6 +196,7 @@ class Loaded:
     by_party: {party: its living cases among `cases`}.
     starters: {conversation id: id of the profile that wrote first}, for public conversations.
     unanswered: the ids of those of `cases` that have an unanswered item.
+    being_answered: the ids of those of `cases` for which a user has an unsent text.
     topics: {id() of a case: ids of its topics, without brand topics}.
     """
 
@@ -212,6 +214,7 @@ class Loaded:
     starters: dict[int, int | None]
     unanswered: set[int]
     transferred_by_users: set[int]
+    being_answered: set[int]
     topics: dict[int, set[int]]
 
     @classmethod
@@ -251,5 +254,6 @@ class Loaded:
             ),
             unanswered=set(oldest_unanswered(cases)),
             transferred_by_users=transferred_by_users(cases),
+            being_answered=routing.above.being_answered(cases),
             topics={id(case): topics[pk] for pk, case in cases.items()},
         )

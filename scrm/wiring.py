@@ -54,3 +54,4 @@ def connect() -> None:
     routing.above.move_responses = moving.move_responses
     routing.above.last_posts = posts.last_posts
     routing.above.unsent_texts = moving.unsent_texts
+    routing.above.being_answered = moving.being_answered

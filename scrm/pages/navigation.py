@@ -45,8 +45,8 @@ def _script_files(names: str) -> tuple[str, ...]:
 
 
 SCRIPTS = _script_files(
-    "times live connection fields case_pane leaving dialogs small_forms typed_text typed_fields "
-    "typeahead shortcuts forms messages palette menu"
+    "times live connection refused fields case_pane leaving dialogs small_forms typed_text "
+    "typed_fields typeahead shortcuts forms messages palette menu"
 )
 """JavaScript modules of every page. Modules that others import are listed too, so that the browser
 fetches all of them at once and not one after another."""

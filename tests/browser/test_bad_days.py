@@ -182,6 +182,24 @@ def _log_in_again(hand: Mouse, user: User, case: Case) -> None:
     hand.is_at(case)
 
 
+def test_a_case_that_went_to_another_department_says_so_and_keeps_the_text(
+    windows: Windows, hand: Mouse, world: World, sales: Department
+) -> None:
+    """The open page of a case that moved says that nothing is saved any more.
+
+    Fails without refused.js: the page shows “Draft saved” and ignores the button.
+    """
+    windows.expect("404")
+    hand.write("We are sorry.")
+    eventually(lambda: Draft.objects.filter(text="We are sorry."))
+    Case.objects.filter(pk=world["ron"].pk).update(department=sales)
+    hand.write(" It will be")
+    banner = hand.page.locator("#refused")
+    expect(banner).to_contain_text("It may have moved to another department.")
+    expect(banner).to_contain_text("copy it before you leave")
+    expect(hand.writing).to_have_value("We are sorry. It will be")
+
+
 def test_done_in_a_stale_pane_is_refused_and_says_why(
     windows: Windows, hand: Mouse, world: World
 ) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from crm.models import Department, Notice, User
 from listening.models import Match, Topic
 from listening.topic_hits import FoundTopic
+from responses.models import Draft
 from routing.answering import count_as_answered
 from routing.joining import FOLLOW_UP_WITHIN, NewItem, OpenCase, case_of_party
 from routing.models import Case, CaseEvent, ResponseTarget, RoutingRule
@@ -202,6 +203,23 @@ def test_a_rule_for_another_department_is_offered_while_somebody_has_the_case(
     assert event.facts["channel"] == "sandbox"
     notice = Notice.objects.get(user=agent, kind=Notice.Kind.JOINED)
     assert notice.about == f"case:{joined.pk}"
+
+
+def test_a_rule_for_another_department_is_offered_while_somebody_writes_an_answer(
+    service: Department, sales: Department, agent: User, make_rule: RuleMaker
+) -> None:
+    """Nobody has the case, but an agent types an answer: the case must not move away meanwhile.
+
+    Fails if the case moves, because the agent can then neither save nor send the text.
+    """
+    make_rule("buy", sales)
+    draft = Draft.objects.create(case=hear(thread="one"), author=agent, text="We are looking.")
+    joined = hear(text="I want to buy", thread="two", now=NOW + MINUTE)
+    assert (joined.department, joined.assignee) == (service, None)
+    assert joined.events.get(kind=Kind.JOINED).data["offer"]["department"] == sales.pk
+    Draft.objects.filter(pk=draft.pk).update(text="")
+    moved = hear(text="I want to buy", thread="two", now=NOW + 2 * MINUTE)
+    assert moved.department == sales
 
 
 def test_a_rule_does_not_take_back_what_a_user_transferred(
