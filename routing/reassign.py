@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -37,12 +38,11 @@ class Reassigned:
     @property
     def sentence(self) -> str:
         """Return what was reassigned, for example “12 cases, 2 drafts and 1 call-back”."""
-        cases = ngettext("%d case", "%d cases", len(self.cases)) % len(self.cases)
-        texts = ngettext("%d draft", "%d drafts", len(self.texts)) % len(self.texts)
-        calls = ngettext("%d call-back", "%d call-backs", self.call_backs) % self.call_backs
-        return _("%(cases)s, %(texts)s and %(calls)s") % {
-            "cases": cases, "texts": texts, "calls": calls,
-        }  # fmt: skip
+        texts, calls = len(self.texts), self.call_backs
+        parts = [ngettext("%d case", "%d cases", len(self.cases)) % len(self.cases)]
+        parts += [ngettext("%d draft", "%d drafts", texts) % texts] if texts else []
+        parts += [ngettext("%d call-back", "%d call-backs", calls) % calls] if calls else []
+        return get_text_list(parts, _("and"))
 
 
 @transaction.atomic
@@ -88,6 +88,9 @@ def undo_reassignment(
 def _tell(done: Reassigned, *, person: User, to: User, by: User) -> None:
     if done.cases:
         about = About(
-            key="", title=str(person), place="", url=reverse("routing:inbox") + "?view=mine"
+            key="",
+            title=_("Cases of %s") % person,
+            place="",
+            url=reverse("routing:inbox") + "?view=mine",
         )
         Notice.give([to], Notice.Kind.ASSIGNED, by=by, about=about, text=done.sentence)

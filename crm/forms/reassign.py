@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.leaving import Owned
-from crm.models import User
+from crm.models import Membership, User
 
 
 def with_absence(user: User) -> str:
@@ -32,7 +33,10 @@ class ReassignForm(forms.Form):
 
     def __init__(self, *args: Any, person: User, owned: list[Owned], **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
-        others = User.objects.active().exclude(pk=person.pk).order_by("name")
+        # A user who may not act anywhere could neither work on cases nor edit topics and rules.
+        working = Q(pk__in=Membership.objects.working().values("user"))
+        may = working | Q(role__in=User.SEE_EVERYTHING)
+        others = User.objects.active().filter(may).exclude(pk=person.pk).order_by("name")
         self.fields["everything"] = PersonChoice(
             others,
             required=False,

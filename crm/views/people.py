@@ -18,7 +18,7 @@ from crm.access import StaffRequest, admin_only
 from crm.adapter import mail_password_link, password_link
 from crm.forms import PersonForm, is_last_admin
 from crm.forms.reassign import ReassignForm
-from crm.leaving import end_access, owned_by, reassign_all, restore_access
+from crm.leaving import Owned, end_access, owned_by, reassign_all, restore_access
 from crm.models import User
 from scrm.db.locks import locked
 
@@ -92,16 +92,25 @@ def reassign(request: StaffRequest, pk: int) -> HttpResponse:
     form = ReassignForm(request.POST or None, person=row, owned=owned)
     if form.is_valid():
         count = reassign_all(row, to=form.owners, by=request.user)
-        left = sum(each.count for each in owned) - count
-        message = ngettext("%d entry has a new owner.", "%d entries have new owners.", count)
-        messages.success(request, message % count)
-        if form.owners and left and count:
-            rest = _("The entries below were not reassigned. Choose another owner for them.")
-            messages.info(request, rest)
+        if count:
+            message = ngettext("%d entry has a new owner.", "%d entries have new owners.", count)
+            messages.success(request, message % count)
+        if stayed := [each for each in owned_by(row) if each.kind.key in form.owners]:
+            messages.error(request, _not_reassigned(stayed, form.owners))
         return redirect("crm:reassign", pk)
     status = 422 if form.is_bound else 200
     context = {"person": row, "form": form, "owned": owned}
     return render(request, "crm/reassign.html", context, status=status)
+
+
+def _not_reassigned(stayed: list[Owned], owners: dict[str, User]) -> str:
+    what = ", ".join(f"{each.kind.label} ({each.count})" for each in stayed)
+    names = ", ".join(sorted({str(owners[each.kind.key]) for each in stayed}))
+    return _(
+        "Not reassigned: %(what)s. %(names)s cannot own them: a case or a draft needs somebody who "
+        "works in its department, and nobody has two entries with the same name. Choose another "
+        "owner for them."
+    ) % {"what": what, "names": names}
 
 
 @admin_only

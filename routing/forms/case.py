@@ -50,12 +50,22 @@ class ReasonForm(CaseVerbForm):
 
 
 class UnaskedReasonForm(CaseVerbForm):
-    """A hidden, optional reason.
+    """A hidden, optional reason. A sensitive case needs one, so that no single key closes it.
 
-    The case page shows only a button and sends no reason. Bulk actions set the reason.
+    For all other cases, the page shows only a button and sends no reason. Bulk actions, which leave
+    sensitive cases out, set the reason.
     """
 
     why = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.case.sensitive and not self.case.is_closed:
+            self.fields["why"] = forms.CharField(
+                max_length=500,
+                label=_("Reason"),
+                error_messages={"required": _("This case is sensitive. Enter a reason.")},
+            )
 
 
 class TransferForm(CaseVerbForm):

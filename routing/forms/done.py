@@ -53,8 +53,7 @@ class DoneForm(UnaskedReasonForm):
         if not self.items:
             del self.fields["every"]
             return
-        self.labels = DoneReason.objects.labels()
-        choices = [(label, label) for label in self.labels]
+        choices = [(label, label) for label in DoneReason.objects.labels()]
         for item in self.items[:MAX_ASKED]:
             self.fields[_name(item)] = self._field(choices, _("Message"))
         self.fields["every"] = self._field(choices, _("All other messages"))

@@ -31,19 +31,21 @@ def take_over(request: StaffRequest, pk: int) -> HttpResponse:
     """Show the open cases of a colleague, and reassign them to another user in one step."""
     person = get_object_or_404(User, pk=pk)
     cases = _cases(person, request.user)
-    form = TakeOverForm(request.POST or None, person=person, user=request.user)
+    form = TakeOverForm(request.POST or None, cases=cases, person=person, user=request.user)
     if not form.is_valid():
         return _page(request, person, cases, form, status=422 if form.is_bound else 200)
     to = form.cleaned_data["to"]
     reassigned = reassign_cases(cases, person=person, to=to, by=request.user)
-    message = _("%(what)s were reassigned to %(to)s.") % {"what": reassigned.sentence, "to": to}
     if reassigned.stayed:
         stayed = ngettext(
             "%(n)d case was not reassigned, because %(to)s does not work in its department.",
             "%(n)d cases were not reassigned, because %(to)s does not work in their departments.",
             reassigned.stayed,
         )
-        message += " " + stayed % {"n": reassigned.stayed, "to": to}
+        messages.error(request, stayed % {"n": reassigned.stayed, "to": to})
+    if not reassigned.cases:
+        return redirect("routing:take_over", pk)
+    message = _("%(what)s were reassigned to %(to)s.") % {"what": reassigned.sentence, "to": to}
     messages.success(request, message)
     done = {"to": to.pk, "cases": reassigned.cases, "texts": reassigned.texts}
     token = signing.dumps(done, salt=f"{_SALT}:{request.user.pk}:{person.pk}", compress=True)

@@ -210,7 +210,17 @@ def test_what_the_new_owner_cannot_own_stays_in_the_list(
     )
     left = {each.kind.key: each.count for each in page.context["owned"]}
     assert left == {"cases": 1, "naming_rules": 1, "views": 1, "drafts": 1}
-    assert "The entries below were not reassigned." in page.content.decode()
+    assert "Not reassigned: Open cases (1)" in page.content.decode()
+
+
+def test_a_user_who_may_only_read_is_no_new_owner(
+    as_: As, admin: User, agent: User, reader: User, belongings: None
+) -> None:
+    """Fails if the page says “0 entries have new owners.”, as if it were done."""
+    page = as_(admin).post(f"/people/{agent.pk}/reassign/", {"everything": reader.pk})
+    assert page.status_code == 422
+    assert "Select a valid choice" in page.content.decode()
+    assert Case.objects.get().assignee == agent
 
 
 def test_reassigning_without_a_new_owner_is_refused(

@@ -90,6 +90,7 @@ def test_a_lead_gives_them_to_a_colleague_who_gets_one_notice(
     as_(lead).post(f"/people/{agent.pk}/take-over/", {"to": colleague.pk})
     notice = Notice.objects.get(user=colleague)
     assert notice.text == "12 cases, 2 drafts and 1 call-back"
+    assert notice.title == f"Cases of {agent}"
 
 
 def test_it_can_be_undone_as_far_as_nobody_has_worked_on_it(
@@ -109,12 +110,26 @@ def test_it_can_be_undone_as_far_as_nobody_has_worked_on_it(
 
 
 def test_cases_of_departments_where_one_does_not_work_stay(
-    as_: As, agent: User, outsider: User, sales: Department, twelve: list[Case]
+    as_: As, agent: User, lead: User, outsider: User, sales: Department, twelve: list[Case]
 ) -> None:
     Membership.objects.create(user=agent, department=sales, role="agent")
     Case.objects.filter(pk=twelve[0].pk).update(department=sales)
-    as_(outsider).post(f"/people/{agent.pk}/take-over/", {"to": outsider.pk})
+    Membership.objects.create(user=lead, department=sales, role="lead")
+    page = html(as_(lead).post(f"/people/{agent.pk}/take-over/", {"to": outsider.pk}))
     assert [case.pk for case in Case.objects.of(outsider)] == [twelve[0].pk]
+    assert "1 case and 1 draft were reassigned to" in page
+    assert "11 cases were not reassigned, because" in page
+
+
+def test_only_colleagues_who_can_work_on_a_case_are_offered(
+    as_: As, agent: User, lead: User, outsider: User, sales: Department, twelve: list[Case]
+) -> None:
+    """Fails if a colleague of a department without such a case is offered: nothing would happen."""
+    Membership.objects.create(user=lead, department=sales, role="lead")
+    browser, url = as_(lead), f"/people/{agent.pk}/take-over/"
+    assert f'<option value="{outsider.pk}"' not in html(browser.get(url))
+    page = browser.post(url, {"to": outsider.pk})
+    assert page.status_code == 422
 
 
 def test_a_draft_stays_where_the_new_assignee_has_one(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.models import User
 from responses.case_verbs import CASE_VERBS
 from routing.call_back import plan_call_back
-from routing.models import CallBack, Case, CaseEvent, Mute
+from routing.models import CallBack, Case, CaseEvent, ItemDecision, Mute
 from routing.models.status import Stale, Status
 from routing.mutes import mute_person_of
 
@@ -148,3 +148,19 @@ def test_bulk_names_the_cases_to_which_an_action_does_not_apply(
     assert "This case is closed. Reopen it first." in answer
     case.refresh_from_db()
     assert case.status == Status.DONE
+
+
+@pytest.mark.parametrize("name", ["done", "noise"])
+def test_no_single_key_closes_a_sensitive_case(as_: As, agent: User, case: Case, name: str) -> None:
+    """Fails if a sensitive case whose messages are all answered is closed without a reason."""
+    Case.objects.update(sensitive="safeguarding")
+    ItemDecision.objects.record(
+        [case.last_inbound], "answered", case=case, by=agent, now=timezone.now()
+    )
+    answer = post(as_(agent), case, name)
+    assert answer.status_code == 422
+    assert "This case is sensitive. Enter a reason." in answer.content.decode()
+    assert not Case.objects.get().is_closed
+    post(as_(agent), case, name, why="The police were called.")
+    assert Case.objects.get().is_closed
+    assert case.events.filter(why="The police were called.").exists()
