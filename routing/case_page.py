@@ -19,7 +19,7 @@ from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
 from routing.merge_preview import undoable_events
-from routing.models import Case, CaseEvent
+from routing.models import Case, CaseClock, CaseEvent
 from routing.party import party
 from scrm.text.clean import plain
 
@@ -298,6 +298,13 @@ def _topics_of(event: CaseEvent) -> list[TopicRevision]:
         stored = [topic["revision"] for topic in event.facts["topics"]]
         return list(revisions.filter(pk__in=stored))
     return list(revisions.filter(matches__interaction=event.interaction_id))
+
+
+def due_clock(case: Case) -> CaseClock | None:
+    """Return the clock that says when the case is due; None if the case has no due time."""
+    if case.due_at is None:
+        return None
+    return case.clocks.current().filter(due_at=case.due_at).order_by("pk").first()
 
 
 def public_thread(case: Case, user: User) -> InteractionQuerySet:

@@ -10,22 +10,13 @@ from django.utils.translation import gettext as _
 from crm.models import Interaction, User
 from listening.models import TopicRevision
 from routing.models import Case, CaseEvent
-from routing.rules import EFFECT_LABELS
+from routing.shown_effects import EffectNames, EffectShown
 
 MAX_ITEMS = 100
 """The page explains this many items, the newest."""
 
 Kind = CaseEvent.Kind
 _EXPLAINED = (Kind.ROUTED, Kind.JOINED, Kind.HEARD, Kind.REOPENED, Kind.BYSTANDER)
-
-
-@dataclass(frozen=True, slots=True)
-class EffectShown:
-    """One effect of a rule: what it set, the name of the rule, and its reason."""
-
-    label: str
-    rule: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +52,13 @@ def item_reasons(case: Case, user: User) -> list[ItemReason]:
     )
     shown = [event for event in latest if event.interaction_id in readable]
     topics = _topics(shown)
+    names = EffectNames.load(row for event in shown for row in event.data.get("effects", []))
     return [
         ItemReason(
             event=event,
             sentence=_sentence(event),
             topics=tuple(topics[key] for key in _keys(event) if key in topics),
-            effects=tuple(
-                EffectShown(EFFECT_LABELS.get(what, what), rule, why)
-                for what, rule, why in event.data.get("effects", [])
-            ),
+            effects=names.shown(event.data.get("effects", []), is_offered="offer" in event.data),
             why_not=tuple((name, why) for name, why in event.data.get("why_not", [])),
         )
         for event in shown

@@ -11,6 +11,7 @@ from crm.models import Membership, Notice, Profile
 from routing.models import Case, ItemDecision, RecordedOnly
 from routing.models.status import Status
 from routing.rules import Verdict
+from routing.shown_effects import stored
 
 Able = Callable[[int | None, int], int | None]
 """(user id, department id) → the user id if the user may work in the department, else None."""
@@ -61,7 +62,7 @@ class RuleEffects:
         """Return what the case event stores: why other rules did not decide, and all effects."""
         return {
             "why_not": [list(pair) for pair in verdict.why_not],
-            "effects": [[each.what, each.rule, each.why] for each in verdict.effects],
+            "effects": [stored(each) for each in verdict.effects],
         }
 
     def write(self, able: Able) -> None:

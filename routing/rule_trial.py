@@ -15,6 +15,7 @@ from listening.topic_hits import FoundTopic, topics_found_in
 from routing.facts import Origin, as_stored, facts
 from routing.models import Case, CaseEvent, RoutingRule
 from routing.rules import Facts, Verdict, route
+from routing.shown_effects import EffectNames, EffectShown, stored
 from routing.when_written import WhenWritten
 
 
@@ -25,6 +26,7 @@ class Trial:
     case: Case
     verdict: Verdict
     department: Department
+    effects: tuple[EffectShown, ...]
 
 
 def try_rules(case: Case) -> Trial | None:
@@ -44,7 +46,9 @@ def try_rules(case: Case) -> Trial | None:
         known = as_stored(known, opened.facts, topics=_names(opened.facts["topics"]))
     fallback = Department.objects.fallback()
     verdict = route(known, RoutingRule.objects.in_force(), fallback.pk)
-    return Trial(case, verdict, Department.objects.get(pk=verdict.department))
+    effects = [stored(each) for each in verdict.effects]
+    department = Department.objects.get(pk=verdict.department)
+    return Trial(case, verdict, department, EffectNames.load(effects).shown(effects))
 
 
 def rebuild(

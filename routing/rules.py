@@ -134,10 +134,6 @@ class Effect:
     revision: int
     why: str
 
-    @property
-    def label(self) -> str:
-        return EFFECT_LABELS[self.what]
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

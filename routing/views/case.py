@@ -146,6 +146,7 @@ def _now(request: StaffRequest, case: Case) -> dict[str, Any]:
         "may_work": Case.objects.workable_by(user).filter(pk=case.pk).exists(),
         "timeline": case_page.timeline(case, user, everything="all" in request.GET),
         "due": due_words(case.due_at, timezone.now()),
+        "due_clock": case_page.due_clock(case),
         "not_due": why_no_due_time(case) if case.status in ACTIVE else "",
         "why": case_page.why(case, user),
         **_procedure(case),

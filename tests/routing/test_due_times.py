@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -223,6 +224,18 @@ def test_a_case_without_a_due_time_says_why(service: Department) -> None:
     recompute([case.pk])
     answer(case, at=FRIDAY)
     assert why_no_due_time(case) == "Not due: no message waits for an answer."
+
+
+def test_the_case_page_says_that_only_the_resolution_is_due(agent: User) -> None:
+    """An urgent call that is answered must not look as if a reply were due in four hours."""
+    case = say(at=timezone.now())
+    browser = Client()
+    browser.force_login(agent)
+    assert "resolution <time" not in browser.get(case.get_absolute_url()).content.decode()
+    count_as_answered(case, at=timezone.now(), seen=case.last_inbound_id, answered_by=None)
+    Case.objects.update(status="open")
+    recompute([case.pk])
+    assert "resolution <time" in browser.get(case.get_absolute_url()).content.decode()
 
 
 def test_recomputing_many_cases_takes_as_many_statements_as_one() -> None:

@@ -70,6 +70,9 @@ def test_each_item_has_its_rule_effects_and_reasons_newest_first(
     assert second.event.revision.rule.name == "Rest"
     tags = second.effects[0]
     assert (tags.label, tags.rule, tags.why) == ("Tags", "Influencers", "text contains “bag”")
+    assert tags.value == "bags"
+    department = next(each for each in second.effects if each.label == "Department")
+    assert department.value == str(case.department)
 
 
 def test_the_page_is_reachable_from_each_message(
@@ -90,7 +93,7 @@ def test_the_page_is_reachable_from_each_message(
 def test_the_page_says_why_each_other_rule_did_not_decide(
     say: Callable[..., Case], agent: User, admin: User, service: Department, as_: As
 ) -> None:
-    """Fails if “Other rules” is never shown."""
+    """Fails if the rules that did not decide are never shown."""
     first = RoutingRule.objects.create(name="Refunds first", owner=admin)
     leaf = {"field": "text", "op": "contains", "value": "refund"}
     first.revise(conditions={"all": [leaf]}, department=service, by=admin)
@@ -136,6 +139,31 @@ def test_what_joined_reopened_or_only_stands_below_is_explained_with_its_topics(
     assert f'<a href="{bags.get_absolute_url()}">' in page
     for kind, sentence in sentences.items():
         assert escape(sentence) in page, kind
+
+
+def test_a_department_that_was_only_offered_is_not_named_as_done(
+    say: Callable[..., Case], agent: User, admin: User, sales: Department
+) -> None:
+    """Fails if the page says that the rule moved a case that the assignee kept."""
+    say("Hello", "1").claim(by=agent)
+    rule = RoutingRule.objects.create(name="Sales", owner=admin, position=0)
+    leaf = {"field": "text", "op": "contains", "value": "buy"}
+    rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
+    case = say("I want to buy a bag", "2")
+    effects = {each.label: each.value for each in item_reasons(case, agent)[0].effects}
+    assert effects["Department"] == f"{sales} (offered, not applied)"
+    assert effects["Priority"] == "Normal"
+
+
+def test_a_sensitive_topic_is_named_as_the_reason_for_urgent(
+    service: Department, agent: User, admin: User, as_: As
+) -> None:
+    topic = Topic.objects.create(name="Threats", owner=admin, sensitivity="legal")
+    topic.revise(any_of=["court"], all_of=[], none_of=[], by=admin)
+    found = FoundTopic(topic.name, topic.pk, topic.current_id or 0, [], sensitivity="legal")
+    case = hear(post("tom-1", "tom", "See you in court"), topics=(found,))[0]
+    page = as_(agent).get(f"/cases/{case.pk}/why/").content.decode()
+    assert "a sensitive topic (legal threat), which makes the case urgent" in page
 
 
 def test_what_a_user_may_not_read_is_not_explained(

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.rules import (
+    EFFECT_LABELS,
     PRIORITIES,
     SCHEMA,
     Facts,
@@ -144,7 +145,7 @@ def test_every_effect_names_the_rule_that_caused_it_and_its_reason(
     assert verdict.notify_leads == any(rule.notify_leads for rule in acting)
     assert verdict.issue in {rule.issue for rule in acting if rule.issue} or not verdict.issue
     assert {effect.revision for effect in verdict.effects} <= {rule.revision for rule in acting}
-    assert all(effect.why and effect.label for effect in verdict.effects)
+    assert all(effect.why and EFFECT_LABELS[effect.what] for effect in verdict.effects)
     for rule in acting:
         done = {effect.what for effect in verdict.effects if effect.revision == rule.revision}
         assert ("tags" in done) == bool(rule.tags)
