@@ -307,3 +307,12 @@ def test_opening_a_case_reads_its_people_once(
     for table in ("routing_callback", "routing_casefollower", "crm_membership"):
         said = [row["sql"] for row in statements if f'FROM "{table}" WHERE' in row["sql"]]
         assert len(said) <= 1, said
+
+
+def test_a_follower_who_was_deactivated_is_marked(
+    as_: As, agent: User, teammate: User, case: Case
+) -> None:
+    follow(case, by=teammate)
+    User.objects.filter(pk=teammate.pk).update(is_active=False)
+    page = as_(agent).get(case.get_absolute_url()).content.decode()
+    assert f'{teammate} <span class="chip warn">deactivated</span>' in page
