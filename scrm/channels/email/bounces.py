@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from scrm.channels.base import BOUNCE, NOTICE
+from scrm.channels.email.headers import Headers
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.people import split
-from scrm.channels.email.read import Headers, Letter
+from scrm.channels.email.read import Letter
 
 _DAEMONS = re.compile(
     r"(?i)(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mail[-_ ]delivery|bounces?)"

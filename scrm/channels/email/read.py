@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -20,22 +18,28 @@ from pathlib import PurePosixPath
 
 from scrm.channels.base import File
 from scrm.channels.email import ids
+from scrm.channels.email.headers import (
+    LONGEST_HEADER,
+    Headers,
+    file_name,
+    read_headers,
+    readable,
+    unfold,
+)
 from scrm.channels.email.people import Person, person, split
 from scrm.channels.email.quotes import marked
 from scrm.text.clean import clean, storable
+from scrm.text.decode import decode
 
 MAX_FILES = 50
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
 _MAX_WORK = 30_000_000
 """The limit of boundaries times lines: the parser's time grows with this product."""
 _MAX_DEPTH = 50
-_LONGEST_HEADER, _LONGEST_SENDER = 20_000, 1_000_000
+_LONGEST_SENDER = 1_000_000
 _RETURNED = 20_000
-_NOT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs"}
-
+_NOT_IN_ENDING = re.compile(r"[^a-z0-9]")
 Part = Message
-Headers = Mapping[str, tuple[str, ...]]
-"""Headers by lower-case name: decoded, unfolded, in order."""
 
 
 class Unreadable(Exception):
@@ -91,14 +95,18 @@ def read(raw: bytes) -> Letter:
 
 def _read(raw: bytes) -> Letter:
     message = message_from_bytes(raw, policy=policy.compat32)
-    headers = _headers(message)
+    likely = _declared_charsets(message)
+    headers = read_headers(message, likely)
     if not headers.keys() & {"from", "sender", "date", "subject", "message-id", "received"}:
         raise Unreadable("This is not an email: it has no headers.")
-    found = _Found()
+    found = _Found(likely)
     block = found.take(message)
     text = block.text.strip()
     if found.left_out:
         text += f"\n\n[{found.left_out} more files were left out.]"
+    if found.guessed:
+        names = ", ".join(found.guessed)
+        text += f"\n\n[The email does not state its character encoding. It was read as {names}.]"
     message_id = next(iter(ids.ids(_first(headers, "message-id"))), "")
     answers = ids.ids(_first(headers, "in-reply-to"))
     named = dict.fromkeys((*ids.ids(_first(headers, "references")), *answers))
@@ -107,9 +115,9 @@ def _read(raw: bytes) -> Letter:
         message_id=message_id,
         digest=_digest(headers, raw),
         references=tuple(named),
-        sender=_person(message, "from") or _person(message, "sender"),
-        reply_to=_person(message, "reply-to"),
-        original=_person(message, "x-original-from"),
+        sender=_person(message, "from", likely) or _person(message, "sender", likely),
+        reply_to=_person(message, "reply-to", likely),
+        original=_person(message, "x-original-from", likely),
         subject=_first(headers, "subject")[:1000],
         date=_moment(_first(headers, "date")),
         text=text[:LONGEST_TEXT],
@@ -139,7 +147,9 @@ class _Block:
 class _Found:
     """Collects text, files and delivery reports while walking through the parts of a mail."""
 
-    def __init__(self) -> None:
+    def __init__(self, likely: Sequence[str]) -> None:
+        self.likely = likely
+        self.guessed: dict[str, None] = {}
         self.files: list[File] = []
         self.left_out = 0
         self.report: list[Headers] = []
@@ -159,23 +169,27 @@ class _Found:
             blocks = [self.take(child, depth + 1) for child in _parts(part)]
             return _preferred(blocks) if kind == "multipart/alternative" else _joined(blocks)
         if _is_text(part, kind):
-            words = _text_of(part)
+            words = self._text_of(part, kind)
             return _Block(html=words) if kind == "text/html" else _Block(plain=_flowed(part, words))
         self._keep(part, kind, part.get_payload(decode=True))
         return _Block()
 
     def _take_report(self, part: Part) -> None:
         inside = _parts(part) if part.is_multipart() else []
-        self.report += [_headers(child) for child in inside]
+        self.report += [read_headers(child, self.likely) for child in inside]
 
     def _take_letter(self, part: Part, kind: str) -> _Block:
         inside = next(iter(_parts(part)), None) if part.is_multipart() else None
         content = _as_bytes(inside) if inside is not None else part.get_payload(decode=True)
         content = content if isinstance(content, bytes) else b""
         if not self.returned:
-            self.returned = _decoded(content[:_RETURNED], "utf-8")
+            self.returned = storable(decode(content[:_RETURNED]).text)
         if kind == "message/rfc822":
-            name = _headers(inside).get("subject", ("",))[0] if inside is not None else ""
+            name = (
+                read_headers(inside, self.likely).get("subject", ("",))[0]
+                if inside is not None
+                else ""
+            )
             self._keep(part, kind, content, name=f"{name or 'letter'}.eml")
         return _Block()
 
@@ -185,7 +199,25 @@ class _Found:
         if len(self.files) >= MAX_FILES:
             self.left_out += 1
             return
-        self.files.append(File(_file_name(part, kind, name), kind[:100], content))
+        self.files.append(File(self._file_name(part, kind, name), kind[:100], content))
+
+    def _text_of(self, part: Part, kind: str) -> str:
+        content = part.get_payload(decode=True)
+        if not isinstance(content, bytes):
+            return ""
+        charset = part.get_content_charset() or ""
+        found = decode(content, charset, markup=kind == "text/html", likely=self.likely)
+        if found.guessed:
+            self.guessed[found.codec] = None
+        return _lines(found.text)
+
+    def _file_name(self, part: Part, kind: str, fallback: str) -> str:
+        """Return the name of a file without folders and control characters."""
+        given = file_name(part, self.likely) or unfold(fallback)
+        name = PurePosixPath(given.replace("\\", "/")).name
+        name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
+        # Keep the end of a long name, because the end contains the extension.
+        return name[-255:] or f"file.{_NOT_IN_ENDING.sub('', kind.partition('/')[2])[:10] or 'bin'}"
 
 
 def _preferred(blocks: list[_Block]) -> _Block:
@@ -219,28 +251,18 @@ def _parts(part: Part) -> list[Part]:
 def _is_text(part: Part, kind: str) -> bool:
     if kind not in ("text/plain", "text/html"):
         return False
-    return part.get_content_disposition() != "attachment" and not _raw_name(part)
+    return part.get_content_disposition() != "attachment" and not file_name(part)
 
 
-def _text_of(part: Part) -> str:
-    content = part.get_payload(decode=True)
-    charset = part.get_content_charset() or "utf-8"
-    return _decoded(content, charset) if isinstance(content, bytes) else ""
+def _lines(text: str) -> str:
+    """Return a text that can be stored, with line feeds as its line ends."""
+    return storable(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decoded(content: bytes, charset: str) -> str:
-    """Decode bytes with the charset that the mail names, or else with a likely charset.
-
-    All kinds of line ends become line feeds.
-    """
-    for name in (charset, "utf-8", "cp1252"):
-        if name.lower().replace("-", "_") in _NOT_TEXT:
-            continue
-        try:
-            return storable(content.decode(name)).replace("\r\n", "\n").replace("\r", "\n")
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return storable(content.decode("latin-1")).replace("\r\n", "\n").replace("\r", "\n")
+def _declared_charsets(message: Part) -> tuple[str, ...]:
+    """Return the charsets that the parts of a mail declare. Its other texts probably use them."""
+    found = (part.get_content_charset() for part in message.walk())
+    return tuple(dict.fromkeys(charset for charset in found if charset))[:5]
 
 
 def _flowed(part: Part, text: str) -> str:
@@ -262,23 +284,6 @@ def _flowed(part: Part, text: str) -> str:
     return "\n".join("".join(pieces).rstrip() for pieces in lines)
 
 
-def _raw_name(part: Part) -> str:
-    try:
-        return part.get_filename() or ""
-    except (LookupError, UnicodeError, ValueError, TypeError):
-        # A part with a name is a file, even if the name cannot be decoded.
-        return "file"
-
-
-def _file_name(part: Part, kind: str, fallback: str) -> str:
-    """Return the name of a file without folders and control characters."""
-    given = unfold(_raw_name(part)) or unfold(fallback)
-    name = PurePosixPath(given.replace("\\", "/")).name
-    name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
-    # Keep the end of a long name, because the end contains the extension.
-    return name[-255:] or f"file.{re.sub(r'[^a-z0-9]', '', kind.partition('/')[2])[:10] or 'bin'}"
-
-
 def _as_bytes(part: Part) -> bytes:
     try:
         return part.as_bytes()
@@ -286,32 +291,11 @@ def _as_bytes(part: Part) -> bytes:
         return str(part.get_payload()).encode("utf-8", "replace")
 
 
-def _headers(part: Part) -> Headers:
-    found: dict[str, list[str]] = {}
-    for name, value in part.raw_items():  # type: ignore[attr-defined]
-        found.setdefault(name.strip().lower(), []).append(unfold(str(value)[:_LONGEST_HEADER]))
-    return {name: tuple(values) for name, values in found.items()}
-
-
 def _first(headers: Headers, name: str) -> str:
     return next(iter(headers.get(name, ())), "")
 
 
-def unfold(value: str) -> str:
-    """Return a header as one line with its encoded words decoded."""
-    value = re.sub(r"[\r\n]+[ \t]*", " ", _readable(value))
-    if "=?" in value:
-        with suppress(ValueError, LookupError, UnicodeError):
-            value = "".join(_pieces(value))
-    return storable(re.sub(r"[\x01-\x1f\x7f]+", " ", value)).strip()
-
-
-def _pieces(value: str) -> Iterator[str]:
-    for words, charset in decode_header(value):
-        yield _decoded(words, charset or "utf-8") if isinstance(words, bytes) else words
-
-
-def _person(message: Part, name: str) -> Person | None:
+def _person(message: Part, name: str, likely: Sequence[str]) -> Person | None:
     """Return the person in the headers called `name`; None if they name nobody.
 
     If the headers contain several addresses, the last one is used.
@@ -320,14 +304,8 @@ def _person(message: Part, name: str) -> Person | None:
     header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(header_text) > _LONGEST_SENDER:
         raise Unreadable("The headers are too long to identify the sender.")
-    found = split(_readable(re.sub(r"[\r\n]+", " ", header_text)))
-    return person(found[0], unfold(found[1][:_LONGEST_HEADER])) if found else None
-
-
-def _readable(text: str) -> str:
-    if text.isascii():
-        return text
-    return _decoded(text.encode("utf-8", "surrogateescape"), "utf-8")
+    found = split(readable(re.sub(r"[\r\n]+", " ", header_text), likely))
+    return person(found[0], unfold(found[1][:LONGEST_HEADER])) if found else None
 
 
 def _moment(header: str) -> datetime | None:

@@ -23,6 +23,7 @@ from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxL
 from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.email.people import domain_of
 from scrm.net import http
+from scrm.text.decode import decode
 
 Security = Literal["tls", "starttls", "none"]
 Side = Literal["imap", "smtp"]
@@ -191,7 +192,7 @@ def _refused(where: Server, reason: str) -> MailError:
 def _server_message(error: ImapToolsError) -> str:
     """Return the message that the server sent."""
     words = getattr(error, "command_result", ("", [b""]))[1]
-    lines = [line.decode("utf-8", "replace") for line in words if isinstance(line, bytes)]
+    lines = [decode(line).text for line in words if isinstance(line, bytes)]
     return " ".join(lines)[:300] or "no reason given."
 
 
@@ -294,7 +295,7 @@ def _smtp_errors(where: Server) -> Iterator[None]:
 
 def answer_text(code: int, words: bytes | str) -> str:
     """Return a server's answer on one line."""
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    text = decode(words).text if isinstance(words, bytes) else words
     return f"{code} {' '.join(text.split())}"[:400]
 
 

@@ -1,0 +1,133 @@
+"""Read headers of mails: raw bytes, encoded words (RFC 2047), and names of files (RFC 2231).
+
+Much mail violates these standards, so every function reads what it can. Text that cannot be decoded
+stays as it is. All functions take time linear in the length of the header.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from email.message import Message
+from itertools import groupby
+
+from scrm.text.clean import storable
+from scrm.text.decode import codec_of, decode
+
+LONGEST_HEADER = 20_000
+Headers = Mapping[str, tuple[str, ...]]
+"""Headers by lower-case name: decoded, unfolded, in order."""
+_START = re.compile(r"=\?([^\s?=]{1,60})\?([bq])\?", re.IGNORECASE)
+_FOLD = re.compile(r"[\r\n]+[ \t]*")
+_CONTROL = re.compile(r"[\x01-\x1f\x7f]+")
+
+
+def read_headers(part: Message, likely: Sequence[str] = ()) -> Headers:
+    """Return the headers of a mail or a part.
+
+    likely: labels of charsets that undeclared bytes in headers may have.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in part.raw_items():  # type: ignore[attr-defined]
+        text = unfold(readable(str(value)[:LONGEST_HEADER], likely))
+        found.setdefault(name.strip().lower(), []).append(text)
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def readable(header: str, likely: Sequence[str] = ()) -> str:
+    """Return a header in which bytes outside ASCII, and those of ISO-2022-JP, are decoded.
+
+    Python's parser represents such bytes as lone surrogates.
+    """
+    if header.isascii() and "\x1b" not in header:
+        return header
+    return decode(header.encode("utf-8", "surrogateescape"), likely=likely).text
+
+
+def unfold(header: str) -> str:
+    """Return a header as one line with its encoded words decoded."""
+    value = _FOLD.sub(" ", header)
+    if "=?" in value:
+        value = "".join(_decoded_pieces(value))
+    return storable(_CONTROL.sub(" ", value)).strip()
+
+
+def file_name(part: Message, likely: Sequence[str] = ()) -> str:
+    """Return the name that a part gives to its file, decoded; "" if it gives none."""
+    for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+        # A new message, because Python would replace the undecoded bytes of this one.
+        decoded = Message()
+        for name, value in part.raw_items():  # type: ignore[attr-defined]
+            if name.strip().lower() == header:
+                decoded[header] = _FOLD.sub(" ", readable(str(value)[:LONGEST_HEADER], likely))
+                break
+        given = _parameter(decoded, header, parameter)
+        if given:
+            return unfold(given)
+    return ""
+
+
+def _parameter(message: Message, header: str, name: str) -> str:
+    """Return a parameter of a header; "file" if it cannot be decoded, "" if there is none."""
+    try:
+        value = message.get_param(name, "", header)
+    except (LookupError, UnicodeError, ValueError, TypeError):
+        return "file"
+    if not isinstance(value, tuple):
+        return str(value)
+    charset, _language, text = value
+    # Python has decoded each percent sign to the character with the number of the byte.
+    return decode(text.encode("raw-unicode-escape"), charset or "").text
+
+
+def _decoded_pieces(header: str) -> Iterator[str]:
+    """Yield the pieces of a header: plain text, and the text of encoded words.
+
+    The bytes of neighbouring words in one charset are joined before they are decoded, because many
+    programs split a character between two words.
+    """
+    for charset, group in groupby(_pieces(header), key=lambda piece: piece[0]):
+        pieces = [content for _charset, content in group]
+        if charset is None:
+            yield "".join(piece for piece in pieces if isinstance(piece, str))
+        else:
+            yield decode(b"".join(p for p in pieces if isinstance(p, bytes)), charset).text
+
+
+def _pieces(header: str) -> Iterator[tuple[str | None, str | bytes]]:
+    """Yield (None, plain text) or (charset, bytes) for each piece of a header.
+
+    White space between two encoded words is left out.
+    """
+    position, after_word = 0, False
+    while start := _START.search(header, position):
+        end = header.find("?=", start.end())
+        if end < 0:
+            break
+        content = _word(start[1], start[2], header[start.end() : end])
+        plain = header[position : start.start()]
+        if content is None:
+            # Continue inside, because another word may begin there.
+            yield None, header[position : start.end()]
+            position, after_word = start.end(), False
+            continue
+        if plain.strip() or not after_word:
+            yield None, plain
+        yield start[1].partition("*")[0].lower(), content
+        position, after_word = end + 2, True
+    yield None, header[position:]
+
+
+def _word(charset: str, encoding: str, text: str) -> bytes | None:
+    """Return the bytes of an encoded word; None if it is broken."""
+    if "=?" in text:
+        return None
+    if encoding in "qQ":
+        raw = text.encode(codec_of(charset) or "utf-8", "replace")
+        return binascii.a2b_qp(raw.replace(b" ", b"_"), header=True)
+    text = re.sub(r"[\s=]", "", text)
+    try:
+        return binascii.a2b_base64(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:  # one character too many, or a character that is not in Base64
+        return None
