@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from scrm.channels.base import Batch, ChannelError, FetchRequest, Found
 from scrm.channels.feed import channel as feed
 from scrm.channels.feed import child as feed_child
-from scrm.channels.feed.parse import parse_feed
+from scrm.channels.feed.parse import parse_feed, parse_page
 from scrm.channels.registry import channel
 from scrm.net import http
 from scrm.net.addresses import networks
@@ -398,3 +398,47 @@ class TestDiscovery:
     def test_no_more_than_twenty_entries_are_shown(self, server: HTTPServer) -> None:
         address = publish(server, rss(*(f"<guid>{n}</guid>" for n in range(50))))
         assert len(discover(address)[0].items) == 20
+
+
+def test_one_invalid_byte_costs_one_character_of_a_feed() -> None:
+    found = parse_feed((PAYLOADS / "one-cut-character.xml").read_bytes(), "", "application/xml")
+    titles = " ".join(entry["title"] for entry in found["entries"])
+    assert "Größe “ok”" in titles
+    assert "Насос „Волна“ течёт" in titles
+    assert "".join(entry["text"] for entry in found["entries"]).count("\ufffd") == 1
+
+
+@pytest.mark.parametrize(
+    ("content_type", "declared", "charset"),
+    [
+        ("application/xml", "Shift_JIS", "cp932"),
+        ("application/rss+xml; charset=x-sjis", "", "cp932"),
+        ("application/xml; charset=utf-8", "Shift_JIS", "utf-8"),
+        ("text/xml", "gb2312", "gbk"),
+        ("text/xml", "", "utf-8"),
+        ("text/xml", "utf-16", "utf-8"),
+        ("", "utf-16", "utf-16"),
+        ("", "EUC-JP", "euc_jis_2004"),
+    ],
+)
+def test_a_feed_in_any_charset(content_type: str, declared: str, charset: str) -> None:
+    """Characters of NEC count, which are in no table of the label's strict meaning."""
+    title = "水漏①" if charset != "gbk" else "朱镕基"
+    encoding = f' encoding="{declared}"' if declared else ""
+    feed_text = (
+        f'<?xml version="1.0"{encoding}?><rss version="2.0"><channel><item>'
+        f"<title>{title}</title></item></channel></rss>"
+    )
+    found = parse_feed(feed_text.encode(charset), "", content_type)
+    assert [entry["title"] for entry in found["entries"]] == [title]
+
+
+def test_a_circled_digit_in_shift_jis() -> None:
+    body = (PAYLOADS / "shift-jis-with-circled-digit.xml").read_bytes()
+    assert parse_feed(body, "", "application/xml")["entries"][0]["title"] == "水漏れ①"
+
+
+def test_the_feed_of_a_page_in_utf_16_is_found() -> None:
+    body = (PAYLOADS / "page-utf16.html").read_bytes()
+    links = parse_page(body, "https://site.example/", "text/html")["links"]
+    assert [address for address, _title in links] == ["https://site.example/f.xml"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from scrm.net import http
 from scrm.text.clean import plain
+from scrm.text.decode import charset_of, decode
 
 SECONDS, MAX_BYTES, MAX_READ = 6.0, 2 * http.MEGABYTE, 200_000
 _META = re.compile(r"<meta\b[^<>]{0,3000}>", re.I)
@@ -15,7 +16,6 @@ _ATTRIBUTE = re.compile(
     r"\b(property|name|content)=(?:\"([^\"<>]{0,2000})\"|'([^'<>]{0,2000})')", re.I
 )
 _TITLE = re.compile(r"<title\b[^<>]{0,300}>([^<>]{1,1000})", re.I)
-_CHARSET = re.compile(r"charset=[\"']?([A-Za-z0-9_-]{1,40})", re.I)
 _TITLE_LENGTH, _DESCRIPTION_LENGTH = 300, 1_000
 
 
@@ -29,7 +29,7 @@ def card(url: str) -> dict[str, Any] | None:
     kind = page.headers.get("content-type", "")
     if page.status != 200 or "html" not in kind.lower():
         return None
-    html = _decoded(page.body, kind)[:MAX_READ]
+    html = decode(page.body, charset_of(kind), markup=True).text[:MAX_READ]
     facts = _facts(html)
     title = facts.get("og:title") or _plain_title(html)
     description = facts.get("og:description") or facts.get("description", "")
@@ -62,12 +62,3 @@ def _plain_title(html: str) -> str:
 
 def _line(text: str) -> str:
     return " ".join(plain(unescape(text)).split())
-
-
-def _decoded(body: bytes, content_type: str) -> str:
-    head = f"{content_type} {body[:2000].decode('ascii', 'replace')}"
-    charset = _CHARSET.search(head)
-    try:
-        return body.decode(charset[1] if charset else "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")

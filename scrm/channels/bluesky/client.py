@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from scrm.channels.base import ChannelError, Credentials, Json
 from scrm.net import http
 from scrm.text.clean import plain
+from scrm.text.decode import decode
 
 CHAT = "did:web:api.bsky.chat#bsky_chat"
 """The service for direct messages, which our own server forwards requests to."""
@@ -178,7 +179,7 @@ def _json(response: http.Response) -> Any:
     if not response.body.strip():
         return {}
     try:
-        return json.loads(response.body.decode("utf-8", "replace"))
+        return json.loads(decode(response.body).text)
     except (ValueError, RecursionError):
         return None
 

@@ -25,11 +25,13 @@ from urllib.parse import urljoin
 import feedparser
 
 from scrm.text.clean import clean, plain, safe_url, storable
+from scrm.text.decode import charset_of, decode
 
 MAX_ENTRIES = 2_000
 MAX_RAW_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_HTML, _MAX_NAME, _MAX_KEY = 300_000, 500, 500
+_XML_DECLARATION = re.compile(r"<\?xml\b[^>]{0,500}\?>")
 _REFERENCE = re.compile(rb"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
 _FEED_TYPES = {"application/rss+xml", "application/atom+xml"}
 _MAX_PAGE, _MAX_LINKS = 512 * 1024, 20
@@ -59,7 +61,9 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
     has the keys key, title, text, html, url, author, author_url, language, in_reply_to, raw (str)
     and occurred_at (ISO 8601 or None). `version` is "" if the body is no feed.
     """
-    headers = {"content-location": base, "content-type": content_type}
+    kind = content_type.partition(";")[0]
+    headers = {"content-location": base, "content-type": f"{kind}; charset=utf-8"}
+    body = _in_utf_8(body, content_type)
     try:
         parsed = _parse(body, headers)
     except (ValueError, OverflowError):
@@ -88,12 +92,22 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
 def parse_page(
     body: bytes,
     base: str = "",
-    content_type: str = "",  # noqa: ARG001 - feed links are ASCII in every charset of the web
+    content_type: str = "",
 ) -> dict[str, Any]:
     """Return `{"links": [[address, title], …]}`: the feeds to which a page links."""
     finder = _FeedLinks(base)
-    finder.feed(body[:_MAX_PAGE].decode("utf-8", "replace"))
+    finder.feed(decode(body[:_MAX_PAGE], charset_of(content_type), markup=True).text)
     return {"links": finder.links[:_MAX_LINKS]}
+
+
+def _in_utf_8(body: bytes, content_type: str) -> bytes:
+    """Return a feed in UTF-8.
+
+    feedparser would decode a feed with one invalid byte in a charset that fits none of its text.
+    """
+    text = decode(body, charset_of(content_type), markup=True).text.lstrip()
+    # The declaration states the former charset.
+    return storable(_XML_DECLARATION.sub("", text, count=1)).encode()
 
 
 def _parse(body: bytes, headers: dict[str, str]) -> Any:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from scrm.channels.base import ChannelError, Credentials
 from scrm.net import http
 from scrm.text.clean import plain
+from scrm.text.decode import charset_of, decode
 
 SECONDS = 30.0
 _LINK_HEADER = re.compile(r"<([^<>\s]+)>\s*;\s*rel=[\"']?https://api\.w\.org/")
@@ -284,11 +285,14 @@ def _is_json(response: http.Response) -> bool:
 
 def _json(response: http.Response) -> Any:
     """Return the parsed body; None if it is not JSON."""
-    text = response.body.decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     try:
-        return json.loads(text)
+        return json.loads(decode(response.body, _charset(response)).text.lstrip())
     except (ValueError, RecursionError):
         return None
+
+
+def _charset(response: http.Response) -> str:
+    return charset_of(response.headers.get("content-type", ""))
 
 
 def _retry_after(response: http.Response) -> float | None:
@@ -337,7 +341,7 @@ def _linked_api(response: http.Response) -> str:
     are those of the page.
     """
     found = [link[1] for link in _LINK_HEADER.finditer(response.headers.get("link", ""))]
-    page = response.body[:512_000].decode("utf-8", "replace")
+    page = decode(response.body[:512_000], _charset(response), markup=True).text
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
     found += [unescape(href[1]) for tag in tags if (href := _HREF.search(tag))]
     here = urlsplit(response.url)
