@@ -19,10 +19,35 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
 from scrm.text.clean import storable
+from scrm.text.decode import REPLACEMENT, decode, decode_as
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 MAX_COLUMNS = 200
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": __("UTF-8 with BOM"),
+    "utf-16": __("UTF-16 (“Unicode text”)"),
+    "cp1252": __("Windows, Western"),
+    "cp1250": __("Windows, Central European"),
+    "cp1251": __("Windows, Cyrillic"),
+    "cp1253": __("Windows, Greek"),
+    "cp1254": __("Windows, Turkish"),
+    "cp1255": __("Windows, Hebrew"),
+    "cp1256": __("Windows, Arabic"),
+    "cp1257": __("Windows, Baltic"),
+    "cp874": __("Windows, Thai"),
+    "gb18030": __("Chinese, simplified (GB18030)"),
+    "big5hkscs": __("Chinese, traditional (Big5)"),
+    "cp932": __("Japanese (Shift JIS)"),
+    "euc_jp": __("Japanese (EUC-JP)"),
+    "iso2022_jp_ext": __("Japanese (ISO-2022-JP)"),
+    "cp949": __("Korean (EUC-KR)"),
+    "iso2022_kr": __("Korean (ISO-2022-KR)"),
+    "koi8_r": __("Cyrillic (KOI8-R)"),
+    "iso8859_2": __("Central European (ISO 8859-2)"),
+    "iso8859_5": __("Cyrillic (ISO 8859-5)"),
+}
+"""The encodings that can be chosen: Python's names of codecs, and their names on the page."""
 DELIMITERS = (",", ";", "\t")
 LINE, FAULT = __("Line"), __("Problem")
 """Columns that scrm adds to the file of rejected rows; they are ignored in an uploaded file."""
@@ -178,36 +203,28 @@ def _check_is_text(raw: bytes) -> None:
 
 
 def guess_encoding(raw: bytes) -> str:
-    """Guess which of `ENCODINGS` the file has.
-
-    Returns "cp1252" if the bytes fit none of the others.
-    """
-    # Test for a BOM first: UTF-8 would decode it as a character of the first cell.
+    """Guess which of `ENCODINGS` the file has."""
     if raw.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    # Test for UTF-16 without a BOM before UTF-8, which decodes NUL bytes without an error.
-    if raw[1:400:2].count(0) > len(raw[1:400:2]) // 2:
-        return "utf-16"
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+    codec = decode(raw).codec
+    return "utf-16" if codec.startswith("utf-16") else codec
 
 
 def _decode(raw: bytes, encoding: str) -> str:
-    """Decode the file into text that PostgreSQL can store. Raises Unreadable."""
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+    """Decode the file into text that PostgreSQL can store. Raises Unreadable.
+
+    A few invalid bytes become U+FFFD. If most characters outside ASCII are invalid, the encoding is
+    wrong.
+    """
+    text = decode_as(raw, encoding.removesuffix("-sig"))
+    invalid = text.count(REPLACEMENT)
+    if 2 * invalid > len(text) - len(text.encode("ascii", "ignore")):
+        line = text.count("\n", 0, text.index(REPLACEMENT)) + 1
         raise Unreadable(
             _("Line %(line)s is not encoded in %(encoding)s. Choose another encoding, or save "
               "the file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
             about="encoding",
-        ) from None  # fmt: skip
+        )  # fmt: skip
     # A wrong encoding may decode without an error; control characters reveal it.
     if _CONTROL.search(text):
         raise Unreadable(

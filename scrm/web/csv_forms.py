@@ -13,7 +13,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
-from scrm.text.csv_file import Sheet, Unreadable
+from scrm.text.csv_file import ENCODINGS, Sheet, Unreadable
 from scrm.web.upload_limits import MAX_CSV_BYTES, MAX_CSV_ROWS, size_words
 
 NOTHING = ""
@@ -100,12 +100,7 @@ class CsvColumnsForm(forms.Form):
 
     encoding = forms.ChoiceField(
         label=__("Encoding"),
-        choices=[
-            ("utf-8", "UTF-8"),
-            ("utf-8-sig", __("UTF-8 with BOM")),
-            ("utf-16", __("UTF-16 (“Unicode text”)")),
-            ("cp1252", __("Windows, Western")),
-        ],
+        choices=[*ENCODINGS.items()],
     )
     delimiter = forms.ChoiceField(
         label=__("Delimiter"),

@@ -32,6 +32,31 @@ def test_encoding_and_delimiter_are_found_out(encoding: str, delimiter: str) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1251", "Где мой заказ"),
+        ("koi8_r", "Где мой заказ"),
+        ("cp1250", "Żądam zwrotu pieniędzy za ten tydzień"),
+        ("cp1253", "Πού είναι η παραγγελία"),
+        ("cp1256", "أين طلبي؟ شكرا جزيلا"),
+        ("gb18030", "我的订单在哪里"),
+        ("cp932", "注文はどこですか"),
+        ("cp949", "제 주문은 어디에 있나요"),
+    ],
+)
+def test_encodings_of_other_languages_are_found_out(encoding: str, words: str) -> None:
+    sheet = read(f"text,name\n{words},Jo\n".encode(encoding))
+    assert (sheet.encoding, sheet.rows[0].cells) == (encoding, (words, "Jo"))
+    assert encoding in csv_file.ENCODINGS
+
+
+def test_one_invalid_byte_costs_one_character() -> None:
+    raw = "text,name\nGröße und Öl,Zoë\n".encode() + b"cut \xd1,Jo\n"
+    assert read(raw).rows[1].cells == ("cut \ufffd", "Jo")
+    assert read(raw, encoding="utf-8").rows[0].cells == ("Größe und Öl", "Zoë")
+
+
 def test_utf_16_without_its_mark_is_found_out_too() -> None:
     assert read(TEXT.format(",").encode("utf-16-le")).rows[0].cells[0] == "Jörg"
 
