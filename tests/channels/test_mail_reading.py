@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.channels.email.read import MAX_FILES, Letter, Unreadable, read
+from scrm.channels.email.parts import MAX_FILES, Unreadable
+from scrm.channels.email.read import Letter, read
 
 HEAD = b"From: Jo <jo@customers.example>\r\nSubject: Bag\r\n"
 

@@ -12,9 +12,10 @@ from scrm.channels.base import AUTOMATIC, Author, Credentials, Item, UnreadableI
 from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import Ours, find_ours
+from scrm.channels.email.parts import Unreadable, as_html
 from scrm.channels.email.people import Person, domain_of, mail_address, readable
 from scrm.channels.email.quotes import fold
-from scrm.channels.email.read import Letter, Unreadable, as_html, read
+from scrm.channels.email.read import Letter, read
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
