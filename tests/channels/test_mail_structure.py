@@ -85,6 +85,28 @@ def test_a_text_in_a_file_is_the_text_if_there_is_no_other(part: bytes, file: st
     assert (other.text, len(other.files)) == ("See the file.", 1)
 
 
+FORWARDED = (
+    b"Content-Type: message/rfc822\r\n\r\nFrom: Kim <kim@customers.test>\r\nSubject: Pump 2\r\n"
+)
+
+
+def test_a_letter_forwarded_as_a_file_is_the_text_if_there_is_no_other() -> None:
+    forwarded = FORWARDED + b"\r\nThe pump leaks."
+    found = mixed(b"Content-Type: text/plain\r\n\r\n", forwarded)
+    assert found.sender is not None
+    assert (found.text, found.sender.address) == (WORDS, "jo@customers.test")
+    assert [file.name for file in found.files] == ["Pump 2.eml"]
+    twice = mixed(FORWARDED + FORWARDED[:29] + b"\r\n" + forwarded[30:])
+    assert twice.text == WORDS
+    assert mixed(b"\r\nHello", forwarded).text == "Hello"
+
+
+def test_the_text_of_a_returned_letter_is_not_that_of_the_report() -> None:
+    status = b"Content-Type: message/delivery-status\r\n\r\n\r\nAction: failed\r\n"
+    found = mixed(status, FORWARDED + b"\r\nThe pump leaks.", kind=b"report")
+    assert found.text == ""
+
+
 def test_code_and_binary_files_are_no_words() -> None:
     for part in (
         b"Content-Type: text/css\r\n\r\np { color: red }",
@@ -393,6 +415,7 @@ HOSTILE = [
     base64_part(cms(ber(0x24, b"\x04\x00" * (LONG // 2)), ber)),
     base64_part(b"\x30\x84\xff\xff\xff\xff" * (LONG // 6)),
     signed_inside_itself(12),
+    FROM + (FORWARDED[:29] + b"\r\n") * 60 + b"x" * 5 * LONG,
     FROM + b"no colon\r\n" * (LONG // 10) + b"\r\nHello",
     FROM + b"no colon\r\nTo: x\r\n" * (LONG // 17) + b"\r\nHello",
     FROM + b"a" * LONG + b"\r\nTo: x\r\n\r\nHello",

@@ -25,7 +25,7 @@ from scrm.text.decode import decode
 MAX_FILES = 50
 _MAX_WORK = 30_000_000
 """The limit of boundaries times lines: the parser's time grows with this product."""
-_MAX_DEPTH, _MAX_REPARSED = 50, 5
+_MAX_DEPTH, _MAX_REPARSED, _MAX_FORWARDED = 50, 5, 5
 _RETURNED, _LONGEST_PART = 20_000, 4_000_000
 _NOT_IN_ENDING = re.compile(r"[^a-z0-9]")
 _BOILERPLATE = re.compile(r"(?i)\bMIME\b|multi-?part message")
@@ -85,7 +85,7 @@ class Parts:
     report, returned: as in `Letter`.
     """
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, depth: int = 0) -> None:
         self.likely = _declared_charsets(message)
         self.files: list[File] = []
         self.left_out = 0
@@ -96,8 +96,10 @@ class Parts:
         self._calendar = ""
         self._spare = Block()
         """The first words outside the text, for a mail without text."""
+        self._attached: tuple[Message, int] | None = None
+        """The first attached mail, and its depth."""
         self._reparsed = 0
-        self.block = self._take(message)
+        self.block = self._take(message, depth)
         self.text = self.block.text.strip()
         self._add_spare_words()
 
@@ -117,10 +119,13 @@ class Parts:
         """Add the description of an invitation, or the first words of a mail without text."""
         if event := describe(self._calendar, self.text):
             self.block = _joined([self.block, Block(event)]) if self.text else Block(event)
-        elif not self.text:
+        elif not self.text and self._spare.has_words:
             self.block = self._spare
-        else:
-            return
+        elif not self.text and self._attached and not self.report:
+            inside = Parts(*self._attached)
+            self.block = inside.block
+            self._notes |= inside._notes
+            self._guessed |= inside._guessed
         self.text = self.block.text.strip()
 
     def _take(self, part: Message, depth: int = 0) -> Block:
@@ -132,7 +137,7 @@ class Parts:
             self._take_report(part)
             return Block()
         if kind in ("message/rfc822", "text/rfc822-headers"):
-            return self._take_letter(part, kind)
+            return self._take_letter(part, kind, depth)
         if kind == "multipart/encrypted":
             self._notes[ENCRYPTED] = None
         if part.is_multipart():
@@ -189,11 +194,13 @@ class Parts:
         inside = _children(part) if part.is_multipart() else []
         self.report += [read_headers(child, self.likely) for child in inside]
 
-    def _take_letter(self, part: Message, kind: str) -> Block:
+    def _take_letter(self, part: Message, kind: str, depth: int) -> Block:
         inside = next(iter(_children(part)), None) if part.is_multipart() else None
         content = _as_bytes(inside) if inside is not None else payload(part)
         if not self.returned:
             self.returned = storable(decode(content[:_RETURNED]).text)
+        if inside and not self._attached and depth < _MAX_FORWARDED:
+            self._attached = inside, depth + 1
         if kind == "message/rfc822":
             subject = read_headers(inside, self.likely).get("subject", ("",))[0] if inside else ""
             self._keep(part, kind, content, name=f"{subject or 'letter'}.eml")
