@@ -32,10 +32,11 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
+_ISO_2022_JP = "iso2022_jp_ext"
+"""The codec that also knows the half-width katakana, which Windows writes."""
 _CODECS = {
     "gbk": "gb18030",
-    # This codec also knows the half-width katakana that Windows writes.
-    "iso-2022-jp": "iso2022_jp_ext",
+    "iso-2022-jp": _ISO_2022_JP,
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
 }
@@ -54,8 +55,8 @@ _META_CHARSET = re.compile(
 )
 _XML_STARTS = (b"<?xml", b"<rss", b"<feed", b"<rdf")
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-_MULTI_BYTE = {"gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", "iso2022_jp_ext"}
-_JIS = {"euc_jp", "iso2022_jp_ext"}
+_MULTI_BYTE = {"gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", _ISO_2022_JP}
+_NO_LEAD, _OUTSIDE_ASCII = re.compile(rb"[\x80\xff]+"), re.compile(rb"[\x80-\xff]+")
 _UNKNOWN_PAIR = re.compile(rb"[\x81-\xfe][\x80-\xff]")
 _PRIVATE_IN_CP932 = dict.fromkeys((0x80, 0xA0, *range(0xF8F0, 0xF8F4)), REPLACEMENT)
 """Python's cp932 decodes invalid bytes as these characters."""
@@ -152,8 +153,8 @@ def _stated_charset(raw: bytes) -> str:
 def _as_declared(raw: bytes, label: str) -> Decoded | None:
     """Decode a text by its label. Return None if it is unknown, or cannot be right."""
     codec = codec_of(label)
-    if not codec:
-        return None
+    if not codec or (codec == _ISO_2022_JP and not raw.isascii() and b"\x1b" not in raw):
+        return None  # ISO-2022-JP has escape sequences, and no bytes outside ASCII
     if label.strip().lower() == "utf-16":
         codec = _utf_16(raw) or codec
     try:
@@ -203,7 +204,7 @@ def _iso_2022(raw: bytes) -> str:
         return ""
     if b"\x1b$)C" in raw:
         return "iso2022_kr"
-    return "iso2022_jp_ext" if b"\x1b$@" in raw or b"\x1b$B" in raw else ""
+    return _ISO_2022_JP if b"\x1b$@" in raw or b"\x1b$B" in raw else ""
 
 
 def _utf_8_characters(raw: bytes) -> tuple[int, int]:
@@ -241,12 +242,17 @@ def _decode_invalid(error: UnicodeError) -> tuple[str, int]:
     pair = raw[start : start + 2]
     if error.encoding == "gb18030" and pair[:1] == b"\x80":
         return "€", start + 1  # in Windows' code page 936
-    if error.encoding in _JIS and (known := _nec_character(pair)):
+    is_jis = error.encoding == "euc_jp" or (error.encoding == _ISO_2022_JP and pair.isascii())
+    if is_jis and (known := _nec_character(pair)):
         return known, start + 2
     # Skip both bytes of a pair, or all characters up to the next ASCII character would be wrong.
-    if _UNKNOWN_PAIR.match(pair):
+    if error.encoding != _ISO_2022_JP and _UNKNOWN_PAIR.match(pair):
         return REPLACEMENT, start + 2
-    return REPLACEMENT, start + 1
+    # All neighbours in one step: a call for each of a million invalid bytes takes seconds.
+    never_valid = _OUTSIDE_ASCII if error.encoding == _ISO_2022_JP else _NO_LEAD
+    run = never_valid.match(raw, start)
+    end = run.end() if run else start + 1
+    return REPLACEMENT * (end - start), end
 
 
 def _nec_character(pair: bytes) -> str:

@@ -131,6 +131,9 @@ def test_a_label_means_what_programs_write(label: str, raw: bytes, text: str) ->
         ("utf-8", "Где мой заказ?".encode("cp1251"), "Где мой заказ?"),
         ("gb2312", "Größe “x” – насос".encode(), "Größe “x” – насос"),
         ("shift_jis", "Größe – насос, 水漏れ".encode(), "Größe – насос, 水漏れ"),
+        ("iso-2022-jp", "注文はどこですか".encode("cp932"), "注文はどこですか"),
+        ("iso-2022-jp", "注文はどこですか".encode("euc_jp"), "注文はどこですか"),
+        ("iso-2022-jp", "Größe".encode(), "Größe"),
         ("iso-8859-1", "\ufeffGröße".encode(), "Größe"),
         ("utf-8", "\ufeffGröße".encode("utf-16-le"), "Größe"),
         ("utf-8", "\ufeffGröße".encode("utf-16-be"), "Größe"),
@@ -154,6 +157,7 @@ def test_a_label_that_cannot_be_true_is_ignored(label: str, raw: bytes, text: st
         ("big5", "我們的水泵漏水了，請修理。", b"\xff"),
         ("euc-kr", "펌프에서 물이 샙니다.", b"\xff"),
         ("windows-1251", "Насос течёт, помогите.", b"\x98"),
+        ("iso-2022-jp", "水漏れを修理してください。", b"\xff"),
         ("windows-1253", "Η αντλία στάζει.", b"\xff"),
     ],
 )
@@ -171,6 +175,24 @@ def test_an_invalid_byte_costs_one_character(
         assert decode(raw + invalid).text == text + "\ufffd"
     else:
         assert decode(raw).text == text
+
+
+@pytest.mark.parametrize(
+    ("label", "before", "pair", "after"),
+    [
+        ("euc-kr", "펌프", b"\xc9\xa1", "에서 물이"),
+        ("big5", "水泵", b"\x81\xa1", "漏水了"),
+        ("euc-jp", "水漏", b"\xff", "れを修理"),
+        ("shift_jis", "水漏", b"\x85\xa1", "れを修理"),
+    ],
+)
+def test_an_unknown_pair_of_bytes_costs_one_character(
+    label: str, before: str, pair: bytes, after: str
+) -> None:
+    """If only its first byte were skipped, all pairs up to the next space would be wrong."""
+    codec = ENCODERS.get(label, label)
+    raw = before.encode(codec) + pair + after.encode(codec)
+    assert decode(raw, label).text == f"{before}\ufffd{after}"
 
 
 @pytest.mark.parametrize("invalid", [b"\xff", b"\xd1", b"\xe2\x82"])

@@ -26,7 +26,7 @@ MAX_FILES = 50
 _MAX_WORK = 30_000_000
 """The limit of boundaries times lines: the parser's time grows with this product."""
 _MAX_DEPTH, _MAX_REPARSED, _MAX_FORWARDED = 50, 5, 5
-_RETURNED, _LONGEST_PART = 20_000, 4_000_000
+_RETURNED, _LONGEST_PART, _LONGEST_MARKUP = 20_000, 1_000_000, 4_000_000
 _NOT_IN_ENDING = re.compile(r"[^a-z0-9]")
 _BOILERPLATE = re.compile(r"(?i)\bMIME\b|multi-?part message")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -223,8 +223,10 @@ class Parts:
         return Block(plain=_flowed(part, words))
 
     def _decoded(self, part: Message, kind: str, content: bytes) -> str:
+        markup = kind in _MARKUP
+        content = content[: _LONGEST_MARKUP if markup else _LONGEST_PART]
         charset = part.get_content_charset() or ""
-        found = decode(content[:_LONGEST_PART], charset, markup=kind in _MARKUP, likely=self.likely)
+        found = decode(content, charset, markup=markup, likely=self.likely)
         if found.guessed:
             self._guessed[found.codec] = None
         return _lines(found.text)
