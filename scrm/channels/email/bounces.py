@@ -32,6 +32,8 @@ _ABSENT = re.compile(
     r"respuesta automática|risposta automatica|"
     r"(?:out of (?:the )?office(?: auto-?reply)?|abwesenheit(?:snotiz)?)\s*(?::|\Z))"
 )
+_FIRST = re.compile(r'(?:[^",]|"[^"]*+")*+')
+"""The text before the first comma that is not in quotes."""
 _LONGEST_REASON = 500
 
 
@@ -120,8 +122,12 @@ def _field(fields: Headers, name: str) -> str:
 
 
 def _address(text: str) -> str:
-    """Return the first address in a list of failed recipients."""
-    found = split(text.partition(",")[0])
+    """Return the address of a recipient; "" if the text has none.
+
+    text: one recipient, or several that are separated by commas. The first one is used.
+    """
+    first = _FIRST.match(text)
+    found = split(first[0]) if first else None
     return found[0] if found else ""
 
 

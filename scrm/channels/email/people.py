@@ -31,7 +31,11 @@ _INVISIBLE, _FILLERS = {"Cf", "Mn", "Me"}, "\u115f\u1160\u3164\uffa0"
 _MARK = re.compile(r'\\.|[()"]', re.DOTALL)
 _STEPS = {'"': {'"': -1}, "(": {"(": 1, ")": -1}}
 """How each sign changes the nesting depth inside quotes and inside a comment."""
-_BRACKETS = re.compile(r"<([^<>]*)>")
+_BRACKETS = re.compile(r"<([^<>]*)(?:>|\Z)")
+_ROUTE = re.compile(r"(?i)\s*(?:@[^:]*+|mailto|smtp):")
+"""What may precede the address in brackets: the relays of old mails (RFC 5322), or a scheme."""
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+|"', re.DOTALL)
+_NEEDLESS_PAIR = re.compile(r'\\([^"\\])', re.DOTALL)
 _WORD = re.compile(r"[^\s<>()\[\],;:\"\\]+")
 _PAIRS = {('"', '"'), ("'", "'"), ("(", ")")}
 
@@ -108,15 +112,34 @@ def split(header: str) -> tuple[str, str] | None:
     Call this function before encoded words are decoded, because a decoded name could contain
     brackets. The returned name is still encoded.
     """
-    outside = _without_quotes(header)
+    spans = _quoted_spans(header)
+    outside = _blanked(header, spans)
+    uncommented = _blanked(header, [span for span in spans if header[span.start] == "("])
     # Search from the right: everything before the last address belongs to the name.
     for found in reversed(list(_BRACKETS.finditer(outside))):
-        if address := mail_address(header[found.start(1) : found.end(1)]):
+        route = _ROUTE.match(found[1])
+        inside = slice(found.start(1) + (route.end() if route else 0), found.end(1))
+        if address := mail_address(header[inside]) or _spaced_address(uncommented[inside], ".@"):
             return address, f"{header[: found.start()]} {header[found.end() :]}"
         if _has_at(found[1]):
-            return _last_word(header, outside, *found.span(1))
-    address = mail_address(header)
-    return (address, "") if address else _last_word(header, outside, 0, len(outside))
+            return _last_word(header, outside, inside.start, inside.stop)
+    # Dots do not join words here, because “Mr. jo@…” has a name that ends with a dot.
+    if address := mail_address(header) or _spaced_address(uncommented, "@"):
+        return address, " ".join(header[span] for span in spans if header[span.start] == "(")
+    return _last_word(header, outside, 0, len(outside))
+
+
+def _spaced_address(text: str, joints: str) -> str:
+    """Return an address that has spaces around the signs in `joints`, or needless backslashes.
+
+    RFC 5322 allows spaces around dots and the @, and backslashes in quoted strings. Returns "" if
+    the text is no address.
+    """
+    joined = ""
+    for token in _TOKEN.findall(text) if len(text) <= 4 * _LONGEST_ADDRESS else ():
+        beside = joined[-1:] + token[:1]
+        joined += token if any(sign in joints for sign in beside) else f" {token}"
+    return mail_address(_NEEDLESS_PAIR.sub(r"\1", joined))
 
 
 def _last_word(header: str, outside: str, start: int, end: int) -> tuple[str, str] | None:
@@ -136,25 +159,34 @@ def _has_at(text: str) -> bool:
     return any(sign in text for sign in _ATS)
 
 
-def _without_quotes(header: str) -> str:
-    """Return the header with its quoted strings and comments replaced by blanks.
+def _quoted_spans(header: str) -> list[slice]:
+    """Return the places of quoted strings and comments, with their marks.
 
-    If a quoted string or comment never ends, the header is returned unchanged, because its
-    quotation marks and brackets then have no meaning.
+    If a quoted string or comment never ends, the result is empty, because the quotation marks and
+    brackets of the header then have no meaning.
     """
-    kept: list[str] = []
-    inside, depth, start, end = "", 0, 0, 0
+    spans: list[slice] = []
+    inside, depth, start = "", 0, 0
     for mark in _MARK.finditer(header):
         sign = mark[0]
         if inside:
             depth += _STEPS[inside].get(sign, 0)
             if depth == 0:
-                inside, end = "", mark.end()
-                kept.append(" " * (end - start))
+                inside = ""
+                spans.append(slice(start, mark.end()))
         elif sign[-1] in _STEPS:  # outside of quoted strings a backslash escapes nothing
             inside, depth, start = sign[-1], 1, mark.end() - 1
-            kept.append(header[end:start])
-    return header if inside else "".join(kept) + header[end:]
+    return [] if inside else spans
+
+
+def _blanked(header: str, spans: list[slice]) -> str:
+    """Return the header with blanks in the place of these spans; its length stays the same."""
+    kept: list[str] = []
+    end = 0
+    for span in spans:
+        kept += header[end : span.start], " " * (span.stop - span.start)
+        end = span.stop
+    return "".join(kept) + header[end:]
 
 
 def person(address: str, name: str) -> Person:
