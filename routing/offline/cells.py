@@ -141,7 +141,9 @@ def mail(cell: str) -> str:
     try:
         address = sendable(typed) if typed else ""
         if address:
-            validate_email(address)
+            # Django accepts only ASCII before the @.
+            local, _at, domain = address.rpartition("@")
+            validate_email(address if local.isascii() else f"x@{domain}")
     except (ValidationError, ValueError):
         raise Unclear(
             _("“%(cell)s” is not an email address, such as ron@calder.example.")

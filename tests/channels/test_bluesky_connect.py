@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.bluesky.client import encrypted_or_local
 from scrm.channels.bluesky.connect import CONNECTOR, SERVER, BlueskyForm, connect
 from scrm.channels.bluesky.session import claims, expiry, renew
 from scrm.channels.connector import ConnectError, Renewed
@@ -69,13 +70,36 @@ class TestConnecting:
         assert caught.value.errors[0][0] == "password"
 
     @pytest.mark.parametrize(
-        "server", ["http://pds.example", "ftp://x", "http://", "https://[", "x y"]
+        "server",
+        [
+            "http://pds.example",
+            "ftp://x",
+            "http://",
+            "https://[",
+            "x y",
+            "https://a:99999",
+            "https://☃.test",
+        ],
     )
     def test_a_password_is_never_sent_unencrypted(self, server: str) -> None:
         typed = {"handle": "skycare.test", "password": "x", "server": server}
         with pytest.raises(ConnectError) as caught:
             connect(typed, None)
         assert caught.value.errors[0][0] == "server"
+
+    # Fails if the typed host is kept: an answer of the host in ASCII then seems to be redirected.
+    @pytest.mark.parametrize(
+        ("typed", "server"),
+        [
+            ("https://Straße.test", "https://xn--strae-oqa.test"),
+            ("https://xn--strae-oqa.test/", "https://xn--strae-oqa.test"),
+            ("https://PDS.example:8443/x", "https://pds.example:8443"),
+            ("http://[::1]:2583", "http://[::1]:2583"),
+            ("http://localhost", "http://localhost"),
+        ],
+    )
+    def test_the_server_is_kept_as_it_is_asked(self, typed: str, server: str) -> None:
+        assert encrypted_or_local(typed) == server
 
     def test_the_own_server_of_the_account_must_be_encrypted_too(
         self, network: Bluesky, care: Person

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -29,14 +30,15 @@ class Sink(socketserver.StreamRequestHandler):
                 self.wfile.write(b"354 go on\r\n")
                 letter = iter(lambda: self.rfile.readline(), b".\r\n")
                 self.server.letters.append(b"".join(letter))  # type: ignore[attr-defined]
-            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+            answer = self.server.extensions if verb == b"EHLO" else b""  # type: ignore[attr-defined]
+            self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else answer + b"250 ok\r\n")
 
 
 @pytest.fixture
 def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
-        server.told, server.letters = [], []  # type: ignore[attr-defined]
+        server.told, server.letters, server.extensions = [], [], b""  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -84,3 +86,31 @@ def test_what_is_no_address_is_refused_before_anything_is_said(sink: Any, to: st
         send(sink, to)
     assert refusal.value.permanent
     assert sink.told == []
+
+
+# Fails with the policy SMTP, which turns the local part into an encoded word, a different address.
+@pytest.mark.parametrize("local", ["jörg", "Jo\u0308rg", "δοκιμή", "用户", "ÉLODIE", '"jö doe"'])
+def test_a_local_part_beyond_ascii_goes_by_smtputf8(sink: Any, local: str) -> None:
+    sink.extensions = b"250-sink\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+    send(sink, f"{local}@straße.test")
+    told = f"{normalize('NFC', local).lower()}@xn--strae-oqa.test"
+    assert f"RCPT TO:<{told}>" in sink.told
+    assert "MAIL FROM:<care@skyward.test> SMTPUTF8" in sink.told
+    assert f"\r\nTo: {told}\r\n".encode() in sink.letters[0]
+
+
+def test_smtputf8_is_used_only_where_an_address_needs_it(sink: Any) -> None:
+    sink.extensions = b"250-sink\r\n250-SMTPUTF8\r\n"
+    send(sink, "eva@straße.test")
+    assert "MAIL FROM:<care@skyward.test>" in sink.told
+
+
+def test_a_server_without_smtputf8_is_named_in_the_refusal(sink: Any) -> None:
+    with pytest.raises(ChannelError) as refusal:
+        send(sink, "jörg@straße.test")
+    assert refusal.value.permanent
+    assert str(refusal.value) == (
+        "Nothing was sent: 127.0.0.1 does not support SMTPUTF8. It cannot send to "
+        "jörg@straße.test, because the part before the @ is not in ASCII."
+    )
+    assert not any(line.startswith(("MAIL", "RCPT", "DATA")) for line in sink.told)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -246,6 +247,26 @@ class TestFinding:
         server.expect_request("/").respond_with_data("<html>", headers=head)
         with pytest.raises(ChannelError, match="no WordPress site"):
             find_api(server.url_for("/"))
+
+    # Fails if the hosts are compared as they are written.
+    @pytest.mark.parametrize(
+        "link",
+        ["https://straße.test/wp-json/", "//straße.test/wp-json/", "https://STRASSE.TEST/wp-json/",
+         "https://xn--strae-oqa.test:443/wp-json/", "/wp-json/"],
+    )  # fmt: skip
+    def test_a_host_beyond_ascii_is_the_same_in_both_forms(
+        self, link: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        page = f'<link rel="https://api.w.org/" href="{link}"><link rel="https://api.w.org/">'
+        url = "https://xn--strae-oqa.test/"
+        answer = http.Response(200, url, "", {}, page.encode())
+        monkeypatch.setattr(http, "fetch", lambda *_, **__: answer)
+        if "STRASSE" in link:  # the domain of another owner
+            with pytest.raises(ChannelError):
+                find_api(url)
+        else:
+            assert urlsplit(find_api(url)).hostname == "xn--strae-oqa.test"
+            assert find_api(url).endswith("/wp-json/")
 
     def test_where_it_is_not_named_it_is_tried(self, server: HTTPServer) -> None:
         server.expect_request("/").respond_with_data("<html>")

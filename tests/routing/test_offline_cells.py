@@ -81,10 +81,12 @@ def test_an_address_is_in_lower_case() -> None:
     assert reach("Ron@Calder.example") == ("", "ron@calder.example")
     assert reach("+1 212 555 0100") == ("+12125550100", "")
     assert mail("Eva@Straße.test") == "eva@xn--strae-oqa.test"
+    assert mail("Jörg@Straße.test") == "jörg@xn--strae-oqa.test"
 
 
 @pytest.mark.parametrize(
-    "cell", ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example", "a@☃.test"]
+    "cell",
+    ["@ron", "ron@", "ron@calder example", "a" * 400 + "@b.example", "a@☃.test", "ö@", "ö@a b"],
 )
 def test_what_is_no_address_is_said(cell: str) -> None:
     with pytest.raises(Unclear, match="is not an email address"):

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from scrm.channels.base import ChannelError, Credentials, Json
 from scrm.net import http
+from scrm.net.addresses import ascii_host
 from scrm.text.clean import plain
 from scrm.text.decode import decode
 
@@ -110,11 +111,12 @@ def encrypted_or_local(url: str) -> str:
     """Return the address if a token may be sent there: it has https or is on this machine."""
     try:
         where = urlsplit(url)
-        host = where.hostname or ""
+        host, port = ascii_host(where.hostname or ""), where.port
     except ValueError:
-        where, host = urlsplit(""), ""
+        where, host, port = urlsplit(""), "", None
     if host and (where.scheme == "https" or (where.scheme == "http" and host in _LOCAL)):
-        return f"{where.scheme}://{where.netloc}"
+        named = f"[{host}]" if ":" in host else host
+        return f"{where.scheme}://{named}" + (f":{port}" if port else "")
     shown = plain(host or url)[:200]
     raise ChannelError(
         f"{shown} would receive the password unencrypted. Use an address with https.",

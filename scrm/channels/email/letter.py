@@ -23,6 +23,8 @@ class Sealed:
 
     id: the Message-ID of the mail, without brackets.
     sender, to: the addresses in the form in which the mail server gets them.
+    needs_utf8: whether the server must support SMTPUTF8 (RFC 6531), because the part before the @
+    of an address is not ASCII.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Sealed:
     sender: str
     to: str
     content: bytes
+    needs_utf8: bool = False
 
 
 def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
@@ -42,20 +45,20 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
     """Build the mail. Raises ChannelError if one of the addresses is invalid."""
     own, thread = identity(credentials, outgoing)
     sender, to = _on_the_wire(credentials.address), _on_the_wire(outgoing.destination)
-    message = EmailMessage(policy=policy.SMTP)
+    # The other policy would turn a local part that is not ASCII into an encoded word.
+    needs_utf8 = not (sender + to).isascii()
+    message = EmailMessage(policy=policy.SMTPUTF8 if needs_utf8 else policy.SMTP)
     name = str(credentials.config.get("name", ""))
     message["From"] = formataddr((name, sender)) if name else sender
     message["To"] = to
     message["Subject"] = subject(outgoing, name or sender)
     message["Date"] = formatdate()
-    if reply_to := str(credentials.config.get("reply_to", "")):
-        message["Reply-To"] = _on_the_wire(reply_to)
     text = signed(outgoing.text, str(credentials.config.get("signature", "")))
     message.set_content(text, cte=_encoding(text))
     for file in outgoing.attachments:
         _attach(message, file)
     head = _ids(own, outgoing)
-    return Sealed(own, thread, sender, to, head + message.as_bytes())
+    return Sealed(own, thread, sender, to, head + message.as_bytes(), needs_utf8)
 
 
 def _on_the_wire(address: str) -> str:

@@ -16,6 +16,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.email.item import NETWORK
 from scrm.channels.email.letter import Sealed, identity, seal
+from scrm.channels.email.people import readable
 from scrm.channels.email.wire import Mailbox, Smtp, answer_text, mailbox, outbox
 from scrm.net import http
 
@@ -69,7 +70,7 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
     content = _dotted(letter.content)
     host = smtp.server.host
     try:
-        _from(smtp, letter.sender, letter.to, len(content))
+        _from(smtp, letter, len(content))
         _to(smtp, letter.to)
         code, words = smtp.docmd("DATA")
         if code != 354:
@@ -95,8 +96,8 @@ def _end(smtp: Smtp) -> None:
         raise _refusal(code, words)
 
 
-def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
-    """Send MAIL FROM with the size, and with SMTPUTF8 if an address needs more than ASCII."""
+def _from(smtp: Smtp, letter: Sealed, size: int) -> None:
+    """Send MAIL FROM with the size, and with SMTPUTF8 if the mail needs it."""
     limit = smtp.esmtp_features.get("size", "")
     if limit.isdigit() and 0 < int(limit) < size:
         raise ChannelError(
@@ -104,11 +105,14 @@ def _from(smtp: Smtp, sender: str, to: str, size: int) -> None:
             f"this one has {size / http.MEGABYTE:.0f}.",
             permanent=True,
         )
-    argument = f"FROM:<{sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
-    if not (argument + to).isascii():
+    argument = f"FROM:<{letter.sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
+    if letter.needs_utf8:
         if not smtp.has_extn("smtputf8"):
-            message = f"{smtp.server.host} cannot send to the address {to}."
-            raise ChannelError(message, permanent=True)
+            raise ChannelError(
+                f"Nothing was sent: {smtp.server.host} does not support SMTPUTF8. It cannot send "
+                f"to {readable(letter.to)}, because the part before the @ is not in ASCII.",
+                permanent=True,
+            )
         smtp.command_encoding = "utf-8"
         argument += " SMTPUTF8"
     code, words = smtp.docmd("MAIL", argument)

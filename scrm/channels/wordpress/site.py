@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from scrm.channels.base import ChannelError, Credentials
 from scrm.net import http
+from scrm.net.addresses import Target
 from scrm.text.clean import plain
 from scrm.text.decode import charset_of, decode
 
@@ -344,11 +345,14 @@ def _linked_api(response: http.Response) -> str:
     page = decode(response.body[:512_000], _charset(response), markup=True).text
     tags = [tag for tag in _LINK_TAG.findall(page) if "api.w.org" in tag]
     found += [unescape(href[1]) for tag in tags if (href := _HREF.search(tag))]
-    here = urlsplit(response.url)
+    here = Target.of(response.url)
     for link in found:
-        there = urlsplit(urljoin(response.url, link))
-        if (there.scheme, there.netloc) == (here.scheme, here.netloc):
-            return str(there.geturl())
+        try:
+            there = Target.of(urljoin(response.url, link))
+        except (http.HttpError, ValueError):
+            continue
+        if there.origin == here.origin:
+            return there.url
     return ""
 
 
