@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from scrm.channels.email.people import sendable
 from scrm.text import dates
-from scrm.text.clean import storable
+from scrm.text.clean import storable, without_bidi
 from scrm.text.dates import ascii_form
 from scrm.text.phone import NotAPhoneNumber, e164
 
@@ -100,7 +100,7 @@ def _text(cell: str) -> str:
 def _name(cell: str) -> str:
     if len(cell) > LONGEST_NAME:
         raise Unclear(_("A name has at most 300 characters."))
-    return " ".join(cell.split())
+    return " ".join(without_bidi(cell).split())
 
 
 def reach(cell: str, country: str = "") -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from scrm.channels.bounded import bounded_key, bounded_network
-from scrm.text.clean import storable
+from scrm.text.clean import storable, without_bidi
 
 _BOUNDED = {
     "network": bounded_network,
@@ -15,6 +15,8 @@ _BOUNDED = {
     # It is no key, but the database refuses a longer one.
     "other_address": bounded_key,
 }
+_ONE_LINE = {"name", "handle", "title"}
+"""The texts from which characters that control the direction of text are removed."""
 
 
 def make_storable(facts: Any) -> None:
@@ -23,6 +25,7 @@ def make_storable(facts: Any) -> None:
         value = getattr(facts, attribute.name)
         if isinstance(value, str):
             value = storable(value)
+            value = without_bidi(value) if attribute.name in _ONE_LINE else value
             bounded = _BOUNDED.get(attribute.name)
             # The dataclass is frozen, so ordinary assignment would fail.
             object.__setattr__(facts, attribute.name, bounded(value) if bounded else value)

@@ -380,3 +380,13 @@ def test_a_domain_beyond_ascii_has_one_key_and_a_readable_form(
     author = letter(name).author
     assert (author.key, author.handle) == (key, shown)
     assert sender(key) == Person(key)
+
+
+# Fails without `_ONE_LINE`, or with a file name as it was sent: they then look like others.
+def test_directions_are_removed_from_names_subjects_and_files() -> None:
+    head = "From: \u202eJo\u2069 <jo@customers.test>\r\nSubject: \u2067Pump\u202c\r\n"
+    part = "Content-Disposition: attachment; filename*=utf-8''%E2%80%AEgpj.exe\r\n\r\nx"
+    body = f"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{part}\r\n--b--"
+    found = heard((head + body).encode())
+    assert (found.author.name, found.title) == ("Jo", "Pump")
+    assert [file.name for file in found.attachments] == ["gpj.exe"]

@@ -99,6 +99,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert set(wrong) == {"text", "name", "phone", "mail", "when"}
 
 
+# Fails without `without_bidi`.
+def test_directions_are_removed_from_names() -> None:
+    assert voice({"text": "x", "name": "\u202eRon\u2069"}, now=NOW)[0].name == "Ron"
+
+
 def test_what_breaks_a_database_is_taken_out() -> None:
     found, wrong = voice({"text": "a\x00b\ud800", "name": " Ron \n Calder "}, now=NOW)
     assert (found.text, found.name, wrong) == ("ab", "Ron Calder", {})

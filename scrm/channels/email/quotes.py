@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scrm.text.clean import plain
+from scrm.text.clean import plain, shown
 
 LEFT_OUT = "[…]"
 _MAX_PIECES = 400
@@ -58,14 +58,22 @@ def fold(text: str) -> Folded:
 
 
 def marked(html: str) -> str:
-    """Return the text of `html`, with a > before each line of a blockquote."""
+    """Return the text of `html`, with a > before each line of a blockquote.
+
+    If everything is hidden, the hidden text is returned, because no mail may be without words.
+    """
+    # The hidden parts are removed from the whole mail, because a piece may not contain their ends.
+    return _marked(shown(html)) or _marked(html)
+
+
+def _marked(html: str) -> str:
     pieces = _BLOCKQUOTE.split(html, maxsplit=_MAX_PIECES)
     lines: list[str] = []
     depth = 0
     for index in range(0, len(pieces), 2):
         if index:
             depth = max(depth + (-1 if pieces[index - 1] else 1), 0)
-        words = plain(pieces[index])
+        words = plain(pieces[index], hidden=True)
         prefix = ">" * min(depth, 5) + " " if depth else ""
         lines += [f"{prefix}{line}" for line in words.split("\n")] if words else []
     return "\n".join(lines)

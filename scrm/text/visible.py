@@ -1,0 +1,125 @@
+"""Remove what a browser does not show of an HTML text, such as the preheader of a mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from html import unescape
+
+import nh3
+
+UNSEEN = {
+    "audio", "canvas", "datalist", "iframe", "noembed", "noframes", "noscript", "script", "style",
+    "template", "title", "video",
+}  # fmt: skip
+"""The elements whose content is no text of the page."""
+_KEPT = {
+    "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br",
+    "button", "caption", "center", "cite", "code", "dd", "del", "details", "dfn", "dialog",
+    "dir", "div", "dl", "dt", "em", "fieldset", "figcaption", "figure", "font", "footer",
+    "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "i", "img", "ins",
+    "kbd", "label", "legend", "li", "listing", "main", "mark", "menu", "nav", "ol", "optgroup",
+    "option", "p", "pre", "q", "s", "samp", "search", "section", "select", "small", "span",
+    "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "textarea", "tfoot",
+    "th", "thead", "tr", "tt", "u", "ul", "var", "xmp",
+}  # fmt: skip
+_ATTRIBUTES = {"*": {"style", "hidden"}, "a": {"href"}, "td": {"colspan", "rowspan"},
+               "th": {"colspan", "rowspan"}}  # fmt: skip
+_VOID = {"br", "hr", "img"}
+_APART = ("block", "flex", "grid", "list-item", "table")
+_TAKEN_OUT = {"left", "right", "absolute", "fixed"}
+_MAY_HIDE = re.compile(
+    r"(?i)\shidden|display|visibility|overflow|opacity|max-height|float|position"
+)
+_TAG = re.compile(r'<(/?)([a-z0-9]+)([^<>"]*(?:"[^"]*"[^<>"]*)*)>')
+_ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
+_ZERO = re.compile(r"[+-]?(?:0+\.?0*|\.0+)(?:[a-z]+|%)?")
+_TELLTALE = ("font-size", "max-height", "opacity")
+"""Properties of a preheader, if two of them are 0. A single one has other uses: layout tables set
+the font size to 0, and scripts let a text fade in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How an element is shown.
+
+    gone: the element and all its children are not shown.
+    unseen: `visibility: hidden`, which children can undo.
+    apart: it begins and ends a line. spreads: each of its children does.
+    """
+
+    gone: bool = False
+    unseen: bool = False
+    apart: bool = False
+    spreads: bool = False
+
+
+def visible(html: str) -> str:
+    """Return `html` without the elements that their attributes `style` and `hidden` hide.
+
+    A line feed is added around elements that `display` turns into blocks. Style sheets are not
+    read. The time is that of nh3; the caller limits the number of tags.
+    """
+    if not _MAY_HIDE.search(html):
+        return html
+    # nh3 closes every element, so that the end of a hidden one is certain.
+    whole = nh3.clean(
+        html,
+        tags=_KEPT,
+        clean_content_tags=UNSEEN,
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        link_rel=None,
+    )
+    return _without_hidden(whole)
+
+
+def _without_hidden(html: str) -> str:
+    kept: list[str] = []
+    looks = [_Look()]
+    end = 0
+    for tag in _TAG.finditer(html):
+        look = looks[-1]
+        if not (look.gone or look.unseen):
+            kept.append(html[end : tag.start()])
+        end = tag.end()
+        closes, name, attributes = tag.groups()
+        if closes:
+            looks.pop()
+        else:
+            look = _look(look, attributes)
+            if name not in _VOID:
+                looks.append(look)
+        if not look.gone:
+            kept.append(f"\n{tag[0]}" if look.apart else tag[0])
+    kept.append(html[end:])
+    return "".join(kept)
+
+
+def _look(parent: _Look, attributes: str) -> _Look:
+    if parent.gone or not attributes:
+        return replace(parent, apart=parent.spreads, spreads=False)
+    found = dict(_ATTRIBUTE.findall(attributes))
+    style = _declarations(unescape(found.get("style", "")))
+    display = style.get("display", "none" if "hidden" in found else "")
+    out = {style.get("float"), style.get("position")} & _TAKEN_OUT
+    return _Look(
+        gone=display == "none" or _has_no_room(style),
+        unseen=style.get("visibility", "hidden" if parent.unseen else "") in ("hidden", "collapse"),
+        apart=bool(out or parent.spreads or display.startswith(_APART)),
+        spreads=display.endswith(("flex", "grid")),
+    )
+
+
+def _declarations(style: str) -> dict[str, str]:
+    pairs = (declaration.partition(":") for declaration in style.lower().split(";"))
+    return {name.strip(): value.partition("!")[0].strip() for name, _, value in pairs}
+
+
+def _has_no_room(style: Mapping[str, str]) -> bool:
+    """Return whether the element has the size 0, or two properties of a preheader."""
+    zero = {name for name, value in style.items() if _ZERO.fullmatch(value)}
+    cut = style.get("overflow") == "hidden"
+    sizes = {"height", "max-height", "width", "max-width"}
+    return bool(cut and zero & sizes) or len(zero.intersection(_TELLTALE)) >= 2
