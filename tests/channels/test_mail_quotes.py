@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrm.channels.email.quotes import LEFT_OUT, fold, marked
+from tests.channels.quotations import CLIENTS, LANGUAGES, quotation
+
+WORDS = ["leaks", "please", "Straße", "насос", "ポンプ", "café", "12 €", "no.", "why?", "tomorrow"]
 
 LINES = st.lists(
     st.one_of(
@@ -94,3 +99,87 @@ def test_nothing_is_made_up(lines: list[str]) -> None:
 @given(st.text(alphabet="<>/blockquote \n", max_size=300))
 def test_any_html_can_be_marked(html: str) -> None:
     assert isinstance(marked(html), str)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("client", CLIENTS)
+@given(
+    new=st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map(" ".join),
+    quoted=st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map("\n".join),
+    width=st.sampled_from([0, 40, 72]),
+    blank=st.sampled_from(["\n", "\n\n"]),
+)
+@settings(max_examples=15, deadline=None)
+def test_only_the_new_text_stays(
+    client: str, language: str, new: str, quoted: str, width: int, blank: str
+) -> None:
+    """The quotations of eight programs in twelve languages, wrapped or not."""
+    if client.startswith("Outlook"):
+        width = 0  # Outlook does not wrap its headers
+    folded = fold(f"{new}\n{blank}{quotation(client, language, quoted, width=width)}")
+    assert folded.new == new
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("It still leaks.\n\nOn Tue, 7 Jan 2020 at 09:00, Help <help@a.example> wrote:\n\nDid you?",
+         "It still leaks."),
+        ("It still leaks.\n\n2020-01-07 9:00 GMT+01:00 Help <help@a.example>:\n\n> Did you?",
+         "It still leaks."),
+        (("It leaks.\n\nDate: Tue, 7 Jan 2020 09:00:00 +0100\nSubject: Pump\nFrom: help@a.example\n"
+         "To: jo@b.example\n\nIs the valve shut?"), "It leaks."),
+        ("Yes.\n\nFrom: Help <help@a.example>\nTo: jo@b.example\n\nIs it?", "Yes."),
+        ("Yes.\n\nVon: Help\nGesendet: Dienstag\nBetreff: Pumpe\n\nIst sie zu?", "Yes."),
+        (("Yes.\n\nOn 7 Jan 2020, at 9:00, Help <help@a.example\n<mailto:help@a.example>> wrote:"
+         "\n\n> Is it?"), "Yes."),
+    ],
+)  # fmt: skip
+def test_forms_that_were_not_recognised_once(text: str, new: str) -> None:
+    assert fold(text).new == new
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From: Berlin\nTo: Rome\nDate: 7 January\n\nPlease book this.",
+        "De: Paris\nPara: Madrid\nFecha: 7 de enero\nHora: 9:00",
+        "Hello,\n\nOn 7 Jan 2020 I wrote:\n\nthe pump leaks. It still does.",
+        "My data:\nName: Jo\nDate: 7.1.2020\nSubject: pump",
+        "I asked Jo at jo@b.example:\n\nno answer.",
+    ],
+)
+def test_what_only_looks_like_a_quotation_stays(text: str) -> None:
+    assert fold(text).new == text
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "---------- Forwarded message ---------", "-------- Weitergeleitete Nachricht --------",
+        "Begin forwarded message:", "Début du message transféré :", "----- Mensaje reenviado -----",
+        "-------- Пересылаемое сообщение --------", "--- Vidarebefordrat meddelande ---",
+    ],
+)  # fmt: skip
+def test_text_that_is_passed_on_is_no_quotation(marker: str) -> None:
+    """Fails if the words of a forwarded complaint are folded: no topic would see them."""
+    text = f"Please answer him.\n\n{marker}\nFrom: Jo <jo@b.example>\nSubject: Pump\n\nIt leaks."
+    assert fold(text).new == text
+
+
+@pytest.mark.parametrize("mark", ["Fw:", "FWD:", "WG:", "TR :", "RV:", "转发："])
+def test_outlook_says_in_the_subject_that_it_passes_on(mark: str) -> None:
+    text = "Please answer.\n\nFrom: Jo <jo@b.example>\nSent: Monday\nSubject: Pump\n\nIt leaks."
+    assert fold(text, f"{mark} Pump").new == text
+    assert fold(text, "Re: Pump").new == "Please answer."
+
+
+@pytest.mark.parametrize(
+    "piece", ["> a\n", "From: a\n", "On 7 Jan 2020 a@b.example wrote:\n", "-" * 50, "wrote: " * 9]
+)
+def test_a_long_mail_is_divided_in_time(piece: str) -> None:
+    """Fails if a mail that was written to be slow takes more than a moment."""
+    text = (piece * 200_000)[:200_000]
+    start = process_time()
+    fold(f"Hello\n{text}")
+    assert process_time() - start < 4

@@ -72,7 +72,7 @@ def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
 
 
 def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> Item:
-    folded = fold(letter.text)
+    folded = fold(letter.text, letter.subject)
     key = ids.key(letter.message_id, letter.digest)
     html = letter.html or (as_html(letter.text) if folded.quoted else "")
     return Item(

@@ -1,33 +1,53 @@
-"""Separate the new text of a mail from the text that the mail quotes."""
+"""Separate the new text of a mail from the text that the mail quotes.
+
+A quotation is recognised by the marks that mail programs make: a > before its lines, a line that
+names the author (“On Monday, Jo wrote:”), or the headers of the quoted mail. Text that the author
+of the mail passes on to us is no quotation: it is new to us.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scrm.channels.email import quote_words as words
 from scrm.text.clean import plain, shown
 
 LEFT_OUT = "[…]"
 _MAX_PIECES = 400
-_MAX_ATTRIBUTION = 3
+_MAX_LINE = 400
+"""Characters of a line that are examined. A header or the name of an author is shorter."""
+_MAX_ATTRIBUTION = 4
+"""Lines that a program may make of “On Monday, Jo wrote:”."""
+_MAX_HEAD = 8
+
+
+def _any_of(choices: Iterable[str]) -> str:
+    """Return a pattern that matches any of these words, the longest first."""
+    return "|".join(re.escape(each) for each in sorted(set(choices), key=len, reverse=True))
+
 
 _BLOCKQUOTE = re.compile(r"(?i)<(/?)blockquote\b[^<>]*>")
 _QUOTED = re.compile(r"\s{0,3}>")
-_WROTE = re.compile(
-    r"(?i)(?:\b(?:wrote|schrieb\b.{0,80}|a écrit|escribió|ha scritto|schreef|escreveu|skrev|"
-    r"napisał\(?a?\)?|написал\(?\u0430?\)?)|写道|のメール)\s*[:\uff1a]\s*\Z"
+_COLON = "[:\uff1a]"
+_RULE = re.compile(r"_{20,}\Z")
+_DASHES = r"[-\u2010-\u2015]{2,}"
+_ORIGINAL = re.compile(rf"{_DASHES}\s?(?:{_any_of(words.ORIGINAL)})\s?{_DASHES}\Z")
+_FORWARDED = re.compile(
+    rf"{_DASHES}\s?(?:{_any_of(words.FORWARDED)})\b.{{0,80}}\Z"
+    rf"|(?:{_any_of(words.FORWARD_BEGINS)})\s?{_COLON}\Z"
 )
-_BEGINS = re.compile(
-    r"(?i)\s*(?:-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|"
-    r"mensaje original|messaggio originale|oorspronkelijk bericht|forwarded message|"
-    r"weitergeleitete nachricht)\s*-{2,}|begin forwarded message:)\s*\Z"
+_FORWARD_SUBJECT = re.compile(rf"(?i)(?:{_any_of(words.FORWARD_SUBJECTS)})\s?{_COLON}")
+_KINDS = {"from": words.FROM, "sent": words.SENT, "to": words.TO, "subject": words.SUBJECT}
+_HEADER = re.compile(
+    r"\*{0,2}(?:"
+    + "|".join(f"(?P<{kind}>{_any_of(labels)})" for kind, labels in _KINDS.items())
+    + rf")\*{{0,2}}\s?{_COLON}\*{{0,2}}\s?\S"
 )
-_RULE = re.compile(r"\s*_{20,}\s*\Z")
-_FROM = re.compile(r"(?i)\s*\*?(?:from|von|de|da|van|från|fra|od|от|发件人)\*?\s?[:\uff1a]\*?\s*\S")
-_SENT = re.compile(
-    r"(?i)\s*\*?(?:sent|date|gesendet|datum|envoyé|enviado(?: el)?|fecha|inviato|data|verzonden|"
-    r"skickat|sendt|to|an|à|para|subject|betreff|objet|asunto|oggetto|发送时间)\*?\s?[:\uff1a]"
-)
+_WROTE = re.compile(rf"(?:{_any_of(words.WROTE)})\b")
+_ADDRESS = re.compile(r"[^\s<>(),;:@]@[^\s<>(),;:@]+\.[^\s<>(),;:@]{2}")
+_DATE = re.compile(r"\d{4}|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2}|\d{1,2}[:.h]\d{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +61,14 @@ class Folded:
     quoted: str
 
 
-def fold(text: str) -> Folded:
+def fold(text: str, subject: str = "") -> Folded:
     """Separate the quoted text. If a mail has no new text, its whole text counts as new.
 
     A quotation between two new passages is replaced by `LEFT_OUT`, so that the reader sees the gap.
+    subject: in a mail that passes on another mail, the other mail is no quotation.
     """
     lines = text.splitlines()
-    end = _end_of_new(lines)
-    own = [index < end and not _QUOTED.match(line) for index, line in enumerate(lines)]
-    _leave_out_attributions(lines, own)
+    own = _own_lines(lines, is_forward=bool(_FORWARD_SUBJECT.match(subject.strip())))
     new = _kept(lines, own)
     if not new:
         return Folded(text.strip(), "")
@@ -73,55 +92,108 @@ def _marked(html: str) -> str:
     for index in range(0, len(pieces), 2):
         if index:
             depth = max(depth + (-1 if pieces[index - 1] else 1), 0)
-        words = plain(pieces[index], hidden=True)
+        text = plain(pieces[index], hidden=True)
         prefix = ">" * min(depth, 5) + " " if depth else ""
-        lines += [f"{prefix}{line}" for line in words.split("\n")] if words else []
+        lines += [f"{prefix}{line}" for line in text.split("\n")] if text else []
     return "\n".join(lines)
 
 
-def _end_of_new(lines: list[str]) -> int:
-    """Return the index of the line at which a quoted mail begins.
+def _own_lines(lines: list[str], *, is_forward: bool) -> list[bool]:
+    """Return for each line whether it belongs to the new text of the mail."""
+    plain_lines = [_comparable(line) for line in lines]
+    own = [not _QUOTED.match(line) for line in lines]
+    for index in range(len(lines)):
+        if not own[index]:
+            continue
+        if _FORWARDED.match(plain_lines[index]):
+            return own[:index] + [True] * (len(lines) - index)
+        if not is_forward and _begins_quotation(plain_lines, index):
+            own[index:] = [False] * (len(lines) - index)
+            break
+    _leave_out_attributions(plain_lines, own)
+    return own
 
-    If no quoted mail begins, the number of lines is returned.
-    """
-    for index, line in enumerate(lines):
-        if _BEGINS.match(line) or _is_head(lines, index):
-            return index
-        if _RULE.match(line) and any(_is_head(lines, below) for below in (index + 1, index + 2)):
-            return index
-    return len(lines)
+
+def _comparable(line: str) -> str:
+    """Return the line in lower case, with plain apostrophes and single spaces."""
+    # The dot of the Turkish İ becomes a character of its own.
+    lower = line[:_MAX_LINE].replace("\u2019", "'").lower().replace("\u0307", "")
+    return " ".join(lower.split())
+
+
+def _begins_quotation(lines: list[str], index: int) -> bool:
+    """Return whether a quotation begins at this line, which goes on to the end of the mail."""
+    if _ORIGINAL.match(lines[index]) or _is_head(lines, index):
+        return True
+    if _RULE.match(lines[index]):
+        return any(_is_head(lines, below) for below in (index + 1, index + 2))
+    return any(
+        _names_author(text) and _ADDRESS.search(text) and _DATE.search(text)
+        for text in _joined(lines, index)
+    )
 
 
 def _is_head(lines: list[str], index: int) -> bool:
     """Return whether the headers of a quoted mail begin at this line.
 
-    Such a block has lines like From, Sent, To and Subject.
+    Such a block has lines like From, Sent, To and Subject. It begins with From or Sent, and it has
+    an address, or both a date and a subject: “From: Berlin, To: Rome” is no quotation.
     """
-    if index >= len(lines) or not _FROM.match(lines[index]):
+    if index >= len(lines):
         return False
-    below = [line for line in lines[index + 1 : index + 7] if line.strip()]
-    return sum(1 for line in below[:4] if _SENT.match(line[:80])) >= 2
+    first = _HEADER.match(lines[index])
+    if first is None or first.lastgroup not in ("from", "sent"):
+        return False
+    block = [line for line in lines[index : index + 2 * _MAX_HEAD] if line][:_MAX_HEAD]
+    headers = [(line, found.lastgroup) for line in block if (found := _HEADER.match(line))]
+    kinds = {kind for _line, kind in headers}
+    if "from" not in kinds or len(kinds) < 3 - ("subject" not in kinds):
+        return False
+    has_address = any(_ADDRESS.search(line) for line, _kind in headers)
+    return has_address or {"sent", "subject"} <= kinds
+
+
+def _joined(lines: list[str], index: int) -> Iterable[str]:
+    """Yield the line, and the line joined with the next ones, up to `_MAX_ATTRIBUTION` lines."""
+    text = ""
+    for line in lines[index : index + _MAX_ATTRIBUTION]:
+        if not line or len(text) > _MAX_LINE:
+            return
+        text = f"{text} {line}".strip()
+        yield text
+
+
+def _names_author(text: str) -> bool:
+    """Return whether the text is a line like “On Monday, Jo <jo@example.com> wrote:”.
+
+    Some languages have no verb there. Then the text must contain an address and a date.
+    """
+    if not re.search(rf"{_COLON}\s?\Z", text):
+        return False
+    return bool(_WROTE.search(text) or (_ADDRESS.search(text) and _DATE.search(text)))
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
-    """Set `own` to False for lines like “On Monday, Jo wrote:” above a quotation.
-
-    own: for each line, whether the line belongs to the new text of the mail.
-    """
+    """Set `own` to False for lines like “On Monday, Jo wrote:” above a quotation."""
     for index, is_own in enumerate(own):
         if is_own or index == 0:
             continue
-        above = index - 1
-        while above >= 0 and own[above] and not lines[above].strip():
-            above -= 1
-        if above < 0 or not own[above] or not _WROTE.search(lines[above][-300:]):
+        last = index - 1
+        while last >= 0 and own[last] and not lines[last]:
+            last -= 1
+        if last < 0 or not own[last]:
             continue
-        for line in range(above, max(above - _MAX_ATTRIBUTION, -1), -1):
-            if not own[line] or not lines[line].strip():
+        for first in range(last, max(last - _MAX_ATTRIBUTION, -1), -1):
+            if not own[first] or not lines[first]:
                 break
-            own[line] = False
-            if re.match(r"(?i)\s*(?:on|am|le|el|il|op|em|den|dnia)\b", lines[line]):
+            text = " ".join(lines[first : last + 1])
+            if _names_author(text) and (first == last or _is_start(lines[first], text)):
+                own[first : last + 1] = [False] * (last + 1 - first)
                 break
+
+
+def _is_start(line: str, text: str) -> bool:
+    return bool(_DATE.search(line) or _ADDRESS.search(text))
 
 
 def _kept(lines: list[str], own: list[bool]) -> str:
