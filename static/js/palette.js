@@ -52,6 +52,9 @@ function onKey(event) {
     event.preventDefault();
     const next = at + (event.key === "ArrowDown" ? 1 : -1);
     (choices[next] || (next < 0 ? words : choices[0])).focus();
+  } else if (event.key === "Escape") {
+    event.preventDefault(); // a search field would only clear its words
+    dialog.close();
   } else if (event.key === "Enter" && document.activeElement === words) {
     event.preventDefault();
     dialog.querySelector("a")?.click();

@@ -23,8 +23,7 @@ def look_for(page: Page, words: str) -> None:
 
 
 def close(page: Page) -> None:
-    page.keyboard.press("Escape")  # clears the search words
-    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # once: in a search field, it would only clear the words
     expect(page.locator("#palette")).to_be_hidden()
 
 
