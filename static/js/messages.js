@@ -10,6 +10,17 @@ function removeOldMessages() {
   for (const old of all.slice(0, phone.matches ? -1 : -2)) old.remove();
 }
 
+// A second click sends the same form again, and the same offer comes twice. The first one counts.
+function removeRepeatedOffers() {
+  const seen = new Set();
+  for (const form of document.querySelectorAll("#messages li form")) {
+    const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+    const offer = JSON.stringify([form.getAttribute("action"), fields]);
+    if (seen.has(offer)) form.closest("li").remove();
+    seen.add(offer);
+  }
+}
+
 function startClock(message) {
   message.dataset.tended = "1";
   const offer = message.querySelector("[data-expires]");
@@ -24,6 +35,7 @@ function startClock(message) {
 }
 
 function tendMessages() {
+  removeRepeatedOffers();
   removeOldMessages();
   for (const message of document.querySelectorAll(".messages li:not([data-tended])")) startClock(message);
 }

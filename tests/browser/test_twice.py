@@ -70,6 +70,7 @@ def test_send_is_one_response(hand: Mouse, world: World) -> None:
     with hand.page.expect_response("**/reply/"):
         requests.let_go()
     hand.page.wait_for_timeout(300)
+    expect(hand.page.locator("#messages li", has_text="is sent in")).to_have_count(1)
     hand.is_at(world["layla"])
     assert hand.page.url.endswith(f"/cases/{world['layla'].pk}/")
     assert Response.objects.count() == Delivery.objects.count() == 1
