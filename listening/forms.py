@@ -14,6 +14,7 @@ from crm.models import Account, User
 from listening.matching import MAX_TERMS, validate_terms
 from listening.models import Source, Topic
 from listening.models.source import EVERYTHING
+from listening.sensitivity import Sensitivity
 from listening.webhooks import KIND
 from scrm.channels.base import Found
 from scrm.channels.registry import channel, kinds
@@ -97,6 +98,7 @@ class TopicForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.is_stale = False
         _choose_owner(self)
+        set_choices(self, "sensitivity", [("", _("none")), *Sensitivity.choices])
         self.fields["any_of"].help_text = _t(
             "One word or phrase per line, or separated by commas. Only whole words match; case and "
             "accents are ignored; @name and #tag match only with their sign."

@@ -424,6 +424,17 @@ def test_who_may_look(world: World, name: str, rights: str) -> None:
     assert tried(world, lambda client: client.get(url)) == rights  # type: ignore[arg-type,return-value]
 
 
+@pytest.mark.parametrize(("name", "rights"), table(GET))
+def test_an_empty_choice_has_words(world: World, name: str, rights: str) -> None:
+    """Django's default label of an empty choice is a line of dashes."""
+    client = Client()
+    admin = world.people["admin"]
+    assert admin
+    client.force_login(admin)
+    page = client.get(address(name, world.ids))
+    assert page.streaming or b">---------<" not in page.content
+
+
 @pytest.mark.parametrize(("name", "rights"), table(POST))
 def test_who_may_act(world: World, name: str, rights: str) -> None:
     url = address(name, world.ids)

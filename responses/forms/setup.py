@@ -9,6 +9,7 @@ from crm.models import Department, User
 from responses.models import Response, ResponseRule, SavedReply
 from responses.rules.examples import Example
 from responses.saved_reply_variables import VARIABLES, unknown_variables
+from scrm.web.form_fields import set_choices, set_empty_label
 
 
 class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -26,6 +27,7 @@ class SavedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
         owner.queryset = User.objects.active().order_by("name")
         department.queryset = Department.objects.visible_to(user)
         department.empty_label = _("all departments")
+        owner.empty_label = _("choose a user")
 
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
@@ -58,6 +60,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         help_text=_("After this time, supervisors and admins are notified. Leave empty for never."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "verdict", [("", _("choose a verdict")), *ResponseRule.Verdict.choices])
+        set_empty_label(self, "owner", _("choose a user"))
 
     def clean_within(self) -> int:
         return self.cleaned_data["within"] or 0

@@ -75,7 +75,9 @@ class TransferForm(CaseVerbForm):
     The assignees are grouped by department; dependent_select.js shows those of the chosen one.
     """
 
-    department = forms.ModelChoiceField(Department.objects.none(), label=__("Department"))
+    department = forms.ModelChoiceField(
+        Department.objects.none(), label=__("Department"), empty_label=__("choose a department")
+    )
     person = PersonChoice(
         User.objects.none(),
         required=False,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import Conversation, Department, Membership, User
 from routing.forms.base import PlainForm
 from routing.models.case_conversation import CaseConversation, restrict
-from scrm.web.form_fields import set_queryset
+from scrm.web.form_fields import set_empty_label, set_queryset
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,6 +42,7 @@ class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         set_queryset(self, "owner", User.objects.active())
+        set_empty_label(self, "owner", _("choose a user"))
         self.fields["is_fallback"].initial = self.instance.is_fallback
 
     def clean_colour(self) -> str:

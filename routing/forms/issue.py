@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as __
 from crm.models import Department, User
 from routing.forms.base import PlainForm
 from routing.models import Case, Issue
-from scrm.web.form_fields import set_queryset
+from scrm.web.form_fields import set_empty_label, set_queryset
 
 
 class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -34,6 +34,7 @@ class IssueForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         set_queryset(self, "owner", User.objects.active())
+        set_empty_label(self, "owner", _("choose a user"))
         departments = Department.objects.current()
         if self.instance.pk:  # an archived department stays until somebody removes it
             departments = (departments | self.instance.departments.all()).distinct()

@@ -42,7 +42,7 @@ class MergeForm(OtherCaseForm):
         choices=[("this", __("this case")), ("other", __("the other case"))],
         label=__("Case to keep"),
     )
-    why = forms.CharField(max_length=500, required=False, label=__("Reason"))
+    why = forms.CharField(max_length=500, required=False, label=__("Reason (optional)"))
 
 
 class LinkForm(OtherCaseForm):

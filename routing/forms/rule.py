@@ -23,7 +23,9 @@ class RuleForm(PlainForm):
     """A routing rule. Its conditions are in the attribute `rows`, not in form fields."""
 
     name = forms.CharField(max_length=120, label=__("Name"))
-    owner = forms.ModelChoiceField(User.objects.active().order_by("name"), label=__("Owner"))
+    owner = forms.ModelChoiceField(
+        User.objects.active().order_by("name"), label=__("Owner"), empty_label=__("choose a user")
+    )
     always = forms.ChoiceField(
         choices=[("", __("First match decides")), ("on", __("Always runs"))],
         required=False,
