@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, Value
 from django.utils.functional import cached_property
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
@@ -201,6 +202,23 @@ class InboxForm(PlainForm):
             for name in self.FILTERS
             if data.get(name)
         ]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Return a sentence for each value of the URL that its filter does not accept."""
+        left_out = _("The filter was left out.")
+        return [
+            f"{self[name].label}: {self._why_refused(name, errors[0])} {left_out}"
+            for name, errors in self.errors.as_data().items()
+        ]
+
+    def _why_refused(self, name: str, error: forms.ValidationError) -> str:
+        value = Truncator(self[name].value()).chars(40)
+        if error.code == "invalid_choice":
+            return _("“%s” is not a choice.") % value
+        if isinstance(self.fields[name], forms.DateField):
+            return _("“%s” is not a date.") % value
+        return " ".join(error.messages)
 
     def _value_label(self, name: str, value: Any) -> str:
         choices = dict(getattr(self.fields[name], "choices", ())) if isinstance(value, str) else {}

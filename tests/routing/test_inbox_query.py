@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -262,9 +263,15 @@ def test_a_due_time_is_said_exactly(seconds: int, words: str) -> None:
 
 
 def test_a_filter_that_is_none_is_said_at_the_list(as_: As, agent: User, case: Case) -> None:
-    page = as_(agent).get("/?view=open&due=never&since=yesterday")
+    """Each sentence names its filter: two dates can be wrong at once."""
+    page = as_(agent).get("/?view=open&late=late&since=x&until=y")
     assert page.status_code == 422
-    assert "Enter a valid date" in page.content.decode()
+    said = page.content.decode().split('<ul class="errorlist">')[1].split("</ul>")[0]
+    assert re.findall("<li>(.*?)</li>", said) == [
+        "Received: “late” is not a choice. The filter was left out.",
+        "Last message since: “x” is not a date. The filter was left out.",
+        "Last message until: “y” is not a date. The filter was left out.",
+    ]
 
 
 def test_a_view_is_saved_under_a_name_and_shared_by_its_address(
