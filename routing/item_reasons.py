@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.utils.translation import gettext as _
-
 from crm.models import Interaction, User
 from listening.models import TopicRevision
 from routing.models import Case, CaseEvent
@@ -56,27 +54,13 @@ def item_reasons(case: Case, user: User) -> list[ItemReason]:
     return [
         ItemReason(
             event=event,
-            sentence=_sentence(event),
+            sentence=event.sentence,
             topics=tuple(topics[key] for key in _keys(event) if key in topics),
             effects=names.shown(event.data.get("effects", []), is_offered="offer" in event.data),
             why_not=tuple((name, why) for name, why in event.data.get("why_not", [])),
         )
         for event in shown
     ]
-
-
-def _sentence(event: CaseEvent) -> str:
-    """Return what happened to the item of an event, as one or two plain sentences."""
-    start = {
-        Kind.ROUTED: _("It opened this case."),
-        Kind.JOINED: _("It was added to this case."),
-        Kind.HEARD: _("It continues a conversation of this case."),
-        Kind.REOPENED: _("It continues a conversation of this case and reopened it."),
-        Kind.BYSTANDER: _(
-            "It is a reply by another person, shown on this case but not part of it."
-        ),
-    }[Kind(event.kind)]
-    return f"{start} {event.why}".strip()
 
 
 def _keys(event: CaseEvent) -> list[int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Interaction, User
@@ -91,6 +92,21 @@ class CaseEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.why}"
 
+    @property
+    def sentence(self) -> str:
+        """Return what happened to the item of a routing event, as one or two plain sentences.
+
+        `why` is either a sentence, or the condition of a rule, such as “topic is Refunds”.
+        """
+        start = _ITEM_SENTENCES.get(self.kind, self.get_kind_display())
+        if not self.why:
+            return f"{start}."
+        if self.why.endswith("."):
+            return f"{start}. {self.why}"
+        if self.kind == self.Kind.ROUTED:
+            return _t("%(start)s because its %(why)s.") % {"start": start, "why": self.why}
+        return f"{start}: {self.why}."
+
     @classmethod
     def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:
         """Return the events of the user's transfers, without the transfers that were undone."""
@@ -100,6 +116,15 @@ class CaseEvent(models.Model):
         return transferred.exclude(pk__in=undone.values("undoes"))
 
 
+_ITEM_SENTENCES = {
+    CaseEvent.Kind.ROUTED: _("It opened this case"),
+    CaseEvent.Kind.JOINED: _("It was added to this case"),
+    CaseEvent.Kind.HEARD: _("It continues a conversation of this case"),
+    CaseEvent.Kind.REOPENED: _("It continues a conversation of this case and reopened it"),
+    CaseEvent.Kind.BYSTANDER: _(
+        "It is a reply by another person, shown on this case but not part of it"
+    ),
+}
 LOOKING = (CaseEvent.Kind.OPENED, CaseEvent.Kind.LEFT)
 """Events that change nothing: a user opened or left the case."""
 HEARING = (CaseEvent.Kind.HEARD, CaseEvent.Kind.JOINED, CaseEvent.Kind.BYSTANDER)

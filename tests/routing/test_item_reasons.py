@@ -20,7 +20,7 @@ from listening.models import Topic
 from listening.topic_hits import FoundTopic
 from routing.intake import Arrival, take_in
 from routing.item_reasons import item_reasons
-from routing.models import Case, RoutingRule
+from routing.models import Case, CaseEvent, RoutingRule
 from routing.rules import Facts
 from scrm.channels.base import Author
 from tests.routing.hearing import MINUTE, NOW
@@ -188,3 +188,29 @@ def test_the_page_takes_the_same_number_of_queries_for_any_number_of_items(
         say("And my bag", str(number))
     with django_assert_num_queries(len(one)):
         browser.get(url)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why", "sentence"),
+    [
+        ("routed", "topic is Seat policy", "It opened this case because its topic is Seat policy."),
+        ("routed", "This rule always matches.", "It opened this case. This rule always matches."),
+        ("heard", "", "It continues a conversation of this case."),
+        ("joined", "The same person wrote again.",
+         "It was added to this case. The same person wrote again."),
+    ],
+)  # fmt: skip
+def test_a_reason_is_one_or_two_sentences(kind: str, why: str, sentence: str) -> None:
+    assert CaseEvent(kind=kind, why=why).sentence == sentence
+
+
+def test_the_case_page_explains_it_in_the_same_words(
+    say: Callable[..., Case], agent: User, service: Department, admin: User, as_: As
+) -> None:
+    """Fails if the page shows a bare condition. A case of private messages has no public thread."""
+    first = RoutingRule.objects.create(name="Bags first", owner=admin)
+    leaf = {"field": "text", "op": "contains", "value": "bag"}
+    first.revise(conditions={"all": [leaf]}, department=service, by=admin)
+    page = as_(agent).get(say("My bag is lost", "1").get_absolute_url()).content.decode()
+    assert "<p>It opened this case because its text contains “bag”.</p>" in page
+    assert "Full public thread" not in page
