@@ -54,7 +54,11 @@ class ParticipantForm(PlainForm):
     person = forms.CharField(
         max_length=40, error_messages={"required": __("Choose a person from the list.")}
     )
-    role = forms.ChoiceField(choices=CaseParticipant.Role.choices, label=__("Role"))
+    role = forms.ChoiceField(
+        choices=CaseParticipant.Role.choices,
+        label=__("Role"),
+        initial=CaseParticipant.Role.BYSTANDER,  # the authors of the messages are there already
+    )
 
     def clean_person(self) -> Profile | Contact:
         found = chosen(self.cleaned_data["person"])

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import Contact, Profile, ProfileLink
 from crm.search import profiles_named, some_contacts_named
+from scrm.templatetags.networks import network_label
 from scrm.text.clean import storable
 from scrm.text.dates import ascii_form
 from scrm.text.fold import UNBROKEN
@@ -63,7 +64,11 @@ def as_person(one: Profile | Contact) -> Person:
     return Person(
         value_of(one),
         str(one),
-        " · ".join(part for part in (where if where != str(one) else "", one.network) if part),
+        " · ".join(
+            part
+            for part in (where if where != str(one) else "", network_label(one.network))
+            if part
+        ),
         contact.get_kind_display() if contact else _("No contact yet"),
         known=contact is not None,
     )
@@ -96,7 +101,11 @@ def _sort_key(person: Person) -> tuple[bool, str, bool]:
 
     If names are equal, phone profiles come first.
     """
-    return (not person.known, person.name.casefold(), not person.where.endswith("phone"))
+    return (
+        not person.known,
+        person.name.casefold(),
+        not person.where.endswith(network_label("phone")),
+    )
 
 
 def _with_number(words: str) -> QuerySet[Profile]:

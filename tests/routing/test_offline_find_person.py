@@ -39,6 +39,12 @@ def test_a_name_is_found_in_any_script_while_it_is_typed(script: str) -> None:
     assert [person.name for person in find(beginning)] == [name]
 
 
+@pytest.mark.django_db
+def test_the_network_has_the_name_that_it_has_on_every_page() -> None:
+    Profile.objects.create(network="sandbox.x", key="7", handle="passer21", name="Pat Passer")
+    assert [person.where for person in find("pat")] == ["passer21 · X (simulated)"]
+
+
 @pytest.mark.parametrize(
     "words", ["ron", "calder ron", "+1 (212) 555-01", "5550100", "0100", "+12125550100"]
 )

@@ -127,6 +127,9 @@ def test_an_agent_finds_a_person_adds_and_removes_the_person(
     profile = marta.links.get().profile
     found = client.get(address, {"q": "mart"}).content.decode()
     assert f'value="{profile.pk}"' in found
+    assert '<option value="bystander" selected>' in found  # authors are participants already
+    search = found.split('id="find"')[1].split(">")[0]
+    assert 'value=""' in search  # the words are no search for cases
     part = client.get(address, {"q": "mart"}, headers={"HX-Request": "true"}).content.decode()
     assert "Marta J" in part
     assert "<h1" not in part
