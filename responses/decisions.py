@@ -5,11 +5,19 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
 from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.item_decision import MAX_REASON
 from routing.models.status import Stale
+
+_DECIDED = {
+    Decision.Outcome.NONE: _("Decided not to reply"),
+    Decision.Outcome.MICRO: _("Wrote a reply"),
+    Decision.Outcome.MACRO: _("Wrote a post to many people"),
+}
+"""What the history of a case says about a decision; the user's name follows."""
 
 
 @transaction.atomic
@@ -41,7 +49,7 @@ def decide(
     if case:
         if case.is_closed and outcome == Decision.Outcome.MICRO:
             case.reopen(by=by, why=f"Answered again; the status was {case.status}.")
-        case.log(CaseEvent.Kind.DECIDED, by=by, why=decision.get_outcome_display())
+        case.log(CaseEvent.Kind.DECIDED, by=by, why=str(_DECIDED[outcome]))
         if case.assignee_id is None:
             case.claim(by=by)
     return decision

@@ -182,7 +182,7 @@ def _release(response: Response, *, by: User, now: datetime) -> None:
     if send_after == soon:  # the periodic task sends deliveries that are planned for later
         for pk in queued.values_list("pk", flat=True):
             nudge("scrm.pipeline.deliver", pk, after=wait)
-    response.note("Released.", by=by, now=now)
+    response.note("Released for sending.", by=by, now=now)
 
 
 def _lock_held(response: Response) -> Response:

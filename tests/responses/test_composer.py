@@ -289,6 +289,14 @@ def test_the_desk_is_told_that_the_case_is_off_the_table(
     assert "is sent in" in done.content.decode()
 
 
+def test_the_timeline_says_that_a_reply_was_written(complaint: Case, agent: User, as_: As) -> None:
+    browser = as_(agent)
+    browser.post(url("reply", complaint), form(complaint))
+    page = browser.get(complaint.get_absolute_url()).content.decode()
+    assert "Wrote a reply" in page
+    assert "Reply to one (micro)" not in page
+
+
 def test_a_statement_speaks_to_all_and_can_correct_an_earlier_one(
     complaint: Case, microblog: Account, agent: User, as_: As
 ) -> None:
