@@ -281,7 +281,7 @@ def _ids(text: str) -> list[int]:
 
 
 _MOVED_TO = {
-    "new": __("moved back to New"),
+    "new": __("not in this list"),
     "done": __("marked done"),
     "noise": __("marked as noise"),
 }

@@ -115,6 +115,7 @@ def test_the_slower_colleague_is_told_who_was_faster(
     page = as_(agent).post(f"/cases/{case.pk}/claim/", {"assignee": ""})
     assert page.status_code == 409
     assert "This case is with Theo Teammate" in html(page)
+    assert "Your text was kept" not in html(page)  # nothing was typed
     case.refresh_from_db()
     assert case.assignee == teammate
 
@@ -246,6 +247,7 @@ def test_done_is_refused_while_they_wrote_again_and_shows_it(
     say("One more thing")
     page = as_(agent).post(f"/cases/{case.pk}/done/", {"seen": seen, "every": "Thanks"})
     assert page.status_code == 409
+    assert "Your text was kept" not in html(page)  # the form has no text
     assert "A new message" in html(page)
     assert "One more thing" in html(page)
     fresh = Case.objects.get(pk=case.pk)
