@@ -49,7 +49,7 @@ def decide(
     if case:
         if case.is_closed and outcome == Decision.Outcome.MICRO:
             case.reopen(by=by, why=f"Answered again; the status was {case.status}.")
-        case.log(CaseEvent.Kind.DECIDED, by=by, why=str(_DECIDED[outcome]))
+        case.log(CaseEvent.Kind.DECIDED, by=by, why=str(_DECIDED[Decision.Outcome(outcome)]))
         if case.assignee_id is None:
             case.claim(by=by)
     return decision

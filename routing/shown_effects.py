@@ -60,7 +60,7 @@ class EffectNames:
             value = self._value(what, *revision)
             if is_offered and what in {"department", "person"}:
                 value = _("%s (offered, not applied)") % value
-            found.append(EffectShown(EFFECT_LABELS.get(what, what), value, rule, why))
+            found.append(EffectShown(EFFECT_LABELS[what], value, rule, why))
         return tuple(found)
 
     def _value(self, what: str, revision: int = 0) -> str:

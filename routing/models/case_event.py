@@ -98,7 +98,7 @@ class CaseEvent(models.Model):
 
         `why` is either a sentence, or the condition of a rule, such as “topic is Refunds”.
         """
-        start = _ITEM_SENTENCES.get(self.kind, self.get_kind_display())
+        start = _ITEM_SENTENCES.get(self.Kind(self.kind), self.get_kind_display())
         if not self.why:
             return f"{start}."
         if self.why.endswith("."):
