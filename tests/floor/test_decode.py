@@ -157,7 +157,6 @@ def test_a_label_that_cannot_be_true_is_ignored(label: str, raw: bytes, text: st
         ("big5", "我們的水泵漏水了，請修理。", b"\xff"),
         ("euc-kr", "펌프에서 물이 샙니다.", b"\xff"),
         ("windows-1251", "Насос течёт, помогите.", b"\x98"),
-        ("iso-2022-jp", "水漏れを修理してください。", b"\xff"),
         ("windows-1253", "Η αντλία στάζει.", b"\xff"),
     ],
 )
@@ -184,6 +183,7 @@ def test_an_invalid_byte_costs_one_character(
         ("big5", "水泵", b"\x81\xa1", "漏水了"),
         ("euc-jp", "水漏", b"\xff", "れを修理"),
         ("shift_jis", "水漏", b"\x85\xa1", "れを修理"),
+        ("iso-2022-jp", "水漏 ", b"\xff", "れを修理"),
     ],
 )
 def test_an_unknown_pair_of_bytes_costs_one_character(
@@ -193,6 +193,10 @@ def test_an_unknown_pair_of_bytes_costs_one_character(
     codec = ENCODERS.get(label, label)
     raw = before.encode(codec) + pair + after.encode(codec)
     assert decode(raw, label).text == f"{before}\ufffd{after}"
+
+
+def test_an_invalid_byte_does_not_end_the_mode_of_iso_2022_jp() -> None:
+    assert decode(b"\x1b$B?e\xffO3$l\x1b(B", "iso-2022-jp").text == "水\ufffd漏れ"
 
 
 @pytest.mark.parametrize("invalid", [b"\xff", b"\xd1", b"\xe2\x82"])
