@@ -63,7 +63,7 @@ def test_the_whole_thread_is_fetched_on_demand(case: Case, agent: User, as_: As)
     assert "4 posts fetched by Anna Agent" in shown
     texts = ["Anyone else waiting in Oslo?", "Since noon", "We are on it", "Thanks for nothing"]
     assert sorted(row.text for row in public_thread.posts(case, agent)) == sorted(texts)
-    assert all(f'<div class="text">{text}</div>' in shown for text in texts)
+    assert all(f'<div class="text" dir="auto">{text}</div>' in shown for text in texts)
 
 
 def test_the_participants_have_roles(case: Case, agent: User) -> None:
