@@ -350,6 +350,28 @@ def test_behind_a_group_of_ours_people_stay_two() -> None:
     assert (found.author.key, found.author.name, found.other_address) == (KIM, "", "")
 
 
+# Fails with X-Original-From alone, and if a Reply-To that is the list itself counts: two members
+# then become one person.
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Reply-To: {}",
+        "Reply-To: Care <care-group@skyward.test>\r\nX-Original-Sender: {}",
+        "Reply-To: Care <care-group@skyward.test>\r\nX-Original-From: {}",
+        "Author: {}",
+        "X-Original-Sender: {}",
+        "X-Original-From: Care <care-group@skyward.test>\r\nReply-To: {}",
+        "X-Original-From: care@skyward.test\r\nReply-To: {}",
+        f"Author: {MAX}\r\nX-Original-Sender: {MAX}\r\nReply-To: {{}}",
+    ],
+)
+def test_a_group_names_its_members_in_several_headers(head: str) -> None:
+    listed = "From: 'X' via Care <care-group@skyward.test>\r\nList-Id: <care-group.skyward.test>"
+    for member in (JO, KIM):
+        found = heard(f"{listed}\r\n{head.format(member)}\r\n\r\nHi".encode())
+        assert found.author.key == member
+
+
 # Fails if `_is_group` does not compare the domains, because another person is then taken for Kim.
 def test_a_strangers_group_speaks_for_nobody() -> None:
     raw = (LETTERS / "group-rewrote-from.eml").read_bytes()

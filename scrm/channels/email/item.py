@@ -108,16 +108,21 @@ def _sender(letter: Letter, own: str) -> Person | None:
 
     Usually the author is the sender. But a web form sends mails from our address or from a no-reply
     address, and a mailing list sends mails from its own address. In mails from a web form or from a
-    mailing list of our own domain, the header Reply-To or X-Original-From names the author. In all
-    other mails, these headers are ignored, because otherwise our answers could go to the wrong
+    mailing list of our own domain, X-Original-From, Reply-To or another header names the author. In
+    all other mails, these headers are ignored, because otherwise our answers could go to the wrong
     person.
     """
-    sender, asked = letter.sender, letter.original or letter.reply_to
-    if sender is None or asked is None:
-        return sender or asked
+    sender = letter.sender
+    if sender is None:
+        return letter.original or letter.reply_to
+    # A list that wants all answers names itself in Reply-To.
+    ours = (own, sender.address)
+    named = (letter.original, letter.reply_to, letter.author)
+    found = [person for person in named if person and person.address not in ours]
     by_form = sender.address == own or _NOBODY.match(sender.address)
-    if not (by_form or _is_group(sender.address, letter, own)) or asked.address == own:
+    if not found or not (by_form or _is_group(sender.address, letter, own)):
         return sender
+    asked = found[0]
     if asked.name or asked.other:
         return asked
     other = sender.other if sender.other != asked.address else ""

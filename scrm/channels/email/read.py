@@ -33,6 +33,8 @@ class Letter:
     text: the plain text; if the mail has only HTML, the text of the HTML.
     html: the whole mail as sanitised HTML; "" if the mail has no formatted text.
     original: the author (X-Original-From) if a mailing list put its own address into From.
+    author: the author by the header Author (RFC 9057) or X-Original-Sender, which few lists set, so
+    that the sender may have set it.
     report: the fields of a delivery report, one mapping for each recipient.
     returned: the headers of the undelivered mail, if this mail is a bounce.
     """
@@ -44,6 +46,7 @@ class Letter:
     sender: Person | None
     reply_to: Person | None
     original: Person | None
+    author: Person | None
     subject: str
     date: datetime | None
     text: str
@@ -86,6 +89,8 @@ def _read(raw: bytes) -> Letter:
         sender=_person(message, "from", found.likely) or _person(message, "sender", found.likely),
         reply_to=_person(message, "reply-to", found.likely),
         original=_person(message, "x-original-from", found.likely),
+        author=_person(message, "author", found.likely)
+        or _person(message, "x-original-sender", found.likely),
         subject=_first(headers, "subject")[:1000],
         date=_moment(_first(headers, "date")),
         text=(found.text[: LONGEST_TEXT - len(notes)] + notes).strip(),
