@@ -10,10 +10,11 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
+from django.utils.translation import ngettext
 
 from crm.models import Department
 from routing.case_clock import Targets
-from routing.clock import Holiday, Hours, NoWorkingTime, due
+from routing.clock import Holiday, Hours, Interval, NoWorkingTime, due
 from routing.forms.base import PlainForm
 from routing.forms.times import (
     CLOSED,
@@ -100,18 +101,26 @@ class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]
         self.rows = _typed_rows(data) if data is not None else _rows(revision)
 
     @property
-    def days(self) -> list[tuple[forms.BoundField, tuple[tuple[int, int], ...], str]]:
-        """Return for each weekday its field, its intervals, and its length in words."""
+    def days(self) -> list[tuple[forms.BoundField, tuple[Interval, ...], int, str]]:
+        """Return for each weekday its field, its intervals, the minute until which the shift of
+        the day before lasts, or 0, and its length in words.
+        """
+        week = [self._shown_intervals(name) for name, _label in DAYS]
         shown = []
-        for name, _label in DAYS:
-            try:
-                intervals = parse_intervals(str(self[name].value() or ""))
-            except forms.ValidationError:
-                intervals = ()
-            minutes = Hours("UTC", (intervals,)).minutes_a_week
+        for place, (name, _label) in enumerate(DAYS):
+            rest = max((end for start, end in week[place - 1] if end <= start), default=0)
+            minutes = Hours("UTC", (week[place],)).minutes_a_week
             words = format_minutes(minutes) if minutes else _("closed")
-            shown.append((self[name], intervals, words))
+            if rest and not minutes:
+                words = _("until %02d:%02d") % divmod(rest, 60)
+            shown.append((self[name], week[place], rest, words))
         return shown
+
+    def _shown_intervals(self, name: str) -> tuple[Interval, ...]:
+        try:
+            return parse_intervals(str(self[name].value() or ""))
+        except forms.ValidationError:
+            return ()
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -262,9 +271,11 @@ class TargetsForm(PlainForm):
             return None
         undo = settings.UNDO_SECONDS
         if seconds < max(undo, 60):
+            shortest = -(-max(undo, 60) // 60)
             raise forms.ValidationError(
-                _("Enter a target of at least one minute and at least %d seconds, the time in "
-                  "which sending can be undone.") % undo
+                ngettext(
+                    "Enter at least %d minute.", "Enter at least %d minutes.", shortest
+                ) % shortest
             )  # fmt: skip
         if seconds > MAX_MINUTES * 60:
             raise forms.ValidationError(_("Enter a target of at most one year of working time."))

@@ -137,6 +137,7 @@ def try_out(request: StaffRequest) -> HttpResponse:
                 "trial": _trial(asked, hours, typed.targets()),
                 "preview": due_times.preview(proposed, everywhere, now=timezone.now()),
                 "most": due_times.MAX_PREVIEWED,
+                "per_day": hours.minutes_a_day / 60,
             }
     return render(request, "routing/_try_hours.html", context)
 

@@ -31,19 +31,38 @@ function lengthOf([start, end]) {
   return end > start ? end - start : end - start + DAY;
 }
 
+function drawBlock(className, start, width) {
+  const block = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({ class: className, x: start, width, y: 0, height: 26 })) {
+    block.setAttribute(name, value);
+  }
+  return block;
+}
+
+function intervalsOf(day) {
+  return parseIntervals(day.querySelector("input").value) || [];
+}
+
+// The minute until which a shift of the day before lasts; 0 if there is none.
+function restOf(day) {
+  const week = [...day.parentElement.querySelectorAll(".day")];
+  const before = intervalsOf(week.at(week.indexOf(day) - 1));
+  return Math.max(0, ...before.filter(([start, end]) => end <= start).map(([, end]) => end));
+}
+
 function drawDay(day) {
-  const intervals = parseIntervals(day.querySelector("input").value) || [];
-  const bar = day.querySelector(".bar");
-  bar.replaceChildren(...intervals.map(([start, end]) => {
-    const block = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const width = (end > start ? end : DAY) - start;
-    for (const [name, value] of Object.entries({ class: "open", x: start, width, y: 0, height: 26 })) {
-      block.setAttribute(name, value);
-    }
-    return block;
-  }));
+  const [intervals, rest] = [intervalsOf(day), restOf(day)];
+  const blocks = intervals.map(([start, end]) => drawBlock("open", start, (end > start ? end : DAY) - start));
+  if (rest) blocks.unshift(drawBlock("rest", 0, rest));
+  day.querySelector(".bar").replaceChildren(...blocks);
   const total = intervals.reduce((sum, interval) => sum + lengthOf(interval), 0);
-  day.querySelector(".length").textContent = total ? formatLength(total) : day.parentElement.dataset.closed;
+  const { closed, until } = day.parentElement.dataset;
+  const words = rest ? `${until} ${formatTime(rest)}` : closed;
+  day.querySelector(".length").textContent = total ? formatLength(total) : words;
+}
+
+function drawWeek(day) {
+  day.parentElement.querySelectorAll(".day").forEach(drawDay);
 }
 
 function minuteAt(bar, event) {
@@ -81,7 +100,7 @@ function dragEdges(day) {
       moved = true;
       moveEdge(intervals, edge, minuteAt(bar, event));
       input.value = formatIntervals(intervals);
-      drawDay(day);
+      drawWeek(day);
     };
     bar.setPointerCapture(down.pointerId);
     bar.addEventListener("pointermove", move);
@@ -90,7 +109,7 @@ function dragEdges(day) {
       if (moved) input.dispatchEvent(new Event("change", { bubbles: true }));
     }, { once: true });
   });
-  input.addEventListener("input", () => drawDay(day));
+  input.addEventListener("input", () => drawWeek(day));
 }
 
 document.querySelectorAll(".day").forEach(dragEdges);

@@ -185,7 +185,7 @@ def test_the_page_says_what_saving_would_change(as_: As, admin: User, service: D
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("5 s", "at least one minute"),
+        ("5 s", "Enter at least 1 minute."),
         ("soon", "is not a valid duration"),
         ("999999 h", "at most one year"),
     ],
@@ -205,7 +205,7 @@ def test_a_target_shorter_than_the_undo_window_is_refused(
 ) -> None:
     settings.UNDO_SECONDS = 120
     page = targets(as_(admin), service, high_first="90 s")
-    assert "at least 120 seconds, the time in which sending can be undone" in page.content.decode()
+    assert "Enter at least 2 minutes." in page.content.decode()
 
 
 def test_the_try_out_counts_the_minutes_of_what_is_typed(
@@ -220,7 +220,18 @@ def test_the_try_out_counts_the_minutes_of_what_is_typed(
     assert "Monday at 09:40" in page
     assert "20 min" in page
     assert "40 min" in page
+    assert "here 9 h." in page  # a working day with the typed hours
     assert not Calendar.objects.exists()
+
+
+def test_a_night_shift_is_drawn_on_both_days(as_: As, admin: User) -> None:
+    client = as_(admin)
+    post(client, mon="22:00-06:00", tue="")
+    page = client.get("/hours/").content.decode()
+    monday, tuesday = page.split('<div class="day">')[1:3]
+    assert '<rect class="open" x="1320" width="120"' in monday
+    assert '<rect class="rest" x="0" width="360"' in tuesday
+    assert ">until 06:00<" in tuesday
 
 
 def test_the_try_out_of_wrong_hours_asks_for_a_correction(as_: As, admin: User) -> None:
