@@ -54,7 +54,7 @@ def test_a_message_is_split_off_and_the_timeline_undoes_it(
     page = windows.open(agent)
     page.goto(world["ron"].get_absolute_url())
     message = page.locator(".said", has_text="Now about the taxi")
-    message.get_by_text("Split off…").click()
+    message.get_by_title("Split off…").click()
     message.get_by_role("button", name="Split off this message").click()
     expect(page.locator(".timeline .said", has_text="Now about the taxi")).to_have_count(0)
     new = Case.objects.order_by("pk").last()
