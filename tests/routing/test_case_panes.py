@@ -86,6 +86,8 @@ def test_a_list_on_screen_keeps_its_view(
     assert f'<li id="row-{case.pk}" class="case-row gone"' in rows
     assert f'<li id="row-{other.pk}" class="case-row fresh"' in rows
     assert "shows" not in rows
+    new = html(as_(agent).get("/inbox/news/", {"ids": other.pk, "shows": "mine"}))
+    assert "not in this list" in new  # and not “moved”: it was never in there
     listed = html(as_(agent).get("/", {"shows": "unassigned"}, headers={"HX-Target": "cases"}))
     assert (f'id="row-{case.pk}"' in listed, f'id="row-{other.pk}"' in listed) == (False, True)
     wrong = html(as_(agent).get("/", {"shows": "mine' OR"}, headers={"HX-Target": "cases"}))
