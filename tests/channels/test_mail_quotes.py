@@ -107,7 +107,7 @@ def test_any_html_can_be_marked(html: str) -> None:
     new=st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map(" ".join),
     quoted=st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map("\n".join),
     width=st.sampled_from([0, 40, 72]),
-    blank=st.sampled_from(["\n", "\n\n"]),
+    blank=st.sampled_from(["", "\n", "\n\n"]),
 )
 @settings(max_examples=15, deadline=None)
 def test_only_the_new_text_stays(
@@ -147,6 +147,8 @@ def test_forms_that_were_not_recognised_once(text: str, new: str) -> None:
         "Hello,\n\nOn 7 Jan 2020 I wrote:\n\nthe pump leaks. It still does.",
         "My data:\nName: Jo\nDate: 7.1.2020\nSubject: pump",
         "I asked Jo at jo@b.example:\n\nno answer.",
+        "Hello,\n\nMy order is from May 2026, my mail anna@b.example:\nthe parcel is broken.",
+        "Contact me at 12:30 at jo@b.example:\nI am at home.",
     ],
 )
 def test_what_only_looks_like_a_quotation_stays(text: str) -> None:
@@ -183,3 +185,18 @@ def test_a_long_mail_is_divided_in_time(piece: str) -> None:
     start = process_time()
     fold(f"Hello\n{text}")
     assert process_time() - start < 4
+
+
+@pytest.mark.parametrize("above", ["Yes, please cancel it.", "I bought it on 7 Jan 2020.", "Yes"])
+@pytest.mark.parametrize(
+    "attribution",
+    [
+        "On Tue, 7 Jan 2020 at 09:00, Help <help@a.example> wrote:",
+        "On Tue, 7 Jan 2020 at 09:00, Help\n<help@a.example> wrote:",
+        "On Tue, 7 Jan 2020 at 09:00, Help\nDesk wrote:",
+        "2020-01-07 9:00 GMT+01:00 Help <help@a.example>:",
+    ],
+)
+def test_words_directly_above_a_quotation_are_the_customers(above: str, attribution: str) -> None:
+    """Fails if a line of the customer is taken for a part of the line that names the author."""
+    assert fold(f"Hello,\n\n{above}\n{attribution}\n> Shall we cancel?").new == f"Hello,\n\n{above}"

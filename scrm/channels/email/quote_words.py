@@ -32,11 +32,11 @@ SUBJECT = (
 """The names of headers of a quoted mail."""
 
 WROTE = (
-    "wrote", "writes", "schrieb", "a écrit", "escribió", "ha scritto", "schreef", "geschreven",
-    "escreveu", "skrev", "napisał(a)", "napisał", "napisała", "pisze", "написал(а)", "написал",
-    "написала", "пишет", "пише", "написав", "napsal(a)", "napsal", "kirjoitti", "şunu yazdı",
-    "yazdı", "ezt írta", "írta", "a scris", "έγραψε", "写道", "寫道", "さんは書きました",
-    "のメール", "님이 작성", "님이 쓴 글", "wrote the following",
+    "wrote", "writes", "schrieb", "geschrieben", "a écrit", "escribió", "ha scritto", "schreef",
+    "geschreven", "escreveu", "skrev", "napisał(a)", "napisał", "napisała", "napisana przez",
+    "pisze", "написал(а)", "написал", "написала", "пишет", "пише", "написав", "napsal(a)", "napsal",
+    "kirjoitti", "yazdı", "ezt írta", "írta", "a scris", "έγραψε", "写道", "寫道", "書きました",
+    "のメール", "님이 작성", "님이 쓴 글",
 )  # fmt: skip
 """How a line ends that names the author of the quotation below: “On Monday, Jo wrote:”."""
 

@@ -45,9 +45,15 @@ _HEADER = re.compile(
     + "|".join(f"(?P<{kind}>{_any_of(labels)})" for kind, labels in _KINDS.items())
     + rf")\*{{0,2}}\s?{_COLON}\*{{0,2}}\s?\S"
 )
-_WROTE = re.compile(rf"(?:{_any_of(words.WROTE)})\b")
+_WROTE = re.compile(rf"(?:{_any_of(words.WROTE)})\b.{{0,200}}{_COLON}\Z")
 _ADDRESS = re.compile(r"[^\s<>(),;:@]@[^\s<>(),;:@]+\.[^\s<>(),;:@]{2}")
 _DATE = re.compile(r"\d{4}|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2}|\d{1,2}[:.h]\d{2}")
+_WEEKDAY = r"[^\W\d]{1,12}(?:-[^\W\d]{1,8})?[.,]{0,2}\s"
+_VERBLESS = re.compile(
+    rf"(?:{_WEEKDAY})?\d.{{0,{_MAX_LINE}}}[<(][^\s<>]+@[^\s<>]+[>)]{{1,2}}\s?{_COLON}\Z"
+)
+_STARTS = re.compile(rf"(?:on|am|le|el|il|op|em|no dia|den|dnia|w dniu|στις)\s|(?:{_WEEKDAY})?\d")
+"""How a line begins that names the author of a quotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,10 @@ def _begins_quotation(lines: list[str], index: int) -> bool:
     if _RULE.match(lines[index]):
         return any(_is_head(lines, below) for below in (index + 1, index + 2))
     return any(
-        _names_author(text) and _ADDRESS.search(text) and _DATE.search(text)
-        for text in _joined(lines, index)
+        _is_full_attribution(" ".join(lines[index:end]))
+        # The customer's own words may stand directly above: then it begins at a later line.
+        and (_is_start(lines[index]) or not _is_full_attribution(" ".join(lines[index + 1 : end])))
+        for end in _ends(lines, index)
     )
 
 
@@ -153,24 +161,37 @@ def _is_head(lines: list[str], index: int) -> bool:
     return has_address or {"sent", "subject"} <= kinds
 
 
-def _joined(lines: list[str], index: int) -> Iterable[str]:
-    """Yield the line, and the line joined with the next ones, up to `_MAX_ATTRIBUTION` lines."""
-    text = ""
-    for line in lines[index : index + _MAX_ATTRIBUTION]:
-        if not line or len(text) > _MAX_LINE:
+def _ends(lines: list[str], index: int) -> Iterable[int]:
+    """Yield where an attribution that begins at this line may end: after one line, two, and so on.
+
+    A blank line, or more than `_MAX_ATTRIBUTION` lines, end it.
+    """
+    for end in range(index + 1, min(index + _MAX_ATTRIBUTION, len(lines)) + 1):
+        if not lines[end - 1]:
             return
-        text = f"{text} {line}".strip()
-        yield text
+        yield end
+
+
+def _is_full_attribution(text: str) -> bool:
+    """Return whether the text names author, address and date, and says that the author wrote.
+
+    Only such a line begins a quotation without a > before its lines.
+    """
+    is_short = len(text) <= _MAX_LINE
+    return bool(is_short and _WROTE.search(text) and _ADDRESS.search(text) and _DATE.search(text))
+
+
+def _is_start(line: str) -> bool:
+    """Return whether an attribution begins at this line, and not above it."""
+    return bool(_STARTS.match(line) and _DATE.search(line))
 
 
 def _names_author(text: str) -> bool:
-    """Return whether the text is a line like “On Monday, Jo <jo@example.com> wrote:”.
+    """Return whether the text is a line like “On Monday, Jo wrote:”.
 
-    Some languages have no verb there. Then the text must contain an address and a date.
+    Some languages have no verb there. Then it begins with the date and ends with the address.
     """
-    if not re.search(rf"{_COLON}\s?\Z", text):
-        return False
-    return bool(_WROTE.search(text) or (_ADDRESS.search(text) and _DATE.search(text)))
+    return bool(_WROTE.search(text) or _VERBLESS.match(text))
 
 
 def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
@@ -181,19 +202,28 @@ def _leave_out_attributions(lines: list[str], own: list[bool]) -> None:
         last = index - 1
         while last >= 0 and own[last] and not lines[last]:
             last -= 1
-        if last < 0 or not own[last]:
+        if last >= 0 and own[last]:
+            first = _start_of_attribution(lines, own, last)
+            own[first : last + 1] = [False] * (last + 1 - first)
+
+
+def _start_of_attribution(lines: list[str], own: list[bool], last: int) -> int:
+    """Return the first line of the attribution that ends at the line `last`.
+
+    Returns `last + 1` if there is none. An attribution without a date may be wrapped: then it goes
+    on upwards to the line that begins like one.
+    """
+    shortest = last + 1
+    for first in range(last, max(last - _MAX_ATTRIBUTION, -1), -1):
+        if not own[first] or not lines[first]:
+            break
+        text = " ".join(lines[first : last + 1])
+        if not _names_author(text):
             continue
-        for first in range(last, max(last - _MAX_ATTRIBUTION, -1), -1):
-            if not own[first] or not lines[first]:
-                break
-            text = " ".join(lines[first : last + 1])
-            if _names_author(text) and (first == last or _is_start(lines[first], text)):
-                own[first : last + 1] = [False] * (last + 1 - first)
-                break
-
-
-def _is_start(line: str, text: str) -> bool:
-    return bool(_DATE.search(line) or _ADDRESS.search(text))
+        shortest = min(shortest, first) if first == last else shortest
+        if _DATE.search(text) and (first == last or _is_start(lines[first])):
+            return first
+    return shortest
 
 
 def _kept(lines: list[str], own: list[bool]) -> str:
