@@ -67,16 +67,17 @@ class _Writes:
 
 
 def lock_settings() -> None:
-    """Wait until no transaction computes with the present settings, and let no other one begin.
+    """Wait until no transaction computes with the present settings.
 
-    Call this first in the transaction that changes targets or hours; the commit releases the lock.
-    So the job that runs afterwards sees every case that was computed with the old settings.
+    Call this first in the transaction that changes targets or hours. Until its commit, other
+    transactions that compute due times wait. So the job that runs afterwards sees every case that
+    was computed with the old settings.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _hold_settings() -> None:
+def _share_settings() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
 
@@ -92,7 +93,7 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     now = now or timezone.now()
     rows = list(_with_reopenings(cases))
     writes = _Writes()
-    _hold_settings()
+    _share_settings()
     settings = Settings.load()
     before = _latest(cases)
     waiting = oldest_unanswered(cases)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from crm.models import Interaction, User
 from listening.models import TopicRevision
 from routing.models import Case, CaseEvent
@@ -24,7 +26,8 @@ class ItemReason:
     event: the event that recorded the decision, with its rule and its item.
     sentence: what happened to the item.
     topics: the topic revisions that matched.
-    effects: what the rules did, with their reasons.
+    effects: what the matching rules ask for, with their reasons.
+    limits: which of that was not applied, because the case was there before.
     why_not: for each other rule, its name and the reason why it did not decide.
     """
 
@@ -32,6 +35,7 @@ class ItemReason:
     sentence: str
     topics: tuple[TopicRevision, ...]
     effects: tuple[EffectShown, ...]
+    limits: str
     why_not: tuple[tuple[str, str], ...]
 
 
@@ -56,11 +60,20 @@ def item_reasons(case: Case, user: User) -> list[ItemReason]:
             event=event,
             sentence=event.sentence,
             topics=tuple(topics[key] for key in _keys(event) if key in topics),
-            effects=names.shown(event.data.get("effects", []), is_offered="offer" in event.data),
+            effects=names.shown(event.data.get("effects", [])),
+            limits=_limits(event),
             why_not=tuple((name, why) for name, why in event.data.get("why_not", [])),
         )
         for event in shown
     ]
+
+
+def _limits(event: CaseEvent) -> str:
+    if event.kind == Kind.ROUTED:
+        return ""
+    if "offer" in event.data:
+        return _("The case existed: the department or person was offered, not applied.")
+    return _("The case existed: its priority can only rise, and what somebody works on stays.")
 
 
 def _keys(event: CaseEvent) -> list[int]:

@@ -34,6 +34,7 @@ EFFECT_LABELS = {
     "outcome": "Outcome", "department": "Department", "person": "Assignee", "priority": "Priority",
     "tags": "Tags", "issue": "Issue", "notify": "Notices",
 }  # fmt: skip
+ALWAYS = "This rule always matches."
 _NO_MATCH = "No rule matched, so the case went to the fallback department."
 
 
@@ -252,7 +253,7 @@ class Router:
 
 
 def _reason(rule: Rule, known: Mapping[str, object]) -> str:
-    return explain(rule.condition, known).sentence or "This rule always matches."
+    return explain(rule.condition, known).sentence or ALWAYS
 
 
 def _effects(rule: Rule) -> list[str]:

@@ -1,4 +1,4 @@
-"""Describe in words what routing rules did to a case: each value, its rule, and the reason."""
+"""Describe in words what routing rules ask for: each value, its rule, and the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Old events have no id.
 
 @dataclass(frozen=True, slots=True)
 class EffectShown:
-    """One effect of a rule: what it set, to which value, the name of the rule, and its reason."""
+    """One effect of a rule: what it sets, to which value, the name of the rule, and its reason."""
 
     label: str
     value: str
@@ -48,20 +48,11 @@ class EffectNames:
         notified = {user for row in revisions.values() for user in row.notify}
         return cls(revisions, User.objects.in_bulk(notified) if notified else {})
 
-    def shown(
-        self, effects: Iterable[Stored], *, is_offered: bool = False
-    ) -> tuple[EffectShown, ...]:
-        """Return the effects in words.
-
-        is_offered: whether another department or person was not applied but offered.
-        """
-        found = []
-        for what, rule, why, *revision in effects:
-            value = self._value(what, *revision)
-            if is_offered and what in {"department", "person"}:
-                value = _("%s (offered, not applied)") % value
-            found.append(EffectShown(EFFECT_LABELS[what], value, rule, why))
-        return tuple(found)
+    def shown(self, effects: Iterable[Stored]) -> tuple[EffectShown, ...]:
+        return tuple(
+            EffectShown(EFFECT_LABELS[what], self._value(what, *revision), rule, why)
+            for what, rule, why, *revision in effects
+        )
 
     def _value(self, what: str, revision: int = 0) -> str:
         """Return the value that the revision sets; "" if the revision is not known."""

@@ -92,6 +92,7 @@ def parse(sql: str) -> Statement | None:
     """
     if "pg_advisory_xact_lock_shared" in sql:
         return Statement("advisory", SETTINGS, sql)
+    # `lock_settings` takes the same lock alone. It comes first, as the lock of the ledger does.
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
     found = _WRITE.match(sql) or ("UPDATE" in sql and _SELECT.match(sql))

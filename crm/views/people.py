@@ -108,8 +108,8 @@ def _not_reassigned(stayed: list[Owned], owners: dict[str, User]) -> str:
     names = ", ".join(sorted({str(owners[each.kind.key]) for each in stayed}))
     return _(
         "Not reassigned: %(what)s. %(names)s cannot own them: a case or a draft needs somebody who "
-        "works in its department, and nobody has two entries with the same name. Choose another "
-        "owner for them."
+        "works in its department, or the new owner already has an entry with this name. Choose "
+        "another owner for them."
     ) % {"what": what, "names": names}
 
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Interaction, User
 from routing.models.rule import RuleRevision
+from routing.rules import ALWAYS
 from scrm.db.append_only import append_only
 
 
@@ -96,16 +97,13 @@ class CaseEvent(models.Model):
     def sentence(self) -> str:
         """Return what happened to the item of a routing event, as one or two plain sentences.
 
-        `why` is either a sentence, or the condition of a rule, such as “topic is Refunds”.
+        `why` is the condition of the rule, such as “topic is Refunds”, or else a sentence.
         """
         start = _ITEM_SENTENCES.get(self.Kind(self.kind), self.get_kind_display())
-        if not self.why:
-            return f"{start}."
-        if self.why.endswith("."):
-            return f"{start}. {self.why}"
-        if self.kind == self.Kind.ROUTED:
-            return _t("%(start)s because its %(why)s.") % {"start": start, "why": self.why}
-        return f"{start}: {self.why}."
+        if self.kind == self.Kind.ROUTED and self.revision_id and self.why != ALWAYS:
+            words = {"start": start, "why": self.why}
+            return _t("%(start)s, because a rule matched: %(why)s") % words
+        return f"{start}. {self.why}".strip()
 
     @classmethod
     def transfers(cls, *, by: User) -> models.QuerySet[CaseEvent]:

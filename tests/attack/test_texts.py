@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from responses import saved_reply_variables
 from responses.rules import personal_data
-from scrm.channels.email import parts, read
+from scrm.channels.email import read
+from scrm.channels.email.parts import _flowed
 from scrm.channels.feed import parse
 from scrm.channels.feed.parse import parse_feed
 from scrm.channels.wordpress import hear
@@ -190,4 +191,4 @@ def old_flowed(text: str, joint: int | None) -> str:
 def test_flowed_lines_are_the_same(text: str, delsp: bool) -> None:
     part = Message()
     part["Content-Type"] = f"text/plain; format=flowed; delsp={'yes' if delsp else 'no'}"
-    assert parts._flowed(part, text) == old_flowed(text, -1 if delsp else None)
+    assert _flowed(part, text) == old_flowed(text, -1 if delsp else None)

@@ -85,7 +85,7 @@ def test_the_page_is_reachable_from_each_message(
     assert link in page
     page = browser.get(f"/cases/{case.pk}/why/").content.decode()
     assert f'id="item-{case.last_inbound_id}"' in page
-    assert "What the rules did" in page
+    assert "What the matching rules ask for" in page
     # Only the list of effects: there is no other rule that could have decided.
     assert page.count('class="why-not"') == 1
 
@@ -150,9 +150,10 @@ def test_a_department_that_was_only_offered_is_not_named_as_done(
     leaf = {"field": "text", "op": "contains", "value": "buy"}
     rule.revise(conditions={"all": [leaf]}, department=sales, by=admin)
     case = say("I want to buy a bag", "2")
-    effects = {each.label: each.value for each in item_reasons(case, agent)[0].effects}
-    assert effects["Department"] == f"{sales} (offered, not applied)"
-    assert effects["Priority"] == "Normal"
+    joined, opened = item_reasons(case, agent)
+    assert {each.label: each.value for each in joined.effects}["Department"] == str(sales)
+    assert "offered, not applied" in joined.limits
+    assert opened.limits == ""
 
 
 def test_a_sensitive_topic_is_named_as_the_reason_for_urgent(
@@ -190,18 +191,28 @@ def test_the_page_takes_the_same_number_of_queries_for_any_number_of_items(
         browser.get(url)
 
 
+OPENED = "It opened this case"
+
+
 @pytest.mark.parametrize(
-    ("kind", "why", "sentence"),
+    ("kind", "rule", "why", "sentence"),
     [
-        ("routed", "topic is Seat policy", "It opened this case because its topic is Seat policy."),
-        ("routed", "This rule always matches.", "It opened this case. This rule always matches."),
-        ("heard", "", "It continues a conversation of this case."),
-        ("joined", "The same person wrote again.",
-         "It was added to this case. The same person wrote again."),
+        (
+            "routed",
+            1,
+            "topic is Acme Inc.",
+            f"{OPENED}, because a rule matched: topic is Acme Inc.",
+        ),
+        ("routed", 1, "This rule always matches.", f"{OPENED}. This rule always matches."),
+        ("routed", None, "No rule matched.", f"{OPENED}. No rule matched."),
+        ("heard", 1, "", "It continues a conversation of this case."),
+        ("joined", 1, "They wrote again.", "It was added to this case. They wrote again."),
     ],
-)  # fmt: skip
-def test_a_reason_is_one_or_two_sentences(kind: str, why: str, sentence: str) -> None:
-    assert CaseEvent(kind=kind, why=why).sentence == sentence
+)
+def test_a_reason_is_one_or_two_sentences(
+    kind: str, rule: int | None, why: str, sentence: str
+) -> None:
+    assert CaseEvent(kind=kind, revision_id=rule, why=why).sentence == sentence
 
 
 def test_the_case_page_explains_it_in_the_same_words(
@@ -212,5 +223,5 @@ def test_the_case_page_explains_it_in_the_same_words(
     leaf = {"field": "text", "op": "contains", "value": "bag"}
     first.revise(conditions={"all": [leaf]}, department=service, by=admin)
     page = as_(agent).get(say("My bag is lost", "1").get_absolute_url()).content.decode()
-    assert "<p>It opened this case because its text contains “bag”.</p>" in page
+    assert "<p>It opened this case, because a rule matched: text contains “bag”</p>" in page
     assert "Full public thread" not in page
