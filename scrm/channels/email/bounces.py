@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from scrm.channels.base import BOUNCE, NOTICE
+from scrm.channels.email import bounce_words as words
 from scrm.channels.email.headers import Headers
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.people import split
@@ -20,21 +21,27 @@ _DAEMONS = re.compile(
     r"(?i)(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mail[-_ ]delivery|bounces?)"
     r"(?:[-+=].*)?@"
 )
-_FAILED = re.compile(
-    r"(?i)undeliver|delivery (?:status|has |failed|failure)|fail(?:ed|ure).{0,40}deliver|"
-    r"returned (?:mail|to sender)|mail delivery|non[- ]?remis|unzustellbar|nicht zugestellt|"
-    r"unable to deliver|could not be delivered|devuelto|mail system error"
-)
-_LATE = re.compile(r"(?i)\bdelay|\bwarning\b|still (?:being )?(?:tr(?:y|ied)|retr)|verzöger|retard")
+_DAEMON_NAMES = re.compile(r"(?i)\W*(?:mailer[-_. ]?daemon|mail delivery (?:sub)?system)\b")
+_FAILED = re.compile("(?i)" + "|".join(words.FAILED))
+_LATE = re.compile("(?i)" + "|".join(words.LATE))
 _CODE = re.compile(r"(?<![\d.])(?:5\d\d[ \-#]|[45]\.\d{1,3}\.\d{1,3}\b|4\d\d[ \-#])")
 _ABSENT = re.compile(
-    r"(?i)\s*(?:auto(?:matic|mated)?[- ]?reply|automatische antwort|réponse automatique|"
-    r"respuesta automática|risposta automatica|"
-    r"(?:out of (?:the )?office(?: auto-?reply)?|abwesenheit(?:snotiz)?)\s*(?::|\Z))"
+    rf"(?i)\s*(?:(?:{'|'.join(words.AUTOMATIC)})|(?:{'|'.join(words.ABSENT)})\s*(?:[:\uff1a]|\Z))"
 )
+_COPY = re.compile(
+    r"(?im)^\W*(?:below this line is a copy|(?:start of )?(?:original|returned|undelivered) message"
+    r"|this is a copy of (?:the|your) message|message headers follow|received: |return-path: )"
+)
+"""Where a bounce without parts begins to quote the mail that it returns."""
+_QUOTED_ID = re.compile(r"(?im)^[> ]*message-id:\s*(\S+)")
+_QUOTED_TO = re.compile(r"(?im)^[> ]*to:\s*(\S.{0,300})")
+_RECIPIENT = re.compile(r"(?m)^[ \t]*<([^<>\s]+@[^<>\s]+)>(?:[: \t].{0,200})?$")
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@.]{2,}")
 _FIRST = re.compile(r'(?:[^",]|"[^"]*+")*+')
 """The text before the first comma that is not in quotes."""
 _LONGEST_REASON = 500
+_SEARCHED = 20_000
+"""Characters of the text that are searched for the recipient and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,18 @@ class Returned:
 
 
 def returned(letter: Letter) -> Returned | None:
-    """Return what a bounce reports; None if the mail is no bounce."""
-    return _by_report(letter) or _by_signs(letter)
+    """Return what a bounce or a complaint reports; None if the mail is neither."""
+    return _by_complaint(letter) or _by_report(letter) or _by_signs(letter)
+
+
+def _by_complaint(letter: Letter) -> Returned | None:
+    """Read a complaint (RFC 5965) about a mail of ours; return None if the mail is none."""
+    report = next((fields for fields in letter.report if "feedback-type" in fields), None)
+    if report is None:
+        return None
+    recipient = _field(report, "original-rcpt-to") or _whom(letter)
+    reason = f"The recipient reported this email as: {_field(report, 'feedback-type')}."
+    return Returned(NOTICE, _address(recipient), _tidy(reason), _ours(letter))
 
 
 def _by_report(letter: Letter) -> Returned | None:
@@ -89,28 +106,63 @@ def _by_signs(letter: Letter) -> Returned | None:
 
     - It has the header X-Failed-Recipients.
     - Its sender is a mail server, and its return path is empty.
+    - Its sender is a mail server, and it quotes the Message-ID of one of our mails. A person who
+      answers has the Message-ID only in the headers of the answer.
     - Its sender is a mail server, its subject reports a failure or a delay, and it names one of our
       mails.
     - Its return path is empty, its subject reports a failure but no delay, and it names one of our
       mails.
     """
-    sender = letter.sender.address if letter.sender else ""
-    daemon = bool(_DAEMONS.match(sender))
+    daemon = _is_daemon(letter)
     empty_return_path = letter.header("return-path").replace(" ", "") == "<>"
     failed_recipients = letter.header("x-failed-recipients")
     late = bool(_LATE.search(letter.subject))
     words_of_failure = late or bool(_FAILED.search(letter.subject))
-    by_daemon = daemon and (words_of_failure or empty_return_path)
+    quotes_ours = daemon and _quoted_id(letter) is not None
+    by_daemon = daemon and (words_of_failure or empty_return_path or quotes_ours)
     if not (
         failed_recipients or by_daemon or (empty_return_path and words_of_failure and not late)
     ):
         return None
     ours = _ours(letter)
-    certain = failed_recipients or (daemon and empty_return_path)
+    certain = failed_recipients or quotes_ours or (daemon and empty_return_path)
     if ours is None and not certain:
         # A customer may write about a delay from such an address, so this counts as a normal mail.
         return None
-    return Returned(NOTICE if late else BOUNCE, _address(failed_recipients), _reason(letter), ours)
+    whom = _address(failed_recipients) or _whom(letter)
+    return Returned(NOTICE if late else BOUNCE, whom, _reason(letter), ours)
+
+
+def _is_daemon(letter: Letter) -> bool:
+    """Return whether the sender is a mail server; it may have a name and no address."""
+    if letter.sender:
+        return bool(_DAEMONS.match(letter.sender.address))
+    return bool(_DAEMON_NAMES.match(letter.header("from")))
+
+
+def _quoted_id(letter: Letter) -> Ours | None:
+    """Return the parsed Message-ID of our mail that the mail returns; None if it returns none."""
+    found = _QUOTED_ID.findall(f"{letter.returned}\n{letter.text[:_SEARCHED]}")
+    return next((ours for name in found if (ours := find_ours(name))), None)
+
+
+def _whom(letter: Letter) -> str:
+    """Return the address that did not get the mail, as the text of a bounce names it.
+
+    It is the recipient of the mail that is returned. If that is not quoted, it is the address that
+    stands alone on a line, as <jo@example.com>, or the first address before the copy of the mail.
+    """
+    text = letter.text[:_SEARCHED]
+    if quoted := _QUOTED_TO.search(letter.returned):
+        return _address(quoted[1])
+    copy = _COPY.search(text)
+    above = text[: copy.start()] if copy else text
+    if found := _RECIPIENT.search(above):
+        return _address(found[1])
+    if copy and (quoted := _QUOTED_TO.search(text, copy.start())):
+        return _address(quoted[1])
+    first = _ADDRESS.search(above)
+    return _address(first[0]) if first else ""
 
 
 def _ours(letter: Letter) -> Ours | None:
@@ -134,13 +186,19 @@ def _address(text: str) -> str:
 def _reason(letter: Letter) -> str:
     """Return the answer of the receiving server, as the text of the bounce quotes it.
 
-    The answer is the first line with an error code, and up to two lines that continue it.
+    The answer is the first line with an error code, and up to two lines that continue it. Without
+    a code, it is what stands below the recipient.
     """
-    lines = [line.strip() for line in letter.text[:20_000].splitlines()]
+    text = letter.text[:_SEARCHED]
+    lines = [line.strip() for line in text.splitlines()]
     for index, line in enumerate(lines):
         if _CODE.search(line):
             below = takewhile(bool, lines[index + 1 : index + 3])
             return _tidy(" ".join([line, *below]))
+    if found := _RECIPIENT.search(text):
+        below = takewhile(bool, (line.strip() for line in text[found.end() + 1 :].splitlines()[:3]))
+        if reason := _tidy(" ".join(below)):
+            return reason
     return "The recipient's mail server returned the email."
 
 

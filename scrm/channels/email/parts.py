@@ -133,7 +133,7 @@ class Parts:
         if depth > _MAX_DEPTH:
             raise Unreadable("The parts of the message are nested too deeply.")
         kind = part.get_content_type()
-        if kind == "message/delivery-status":
+        if kind in ("message/delivery-status", "message/feedback-report"):
             self._take_report(part)
             return Block()
         if kind in ("message/rfc822", "text/rfc822-headers"):
