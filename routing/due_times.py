@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic, sleep
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -28,9 +29,9 @@ from routing.unanswered import UnansweredItem, oldest_unanswered
 AT_ONCE = 500
 """The number of cases that the job locks and recomputes in one transaction."""
 MAX_PREVIEWED = 5_000
+MAX_WAIT_S = 60
+"""A backup reads all tables in one long transaction. The job does not wait for its end."""
 JOB = "routing.recompute_due_times"
-# The key of the advisory lock of targets and hours. All processes must use the same.
-_LOCK = 0x5C13
 
 _RESPONSES: tuple[Kind, ...] = ("first", "next")
 
@@ -66,22 +67,6 @@ class _Writes:
     cases: dict[int, tuple[datetime | None, bool]] = field(default_factory=dict)
 
 
-def lock_settings() -> None:
-    """Wait until no transaction computes with the present settings.
-
-    Call this first in the transaction that changes targets or hours. Until its commit, other
-    transactions that compute due times wait. So the job that runs afterwards sees every case that
-    was computed with the old settings.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-
-
-def _share_settings() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
-
-
 def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     """Compute the clocks and the due times of these cases, given by their ids.
 
@@ -93,7 +78,6 @@ def recompute(cases: Collection[int], *, now: datetime | None = None) -> None:
     now = now or timezone.now()
     rows = list(_with_reopenings(cases))
     writes = _Writes()
-    _share_settings()
     settings = Settings.load()
     before = _latest(cases)
     waiting = oldest_unanswered(cases)
@@ -320,12 +304,36 @@ def preview(settings: Settings, departments: Collection[int], *, now: datetime) 
     return result
 
 
+def _wait_for_older_transactions() -> None:
+    """Wait until the transactions that may have read older targets have ended.
+
+    Until then, their cases are not visible. A transaction keeps a lock on each table that it has
+    read, so the list of locks names them. The wait takes at most `MAX_WAIT_S`.
+    """
+    readers = older = _readers_of_targets()
+    until = monotonic() + MAX_WAIT_S
+    while older and monotonic() < until:
+        sleep(0.1)
+        older = readers & _readers_of_targets()
+
+
+def _readers_of_targets() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT virtualtransaction FROM pg_locks "
+            "WHERE relation = %s::regclass AND pid <> pg_backend_pid()",
+            [ResponseTarget._meta.db_table],
+        )
+        return {transaction for (transaction,) in cursor.fetchall()}
+
+
 def _is_past(at: datetime | None, now: datetime) -> bool:
     return at is not None and at < now
 
 
 def recompute_departments(job: Job) -> None:
     """Recompute all open cases of the departments of a job, `AT_ONCE` locked cases at a time."""
+    _wait_for_older_transactions()
     cases = [pk for pk in open_cases(job.data["departments"]) if pk > job.result.get("last", 0)]
     for start in range(0, len(cases), AT_ONCE):
         part = cases[start : start + AT_ONCE]

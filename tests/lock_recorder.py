@@ -16,7 +16,6 @@ from typing import Any
 from django.db import connection
 
 LEDGER = "the ledger"
-SETTINGS = "targets and hours"
 RANKS = {
     LEDGER: 0,
     "crm_pause": 1,
@@ -30,7 +29,6 @@ RANKS = {
     "responses_campaignstatement": 7,
     "responses_draft": 7,
     "routing_presence": 7,
-    SETTINGS: 7,
     "crm_attachment": 7,
     "crm_notice": 7,
     "responses_moderation": 7,
@@ -90,9 +88,6 @@ def parse(sql: str) -> Statement | None:
     too. A RETURNING clause is added to a statement that writes, so that the keys of the written
     rows are known.
     """
-    if "pg_advisory_xact_lock_shared" in sql:
-        return Statement("advisory", SETTINGS, sql)
-    # `lock_settings` takes the same lock alone. It comes first, as the lock of the ledger does.
     if "pg_advisory_xact_lock" in sql:
         return Statement("advisory", LEDGER, sql)
     found = _WRITE.match(sql) or ("UPDATE" in sql and _SELECT.match(sql))
@@ -137,7 +132,7 @@ class Recorder:
         transaction, statement = self._current(), parse(sql)
         if transaction is None or statement is None:
             return execute(sql, params, many, context)
-        if statement.kind == "advisory":
+        if statement.table == LEDGER:
             self._take(transaction, statement, [0])
             return execute(sql, params, many, context)
         newest = self._newest(statement.table) if statement.kind == "INSERT INTO" else None

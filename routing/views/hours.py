@@ -62,7 +62,6 @@ def _edit(request: StaffRequest, row: Calendar | None) -> HttpResponse:
 
 @transaction.atomic
 def _save(form: CalendarForm, request: StaffRequest) -> Calendar:
-    due_times.lock_settings()
     before = Calendar.objects.in_force()
     data = form.cleaned_data
     calendar: Calendar = form.instance
@@ -98,7 +97,6 @@ def targets(request: StaffRequest, pk: int) -> HttpResponse:
         calendar_form = CalendarForm(instance=shown, zone=_zone())
         return _page(request, calendar_form, shown, targets_form=form, asked=pk, status=422)
     with transaction.atomic():
-        due_times.lock_settings()
         for priority, values in form.targets().items():
             minutes = {name: _minutes(getattr(values, name)) for name, _label in KINDS}
             row = ResponseTarget.objects.filter(department=department, priority=priority)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -269,26 +270,28 @@ def test_the_try_out_counts_with_the_calendar_of_the_chosen_department(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_targets_are_saved_after_the_cases_that_use_the_old_ones(
+def test_the_job_finds_the_cases_of_transactions_that_used_the_old_targets(
     as_: As, admin: User, service: Department
 ) -> None:
-    """Fails if targets are saved while another transaction computes due times with the old ones.
+    """While a message is routed, targets are saved, and the job runs before that is committed.
 
-    The job that recomputes open cases would not see the cases of that transaction.
+    Fails if the job does not wait: the new case keeps the due time of the old targets.
     """
     began, saved, browser = Event(), Event(), as_(admin)
-    targets(browser, service, normal_first="1 h")
+    app.loader.import_default_modules()  # as a worker does
 
-    def route() -> bool:
+    def route() -> None:
         with transaction.atomic():
             hear("anna")
             began.set()
-            return saved.wait(timeout=3)
+            saved.wait(timeout=30)
+            sleep(1)
 
-    def save() -> bool:
+    def save() -> None:
         began.wait(timeout=30)
         targets(browser, service, normal_first="2 h")
         saved.set()
-        return Case.objects.exists()
+        app.tasks[JOB](Job.objects.get(kind=JOB).pk)
 
-    assert at_once(route, save) == [False, True]
+    at_once(route, save)
+    assert Case.objects.get().due_at == NOW + 2 * HOUR

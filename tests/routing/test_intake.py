@@ -559,7 +559,7 @@ def test_reopened_cases_cost_no_statement_each(
         case.claim(by=agent)
         count_as_answered(case, at=NOW, seen=case.last_inbound_id, answered_by=None)
     again = [arrival(f"person{n}", thread=f"t{n}") for n in range(8)]
-    with django_assert_max_num_queries(41):
+    with django_assert_max_num_queries(40):
         place(*again, now=NOW + DAY)
     assert Notice.objects.filter(user=agent, kind="reopened").count() == 8
 
