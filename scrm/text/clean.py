@@ -7,7 +7,7 @@ from html import unescape
 
 import nh3
 
-from scrm.text.visible import UNSEEN, visible
+from scrm.text.visible import RAW_TEXT, UNSEEN, visible, without_raw_text
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # No pattern here may search beyond the next "<", which takes quadratic time on "<br<br<br".
@@ -19,7 +19,7 @@ _NAME = re.compile(r"</?([A-Za-z][^\s<>/]*)")
 _OTHER_BLOCKS = {
     "address", "article", "aside", "center", "details", "dialog", "dir", "fieldset", "figcaption",
     "figure", "footer", "form", "header", "hgroup", "legend", "listing", "main", "menu", "nav",
-    "optgroup", "option", "plaintext", "search", "section", "select", "summary", "textarea", "xmp",
+    "optgroup", "option", "search", "section", "select", "summary", "textarea",
 }  # fmt: skip
 """Blocks that become `div`: their tags would do something on our page, or are for old browsers."""
 _CELLS = {"caption", "tbody", "td", "tfoot", "th", "thead", "tr"}
@@ -81,12 +81,14 @@ def _parseable(html: str) -> str:
     """Return `html` with `bdi` for unknown elements, and `div` for cells that are in no table.
 
     An HTML parser drops the tags of such cells. Unknown elements are those like `o:p` of Outlook;
-    `bdi` is an inline element too, and rare.
+    `bdi` is an inline element too, and rare. Tags that are shown as text are escaped.
     """
     html = _tame(storable(html))
     names = {name.lower() for name in _NAME.findall(html)}
     html = _renamed(html, {name for name in names if not name.isalnum()}, "bdi")
-    return html if "table" in names else _renamed(html, names & _CELLS, "div")
+    if "table" not in names:
+        html = _renamed(html, names & _CELLS, "div")
+    return without_raw_text(html) if names & RAW_TEXT else html
 
 
 def _blocks(html: str) -> str:

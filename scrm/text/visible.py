@@ -14,6 +14,9 @@ UNSEEN = {
     "template", "title", "video",
 }  # fmt: skip
 """The elements whose content is no text of the page."""
+RAW_TEXT = {"plaintext", "textarea", "xmp"}
+"""The elements that show the tags in their content as text. Of these, only `textarea` may be kept:
+HTML with another one cannot be written without raw text."""
 _KEPT = {
     "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br",
     "button", "caption", "center", "cite", "code", "dd", "del", "details", "dfn", "dialog",
@@ -22,7 +25,7 @@ _KEPT = {
     "kbd", "label", "legend", "li", "listing", "main", "mark", "menu", "nav", "ol", "optgroup",
     "option", "p", "pre", "q", "s", "samp", "search", "section", "select", "small", "span",
     "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "textarea", "tfoot",
-    "th", "thead", "tr", "tt", "u", "ul", "var", "xmp",
+    "th", "thead", "tr", "tt", "u", "ul", "var",
 }  # fmt: skip
 _ATTRIBUTES = {"*": {"style", "hidden"}, "a": {"href"}, "td": {"colspan", "rowspan"},
                "th": {"colspan", "rowspan"}}  # fmt: skip
@@ -31,6 +34,9 @@ _APART = ("block", "flex", "grid", "list-item", "table")
 _TAKEN_OUT = {"left", "right", "absolute", "fixed"}
 _MAY_HIDE = re.compile(
     r"(?i)\shidden|display|visibility|overflow|opacity|max-height|float|position"
+)
+_SHOWS_TAGS = re.compile(
+    r"""(?i)<(?:(/)xmp|plaintext|xmp)(?=[\s/>])((?:[^<>"']|"[^"<]*"|'[^'<]*')*+)>"""
 )
 _TAG = re.compile(r'<(/?)([a-z0-9]+)([^<>"]*(?:"[^"]*"[^<>"]*)*)>')
 _ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
@@ -64,7 +70,26 @@ def visible(html: str) -> str:
     if not _MAY_HIDE.search(html):
         return html
     # nh3 closes every element, so that the end of a hidden one is certain.
-    whole = nh3.clean(
+    return _without_hidden(_well_formed(html))
+
+
+def without_raw_text(html: str) -> str:
+    """Return `html` with the content of the elements `RAW_TEXT` as escaped text.
+
+    A `div` replaces `plaintext` and `xmp`. Otherwise a tag in their content could end or hide
+    elements around them, though a browser shows it as text.
+    """
+    return _well_formed(_SHOWS_TAGS.sub(_in_div, html))
+
+
+def _in_div(tag: re.Match[str]) -> str:
+    """Return a `div` around the tag: nh3 escapes the content of the element and drops its tags."""
+    return f"{tag[0]}</div>" if tag[1] else f"<div{tag[2]}>{tag[0]}"
+
+
+def _well_formed(html: str) -> str:
+    """Return `html` with all elements closed and attributes quoted, and without raw text."""
+    return nh3.clean(
         html,
         tags=_KEPT,
         clean_content_tags=UNSEEN,
@@ -72,7 +97,6 @@ def visible(html: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
     )
-    return _without_hidden(whole)
 
 
 def _without_hidden(html: str) -> str:
@@ -86,7 +110,8 @@ def _without_hidden(html: str) -> str:
         end = tag.end()
         closes, name, attributes = tag.groups()
         if closes:
-            looks.pop()
+            if len(looks) > 1:
+                looks.pop()
         else:
             look = _look(look, attributes)
             if name not in _VOID:

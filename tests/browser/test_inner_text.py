@@ -15,7 +15,9 @@ BLOCKS = ["address", "article", "aside", "blockquote", "center", "dd", "dir", "d
           "fieldset", "figcaption", "figure", "footer", "form", "h1", "h3", "header", "hgroup",
           "legend", "li", "main", "menu", "nav", "ol", "p", "pre", "search", "section", "summary",
           "ul"]  # fmt: skip
-UNSEEN = ["script", "style", "title", "template", "noscript", "datalist"]
+UNSEEN = ["script", "style", "title", "template", "noscript", "datalist", "iframe", "noembed",
+          "noframes"]  # fmt: skip
+TAGS_INSIDE = ["", "</b></b>", "<b hidden>", "<div style='display:none'>", "<!-- ", "<i>"]
 STYLES = ["display:none", "visibility:hidden", "visibility: visible", "display:block", "color:red",
           "Display : NONE ! important", "opacity:0.5", "display:list-item", "float:left",
           "position: absolute", "display:flex", "font-size:0"]  # fmt: skip
@@ -51,7 +53,12 @@ class Writer:
             return self.word()
         if kind < 0.36:
             name = self.random.choice(UNSEEN)
-            return f"<{name}>{self.word()}</{name}>"
+            parses_tags = name in ("datalist", "template")
+            tags = "" if parses_tags else self.random.choice(TAGS_INSIDE)
+            return f"<{name}>{tags}{self.word()}</{name}>"
+        if kind < 0.4:
+            tags = self.random.choice(TAGS_INSIDE)
+            return f"<xmp{self.attributes()}>{tags}{self.word()}</xmp>"
         if kind < 0.46:
             return self.table(depth)
         name = self.random.choice(BLOCKS if kind < 0.8 else INLINE)

@@ -57,6 +57,10 @@ def test_a_block_keeps_words_apart(name: str) -> None:
         "<p>one<p>two<p>three",
         "<body>one<form>two</form>three</body>",
         "one<o:p></o:p><div>two</div><v:shape></v:shape><div>three</div>",
+        "one<XMP\n>two</XMP\n>three",
+        "one<textarea>two</textarea>three",
+        "one<listing>two</listing>three",
+        "<p>one<plaintext>two\nthree",
     ],
 )
 def test_cells_items_and_line_breaks_keep_words_apart(html: str) -> None:
@@ -99,6 +103,9 @@ def test_inline_elements_do_not_split_a_word(html: str) -> None:
         "<td style='display:none'>Preheader</td><td>Hello</td>",
         "<div style='display:none'>P<b>re</b><i style='display:block'>header</i></div>Hello",
         "<div style='display&colon;none'>Preheader</div>Hello",
+        "<noembed></b><i hidden></noembed>Hello<noframes><!-- </noframes>",
+        "<iframe></b><i hidden></iframe>Hello<noscript><i hidden></noscript>",
+        "<xmp hidden>Preheader</xmp>Hello<textarea style='display:none'>Preheader</textarea>",
     ],
 )
 def test_what_a_browser_does_not_show_is_left_out(html: str) -> None:
@@ -179,6 +186,43 @@ MARKUP = st.recursive(
 )
 
 
+RAW_TEXT = ["plaintext", "textarea", "xmp"]
+UNSEEN = ["iframe", "noembed", "noframes", "noscript"]
+NOISE = st.lists(
+    st.sampled_from(
+        ["</b>", "</div>", "<b hidden>", "<div style='display:none'>", "<!--", "<p title='", '"',
+         "<style>", "<title>", "&lt;", " hidden", "x", "<", "-->"]
+        + [f"{start}{name}>" for start in ("<", "</") for name in (*RAW_TEXT, *UNSEEN)]
+    ),
+    max_size=6,
+).map("".join)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RAW_TEXT)
+@pytest.mark.parametrize("tags", ["</b></b>", "<div style='display:none'>", "<b hidden>", "<!--"])
+def test_tags_that_are_shown_as_text_hide_nothing(name: str, tags: str) -> None:
+    html = f"One<{name}>{tags}</{name}> two"
+    for text in (plain(html), plain(clean(html)), plain(html, hidden=True)):
+        assert text.startswith(f"One\n{tags}"), text
+        assert text.endswith("two"), text
+
+
+# Fails if raw text stays in what `visible` reads: tags in it would end or hide other elements.
+@given(st.sampled_from([*RAW_TEXT, *UNSEEN]), NOISE)
+def test_raw_text_neither_fails_nor_loses_words_after_it(name: str, noise: str) -> None:
+    inside = noise.replace(f"</{name}>", "")
+    html = f"First<{name}>{inside}</{name}><p>last</p>"
+    for text in (plain(html), plain(clean(html))):
+        assert text.startswith("First"), html
+        assert "last" in text, html
+
+
+@given(NOISE)
+def test_no_markup_makes_cleaning_fail(noise: str) -> None:
+    plain(noise)
+    assert clean(clean(noise)) == clean(noise)
+
+
 @given(MARKUP)
 def test_cleaning_twice_changes_nothing(html: str) -> None:
     assert clean(clean(html)) == clean(html)
@@ -198,7 +242,8 @@ def test_characters_that_turn_text_around_are_removed(text: str, kept: str) -> N
     "noise",
     ["<title>", "<p hidden>", "<div style='display:none'>", " hidden", "<a href='https:", "<td",
      "<p style='display:", "display:none;", "<title", "<script>", "</td>x", "<b style='x:0;'>",
-     "<div style='" + "a:0;" * 300 + "'>"],
+     "<div style='" + "a:0;" * 300 + "'>", "<xmp>", "<xmp></b></b></xmp> hidden", "<xmp ",
+     "<textarea><b hidden>", "<noembed></b></noembed>", "<div hidden><xmp></xmp a=<>"],
 )  # fmt: skip
 def test_hostile_markup_is_bounded(noise: str) -> None:
     hostile = (noise * LONG)[:LONG]
