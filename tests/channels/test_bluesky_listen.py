@@ -13,12 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scrm.channels.base import Batch, ChannelError, Credentials, FetchRequest, Json, Terms
+from scrm.channels.base import (
+    UNREADABLE,
+    Batch,
+    ChannelError,
+    Credentials,
+    FetchRequest,
+    Json,
+    Terms,
+)
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.keys import POST
 from scrm.channels.bluesky.listen import BlueskyListener
 from tests.channels.bluesky_fixtures import care, jo, listen, log_in, network, us
 from tests.standins.bluesky import Bluesky, Person
+from tests.standins.failing import failing
 
 __all__ = ["care", "jo", "network", "us"]
 
@@ -337,7 +346,7 @@ class TestMessages:
 def _key_or_reason(view: dict[str, Any]) -> str:
     try:
         return read.post(view, {}).key
-    except read.UNREADABLE as error:
+    except UNREADABLE as error:
         return read.unreadable(view, error).reason
 
 
@@ -354,6 +363,22 @@ class TestTrouble:
         assert len(batch.unreadable) == 3
         assert b"text" in batch.unreadable[0].raw
         assert listen(us, "mentions", batch.cursor).unchanged
+
+    @pytest.mark.parametrize("error", [IndexError, OverflowError, RecursionError])
+    def test_no_error_of_one_entry_stops_others(
+        self,
+        us: Credentials,
+        care: Person,
+        jo: Person,
+        monkeypatch: pytest.MonkeyPatch,
+        error: type[Exception],
+    ) -> None:
+        monkeypatch.setattr(read, "expanded", failing(read.expanded, "poison", error))
+        good = jo.post(MENTION, mention=care)
+        jo.post(f"{MENTION} poison", mention=care)
+        batch = listen(us, "mentions")
+        assert [item.key for item in batch.items] == [good["uri"]]
+        assert len(batch.unreadable) == 1
 
     @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(

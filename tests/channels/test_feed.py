@@ -14,11 +14,13 @@ from werkzeug import Request, Response
 from scrm.channels.base import Batch, ChannelError, FetchRequest, Found
 from scrm.channels.feed import channel as feed
 from scrm.channels.feed import child as feed_child
+from scrm.channels.feed import parse
 from scrm.channels.feed.parse import parse_feed, parse_page
 from scrm.channels.registry import channel
 from scrm.net import http
 from scrm.net.addresses import networks
 from scrm.text.clean import storable
+from tests.standins.failing import failing
 
 PAYLOADS = Path(__file__).parent / "payloads"
 RSS = (PAYLOADS / "blog.rss.xml").read_bytes()
@@ -155,6 +157,21 @@ class TestEntriesBecomeItems:
         assert [entry["key"] for entry in facts["entries"]] == ["1"]
         assert "cannot be read" in facts["unreadable"][0]["reason"]
         assert '"id":"2"' in facts["unreadable"][0]["raw"]
+
+    @pytest.mark.parametrize("error", [IndexError, OverflowError, RecursionError])
+    def test_a_title_of_a_feed_or_a_link_that_cannot_be_read_is_empty(
+        self, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        monkeypatch.setattr(parse, "plain", failing(parse.plain, "poison", error))
+        facts = parse_feed(
+            b'<feed xmlns="http://www.w3.org/2005/Atom"><title>poison</title>'
+            b"<entry><id>1</id></entry><entry><id>2</id><title>poison</title></entry></feed>"
+        )
+        assert facts["title"] == ""
+        assert [entry["key"] for entry in facts["entries"]] == ["1"]
+        assert len(facts["unreadable"]) == 1
+        link = b'<link rel="alternate" type="application/rss+xml" href="/f" title="poison">'
+        assert parse_page(link, "http://a.test/")["links"] == [("http://a.test/f", "")]
 
     def test_a_visit_brings_no_more_than_its_cap(self) -> None:
         facts = parse_feed(rss(*(f"<guid>{n}</guid>" for n in range(2_100))))

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrm.channels.base import Batch, ChannelError, Credentials, FetchRequest, Item, Terms
-from scrm.channels.mastodon import budget, listen
+from scrm.channels.mastodon import budget, listen, read
 from scrm.channels.mastodon.channel import CHANNEL
 from scrm.channels.mastodon.client import network_of
 from scrm.channels.mastodon.listen import MastodonListener
 from scrm.channels.mastodon.search import queries_of, translate
 from scrm.net import http
 from scrm.net.addresses import networks
+from tests.standins.failing import failing
 from tests.standins.mastodon import DOMAIN, PNG, TOKEN, Fault, MastodonServer
 
 
@@ -621,6 +622,33 @@ class TestHostile:
         assert len(batch.unreadable) == 1
         assert batch.unreadable[0].reason.startswith("This answer of 127.0.0.1")
         assert reader.fetch().unreadable == (), "reported once"
+
+    def test_raw_text_in_a_content_warning_is_read(self, net: MastodonServer) -> None:
+        net.write(net.account("ann"), "@us a", spoiler_text="<xmp></b></b></xmp> hidden")
+        reader = Reader(net)
+        assert reader.fetch().unreadable == ()
+        assert reader.items[0].title.split() == ["</b></b>", "hidden"]
+
+    @pytest.mark.parametrize("error", [IndexError, OverflowError, RecursionError])
+    def test_no_error_of_one_status_stops_others(
+        self, net: MastodonServer, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        ann = net.account("ann")
+        early = net.write(ann, "@us early")
+        reader = Reader(net)
+        reader.fetch()
+        monkeypatch.setattr(read, "plain", failing(read.plain, "poison", error))
+        net.write(ann, "@us poison")
+        net.edit(early, "@us poison")
+        last = net.write(ann, "@us last")
+        del net.notifications[0]  # the edited status is looked up
+        batch = reader.fetch()
+        assert [item.key for item in batch.items] == [last["id"]]
+        assert len(batch.unreadable) == 1
+        monkeypatch.undo()
+        monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
+        reader.fetch()
+        assert ("edited", early["id"]) in reader.changes, "looked up again"
 
     @pytest.mark.parametrize("row", [None, 7, "x", [], {"id": "1", "type": "mention"}, {}])
     def test_a_row_of_another_type_stops_no_other(self, net: MastodonServer, row: Any) -> None:

@@ -16,12 +16,14 @@ from werkzeug import Request, Response
 
 from scrm.channels.base import ChannelError, Credentials, FetchRequest, Outgoing, Receipt
 from scrm.channels.connector import ConnectError
+from scrm.channels.wordpress import hear
 from scrm.channels.wordpress.channel import CHANNEL
 from scrm.channels.wordpress.connect import connect
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.channels.wordpress.site import Site, find_api
 from scrm.net import http
 from scrm.net.addresses import networks
+from tests.standins.failing import failing
 
 POST = {
     "id": 5, "guid": {"rendered": "http://blog.example/?p=5"}, "status": "publish",
@@ -115,6 +117,22 @@ class TestHearing:
         blog.comments = [comment(1, content=None), comment(2)]
         blog.posts = [POST, POST | {"id": 6, "guid": None}]
         batch = WordPressListener().listen(FetchRequest("", {}, us))
+        assert len(batch.unreadable) == 3, "the post is shown by two lists"
+
+    @pytest.mark.parametrize("error", [IndexError, OverflowError, RecursionError])
+    def test_no_error_of_one_row_stops_others(
+        self,
+        server: HTTPServer,
+        us: Credentials,
+        monkeypatch: pytest.MonkeyPatch,
+        error: type[Exception],
+    ) -> None:
+        monkeypatch.setattr(hear, "plain", failing(hear.plain, "poison", error))
+        blog = Blog(server)
+        blog.comments = [comment(1, content={"rendered": "poison"}), comment(2)]
+        blog.posts = [POST, POST | {"id": 6, "title": {"rendered": "poison"}}]
+        batch = WordPressListener().listen(FetchRequest("", {}, us))
+        assert {item.kind for item in batch.items} == {"post", "comment"}
         assert len(batch.unreadable) == 3, "the post is shown by two lists"
         assert "//blog.example/?p=5#comment-2" in {item.key for item in batch.items}
 

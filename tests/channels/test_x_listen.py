@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrm.channels.base import Batch, ChannelError, Credentials, FetchRequest, Item, Terms
-from scrm.channels.x import client
+from scrm.channels.x import client, read
 from scrm.channels.x.channel import CHANNEL
 from scrm.channels.x.listen import XListener
 from scrm.net import http
 from scrm.net.addresses import networks
+from tests.standins.failing import failing
 from tests.standins.x import APP_TOKEN, OUR_TOKEN, XServer
 from tests.standins.x_routes import PICTURE
 
@@ -175,6 +176,21 @@ class TestMentions:
         assert len(batch.items) == 2
         assert len(batch.unreadable) == 1
         assert bad.encode() in batch.unreadable[0].raw
+
+    @pytest.mark.parametrize("error", [IndexError, AttributeError, ZeroDivisionError])
+    def test_no_error_of_one_entry_stops_others(
+        self,
+        x: XServer,
+        us: Credentials,
+        monkeypatch: pytest.MonkeyPatch,
+        error: type[Exception],
+    ) -> None:
+        monkeypatch.setattr(read, "expanded", failing(read.expanded, "poison", error))
+        good = x.post("200", "@acme good")
+        x.post("200", "@acme poison", ago=MINUTE)
+        batch = fetch(us)
+        assert [item.key for item in batch.items] == [good]
+        assert len(batch.unreadable) == 1
 
     def test_a_picture_is_attached_with_its_description(self, x: XServer, us: Credentials) -> None:
         for key, url in (("3_1", f"{x.url}/media/1.png"), ("3_2", f"{x.url}/nothing.png")):

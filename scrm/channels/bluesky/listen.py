@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scrm.channels.base import (
+    UNREADABLE,
     Batch,
     Change,
     ChannelError,
@@ -162,7 +163,7 @@ def _entries(rows: Iterable[Any], listing: Listing) -> Iterator[tuple[str, Any]]
             view = listing.post_of(row)
             if view is not None:
                 yield str(view["uri"]), view
-        except read.UNREADABLE:
+        except UNREADABLE:
             yield json.dumps(row, sort_keys=True, default=str), row
 
 
@@ -183,7 +184,7 @@ def _read(client: Client, views: list[Any]) -> tuple[tuple[Item, ...], tuple[Unr
     for view in views:
         try:
             item = read.post(view, people)
-        except read.UNREADABLE as error:
+        except UNREADABLE as error:
             unreadable.append(read.unreadable(view, error))
         else:
             items[item.key] = replace(item, attachments=tuple(_files(view, until)))
@@ -232,7 +233,7 @@ def _look_again(client: Client, watched: Any) -> tuple[tuple[Change, ...], list[
         if still[-1][1] != cid:
             try:
                 changes.append(read.edit(view))
-            except read.UNREADABLE:
+            except UNREADABLE:
                 still[-1][1] = cid
     return tuple(changes), still
 
@@ -280,6 +281,6 @@ def _profile(client: Client, typed: str) -> Found | None:
     try:
         row = client.get("app.bsky.actor.getProfile", {"actor": actor})
         author = read.author(row, {})
-    except (XrpcError, *read.UNREADABLE):
+    except (XrpcError, *UNREADABLE):
         return None
     return Found(f"{AUTHOR}:{author.key}", f"Posts of @{author.handle}", read.NETWORK)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scrm.channels.base import Batch, ChannelError, Json
+from scrm.channels.base import UNREADABLE, Batch, ChannelError, Json
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.client import CHAT, Client, Row
 from scrm.channels.bluesky.lookup import profiles
@@ -30,7 +30,7 @@ def listen(client: Client, cursor: Json, self_key: str) -> Batch:
     for convo, view in found:
         try:
             item = read.message(view, convo, self_key, people)
-        except read.UNREADABLE as error:
+        except UNREADABLE as error:
             unreadable.append(read.unreadable(view, error))
         else:
             items[item.key] = item

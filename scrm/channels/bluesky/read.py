@@ -17,7 +17,6 @@ from scrm.channels.bluesky.keys import POST, SITE, Uri
 from scrm.channels.bluesky.richtext import expanded, mentioned
 
 NETWORK = "bluesky"
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 _LONGEST_RAW = 200_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from scrm.channels.base import ChannelError, Credentials, Item
+from scrm.channels.base import UNREADABLE, ChannelError, Credentials, Item
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.client import Client, Query, Row, XrpcError
 from scrm.channels.bluesky.lookup import get_posts
@@ -26,7 +26,7 @@ class BlueskyThreads:
         for view in _posts(_thread(client, key)):
             try:
                 item = read.post(view, {})
-            except read.UNREADABLE:
+            except UNREADABLE:
                 continue
             items[item.key] = item
         ordered = sorted(items.values(), key=lambda item: item.occurred_at or _EVER)
@@ -49,7 +49,7 @@ def _root(client: Client, key: str) -> str:
     for view in get_posts(client, [key]):
         try:
             return read.post(view, {}).thread_key
-        except read.UNREADABLE:
+        except UNREADABLE:
             continue
     return key
 

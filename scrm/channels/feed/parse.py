@@ -24,6 +24,7 @@ from urllib.parse import urljoin
 
 import feedparser
 
+from scrm.channels.base import UNREADABLE
 from scrm.text.clean import clean, plain, safe_url, storable
 from scrm.text.decode import charset_of, decode
 
@@ -75,14 +76,14 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
         raw = json.dumps(entry, default=str, separators=(",", ":"))[:MAX_RAW_BYTES]
         try:
             entries.append({**_entry(entry, parsed, base), "raw": raw})
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except UNREADABLE as error:
             unreadable.append({"raw": raw, "reason": f"This entry cannot be read: {error}"})
     feed = parsed.feed
     return {
         "version": parsed.version or ("unknown" if parsed.entries else ""),
-        "title": _name(feed.get("title")),
+        "title": _name_in(feed, "title"),
         "link": safe_url(_text(feed.get("link"))),
-        "ttl": _name(feed.get("ttl")),
+        "ttl": _name_in(feed, "ttl"),
         "maker": _maker(feed),
         "entries": entries,
         "unreadable": unreadable,
@@ -181,7 +182,7 @@ def _author(entry: Any, parsed: Any) -> tuple[str, str]:
         name = written[1] if written else detail.get("name") or source.get("author")
         if name := _name(name):
             return name, _text(detail.get("href"))
-    return _name(parsed.feed.get("title")), ""
+    return _name_in(parsed.feed, "title"), ""
 
 
 def _moment(entry: Any) -> str | None:
@@ -209,6 +210,15 @@ def _name(value: object) -> str:
     return " ".join(plain(_text(value)[: _MAX_NAME * 10]).split())[:_MAX_NAME]
 
 
+def _name_in(facts: Mapping[str, Any], field: str) -> str:
+    """Return a name that a feed or a link states; "" if it cannot be read, for nothing else
+    depends on it."""
+    try:
+        return _name(facts.get(field))
+    except UNREADABLE:
+        return ""
+
+
 def _text(value: object) -> str:
     return storable(value) if isinstance(value, str) else ""
 
@@ -232,7 +242,7 @@ class _FeedLinks(HTMLParser):
             kind = found.get("type", "").partition(";")[0].strip().lower()
             address = _joined(self.base, found.get("href", ""))
             if kind in _FEED_TYPES and address and address not in dict(self.links):
-                self.links.append((address, _name(found.get("title"))))
+                self.links.append((address, _name_in(found, "title")))
 
 
 def _joined(base: str, reference: str) -> str:

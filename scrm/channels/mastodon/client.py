@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from mastodon import Mastodon
 from mastodon.errors import MastodonError, MastodonNetworkError
 
-from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.base import UNREADABLE, ChannelError, Credentials
 from scrm.channels.bounded import bounded_network
 from scrm.net import http
 from scrm.text.clean import plain
@@ -24,9 +24,7 @@ _LONGEST_WAIT = 3_600.0
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _NEVER_SENT = {"refused", "not found", "unreachable", "malformed"}
 """Kinds of HttpError that a session raises only before the request was sent."""
-_UNREADABLE = (
-    MastodonError, ValueError, TypeError, KeyError, AttributeError, RecursionError,
-)  # fmt: skip
+_UNREADABLE = (MastodonError, *UNREADABLE)
 """What Mastodon.py raises for an error status and for an answer that it cannot read."""
 
 Row = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scrm.channels.base import ChannelError, Credentials, Item, Visibility
+from scrm.channels.base import UNREADABLE, ChannelError, Credentials, Item, Visibility
 from scrm.channels.mastodon import read
 from scrm.channels.mastodon.client import Gone, Server, requested_id
 from scrm.channels.mastodon.read import Place
@@ -10,7 +10,6 @@ from scrm.channels.moderation import ModerationAction
 from scrm.channels.reply_rule import Permission, Received
 
 _LONGEST_COMMENT = 1_000
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 
 class MastodonModerator:
@@ -75,7 +74,7 @@ def _item(row: object, place: Place, root: str) -> Item | None:
     try:
         if isinstance(row, dict) and read.is_open(row):
             return read.item(row, place, thread_key=root)
-    except _UNREADABLE:
+    except UNREADABLE:
         pass
     return None
 

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from scrm.channels.base import Batch, Change, ChannelError, Item, Json, UnreadableItem
+from scrm.channels.base import (
+    UNREADABLE,
+    Batch,
+    Change,
+    ChannelError,
+    Item,
+    Json,
+    UnreadableItem,
+)
 from scrm.channels.mastodon import read
 from scrm.channels.mastodon.budget import Budget
 from scrm.channels.mastodon.client import Gone, Server, checked_id
@@ -23,7 +31,6 @@ AT_ONCE, SINGLES = 20, 10
 """How many statuses are looked up with one request, and how many one by one."""
 NAMELESS = "?"
 """The first character of the name of a row without an id."""
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _EDITS = {"update", "quoted_update"}
 """Notifications about an edited status that we have boosted or quoted."""
 
@@ -76,7 +83,7 @@ class Reading:
             if before and (before.status, before.edited) == (found.status, found.edited):
                 return
             self._keep(row, status, found, before)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if before is None:
                 reason = f"This answer of {self.server.host} cannot be read: {error!r}"
                 self.unreadable.append(UnreadableItem(read.raw(row), reason[:500]))
@@ -148,11 +155,18 @@ class Reading:
             if status is None:
                 self._change(read.deleted(known.status, self.place))
                 del self.known[known.row]
-            elif isinstance(status, Mapping) and read.edited_at(status) != known.edited:
+            elif isinstance(status, Mapping):
+                self._keep_edit(status, known)
+
+    def _keep_edit(self, status: read.Json, known: Known) -> None:
+        """Keep the change if the status was edited. If it cannot be read, it is looked up again."""
+        try:
+            edited = read.edited_at(status)
+            if edited != known.edited:
                 self._change(read.change(status, self.place))
-                self.known[known.row] = Known(
-                    known.row, known.status, read.edited_at(status), known.thread
-                )
+                self.known[known.row] = Known(known.row, known.status, edited, known.thread)
+        except UNREADABLE:
+            return
 
     def _change(self, change: Change) -> None:
         self.changes[change.key] = change

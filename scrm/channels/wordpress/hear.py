@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from scrm.channels.base import (
+    UNREADABLE,
     Author,
     Batch,
     Credentials,
@@ -163,12 +164,14 @@ class _CommentedPost:
 
     @classmethod
     def all(cls, rows: Iterable[Row]) -> dict[int, _CommentedPost]:
-        """Return number of each post → post. Rows without a guid are left out."""
+        """Return number of each post → post. Rows that cannot be read are left out."""
         found = {}
         for row in rows:
-            guid = row.get("guid")
-            if isinstance(guid, dict) and (key := guid_key(str(guid.get("rendered", "")))):
-                found[int(row["id"])] = cls(key, _title(row))
+            try:
+                if key := guid_key(str(row["guid"]["rendered"])):
+                    found[int(row["id"])] = cls(key, _title(row))
+            except UNREADABLE:
+                continue
         return found
 
 
@@ -206,7 +209,7 @@ def _read(
     for row, read in rows:
         try:
             item = read(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             unreadable.append(
                 UnreadableItem(_raw(row), f"This answer of the blog cannot be read: {error!r}")
             )

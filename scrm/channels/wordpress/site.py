@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.base import UNREADABLE, ChannelError, Credentials
 from scrm.net import http
 from scrm.net.addresses import Target
 from scrm.text.clean import plain
@@ -42,7 +42,7 @@ def reading_answers(*, changes: bool) -> Callable[[Callable[P, R]], Callable[P, 
         def checked(*args: P.args, **options: P.kwargs) -> R:
             try:
                 return method(*args, **options)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            except UNREADABLE as error:
                 raise ChannelError(
                     "An answer of the blog cannot be read. A plugin there may have changed it.",
                     uncertain=changes,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scrm.channels.base import (
+    UNREADABLE,
     Batch,
     Change,
     ChannelError,
@@ -110,7 +111,7 @@ class _Read:
                     continue
                 try:
                     post = reader(row, users, media)
-                except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                except UNREADABLE as error:
                     reason = f"This entry of X cannot be read: {error}"
                     unreadable.append(UnreadableItem(raw_of(row), reason))
                 else:

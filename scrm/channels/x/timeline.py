@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unicodedata import normalize
 
-from scrm.channels.base import ChannelError, Outgoing, Usage
+from scrm.channels.base import UNREADABLE, ChannelError, Outgoing, Usage
 from scrm.channels.x.client import Answer, XClient
 from scrm.channels.x.errors import charged
 from scrm.channels.x.read import Post, is_retweet, read_message, read_post
@@ -140,7 +140,7 @@ def _readable(answer: Answer, reader: Any, rows: list[Any]) -> list[Post]:
         try:
             if not is_retweet(row):
                 posts.append(reader(row, answer.users, answer.media))
-        except (ValueError, TypeError, AttributeError):
+        except UNREADABLE:
             continue
     return posts
 
