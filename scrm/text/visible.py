@@ -30,8 +30,8 @@ _KEPT = {
 _ATTRIBUTES = {"*": {"style", "hidden"}, "a": {"href"}, "td": {"colspan", "rowspan"},
                "th": {"colspan", "rowspan"}}  # fmt: skip
 _VOID = {"br", "hr", "img"}
-_APART = ("block", "flex", "grid", "list-item", "table")
-_TAKEN_OUT = {"left", "right", "absolute", "fixed"}
+_BLOCK_DISPLAYS = ("block", "flex", "grid", "list-item", "table")
+_OUT_OF_FLOW = {"left", "right", "absolute", "fixed"}
 _MAY_HIDE = re.compile(
     r"(?i)\shidden|display|visibility|overflow|opacity|max-height|float|position"
 )
@@ -41,7 +41,7 @@ _SHOWS_TAGS = re.compile(
 _TAG = re.compile(r'<(/?)([a-z0-9]+)([^<>"]*(?:"[^"]*"[^<>"]*)*)>')
 _ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
 _ZERO = re.compile(r"[+-]?(?:0+\.?0*|\.0+)(?:[a-z]+|%)?")
-_TELLTALE = ("font-size", "max-height", "opacity")
+_PREHEADER_PROPERTIES = ("font-size", "max-height", "opacity")
 """Properties of a preheader, if two of them are 0. A single one has other uses: layout tables set
 the font size to 0, and scripts let a text fade in."""
 
@@ -50,15 +50,16 @@ the font size to 0, and scripts let a text fade in."""
 class _Look:
     """How an element is shown.
 
-    gone: the element and all its children are not shown.
-    unseen: `visibility: hidden`, which children can undo.
-    apart: it begins and ends a line. spreads: each of its children does.
+    removed: the element and all its children are not shown.
+    invisible: `visibility: hidden`, which children can undo.
+    is_block: it begins and ends a line.
+    blockifies_children: each of its children is a block, as in a flex or grid container.
     """
 
-    gone: bool = False
-    unseen: bool = False
-    apart: bool = False
-    spreads: bool = False
+    removed: bool = False
+    invisible: bool = False
+    is_block: bool = False
+    blockifies_children: bool = False
 
 
 def visible(html: str) -> str:
@@ -105,7 +106,7 @@ def _without_hidden(html: str) -> str:
     end = 0
     for tag in _TAG.finditer(html):
         look = looks[-1]
-        if not (look.gone or look.unseen):
+        if not (look.removed or look.invisible):
             kept.append(html[end : tag.start()])
         end = tag.end()
         closes, name, attributes = tag.groups()
@@ -116,24 +117,25 @@ def _without_hidden(html: str) -> str:
             look = _look(look, attributes)
             if name not in _VOID:
                 looks.append(look)
-        if not look.gone:
-            kept.append(f"\n{tag[0]}" if look.apart else tag[0])
+        if not look.removed:
+            kept.append(f"\n{tag[0]}" if look.is_block else tag[0])
     kept.append(html[end:])
     return "".join(kept)
 
 
 def _look(parent: _Look, attributes: str) -> _Look:
-    if parent.gone or not attributes:
-        return replace(parent, apart=parent.spreads, spreads=False)
+    if parent.removed or not attributes:
+        return replace(parent, is_block=parent.blockifies_children, blockifies_children=False)
     found = dict(_ATTRIBUTE.findall(attributes))
     style = _declarations(unescape(found.get("style", "")))
     display = style.get("display", "none" if "hidden" in found else "")
-    out = {style.get("float"), style.get("position")} & _TAKEN_OUT
+    visibility = style.get("visibility", "hidden" if parent.invisible else "")
+    out = {style.get("float"), style.get("position")} & _OUT_OF_FLOW
     return _Look(
-        gone=display == "none" or _has_no_room(style),
-        unseen=style.get("visibility", "hidden" if parent.unseen else "") in ("hidden", "collapse"),
-        apart=bool(out or parent.spreads or display.startswith(_APART)),
-        spreads=display.endswith(("flex", "grid")),
+        removed=display == "none" or _has_no_room(style),
+        invisible=visibility in ("hidden", "collapse"),
+        is_block=bool(out or parent.blockifies_children or display.startswith(_BLOCK_DISPLAYS)),
+        blockifies_children=display.endswith(("flex", "grid")),
     )
 
 
@@ -147,4 +149,4 @@ def _has_no_room(style: Mapping[str, str]) -> bool:
     zero = {name for name, value in style.items() if _ZERO.fullmatch(value)}
     cut = style.get("overflow") == "hidden"
     sizes = {"height", "max-height", "width", "max-width"}
-    return bool(cut and zero & sizes) or len(zero.intersection(_TELLTALE)) >= 2
+    return bool(cut and zero & sizes) or len(zero.intersection(_PREHEADER_PROPERTIES)) >= 2
