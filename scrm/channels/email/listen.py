@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from imaplib import IMAP4, Internaldate2tuple
 
 from scrm.channels.base import (
+    UNREADABLE,
     Batch,
     ChannelError,
     Credentials,
@@ -122,9 +123,16 @@ def _fact(line: object) -> _Waiting | None:
     if not isinstance(line, bytes) or not (uid := _UID.search(line)):
         return None
     size = _SIZE.search(line)
-    came = Internaldate2tuple(line)
-    moment = datetime.fromtimestamp(time.mktime(came), UTC) if came else None
-    return _Waiting(int(uid[1]), int(size[1]) if size else 0, moment)
+    return _Waiting(int(uid[1]), int(size[1]) if size else 0, _arrival(line))
+
+
+def _arrival(line: bytes) -> datetime | None:
+    """Return the time at which the server says that the mail arrived; None if it is no time."""
+    try:
+        came = Internaldate2tuple(line)
+        return datetime.fromtimestamp(time.mktime(came), UTC) if came else None
+    except UNREADABLE:
+        return None
 
 
 def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
