@@ -6,11 +6,14 @@ import time
 from base64 import encodebytes
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrm.channels.email import parts
 from scrm.channels.email.calendar import describe
 from scrm.channels.email.parts import ENCRYPTED, TNEF, Unreadable
 from scrm.channels.email.read import Letter, read
@@ -78,8 +81,8 @@ def test_the_only_part_is_the_text(headers: bytes) -> None:
     ],
 )  # fmt: skip
 def test_a_text_in_a_file_is_the_text_if_there_is_no_other(part: bytes, file: str) -> None:
-    for parts in ((part,), (b"Content-Type: text/plain\r\n\r\n \r\n", part)):
-        found = mixed(*parts)
+    for contents in ((part,), (b"Content-Type: text/plain\r\n\r\n \r\n", part)):
+        found = mixed(*contents)
         assert (found.text, [each.name for each in found.files]) == (WORDS, [file])
     other = mixed(b"Content-Type: text/plain\r\n\r\nSee the file.", part)
     assert (other.text, len(other.files)) == ("See the file.", 1)
@@ -432,6 +435,21 @@ HOSTILE = [
     FROM + b"Content-Disposition: attachment; filename=" + b"a;\"" * (LONG // 3) + b"\r\n\r\nHello",
     FROM + b"Content-Type: text/plain; charset=gb18030\r\n\r\n" + b"\xff" * LONG,
 ]  # fmt: skip
+
+
+def test_a_spare_text_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    convert = Mock(wraps=parts.marked)
+    monkeypatch.setattr(parts, "marked", convert)
+    spare = b"Content-Type: text/html; name=a.html\r\n\r\n<p>The pump leaks.</p>"
+    found = mixed(spare, *[b"Content-Type: text/x-note; name=b\r\n\r\nHello"] * 20)
+    assert found.text == WORDS
+    assert convert.mock_calls.count(call("<p>The pump leaks.</p>")) == 1
+
+
+def test_the_time_limit_of_a_task_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "repair", Mock(side_effect=SoftTimeLimitExceeded))
+    with pytest.raises(SoftTimeLimitExceeded):
+        mail(b"X-A: 1")
 
 
 @pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import Message
+from functools import cached_property
 from html import escape
 from pathlib import PurePosixPath
 
@@ -56,14 +57,14 @@ def parse_message(raw: bytes) -> Message:
     return message_from_bytes(repair(raw), policy=policy.compat32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """One part of the text, as plain text and as HTML; html is "" if there is only plain text."""
 
     plain: str = ""
     html: str = ""
 
-    @property
+    @cached_property  # long HTML costs seconds
     def text(self) -> str:
         return self.plain if self.plain.strip() else marked(self.html)
 

@@ -13,6 +13,8 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from scrm.channels.base import File
 from scrm.channels.email import ids
 from scrm.channels.email.headers import LONGEST_HEADER, Headers, read_headers, readable, unfold
@@ -60,10 +62,10 @@ class Letter:
 
 
 def read(raw: bytes) -> Letter:
-    """Parse a mail. Raises Unreadable."""
+    """Parse a mail. Raises Unreadable, and SoftTimeLimitExceeded in a task that takes too long."""
     try:
         return _read(raw)
-    except Unreadable:
+    except (Unreadable, SoftTimeLimitExceeded):
         raise
     except RecursionError as error:
         raise Unreadable("The parts of the message are nested too deeply.") from error
