@@ -76,7 +76,12 @@ class Decoded:
 
 
 def decode(
-    raw: bytes, declared: str = "", *, markup: bool = False, likely: Sequence[str] = ()
+    raw: bytes,
+    declared: str = "",
+    *,
+    markup: bool = False,
+    likely: Sequence[str] = (),
+    may_guess: bool = True,
 ) -> Decoded:
     """Decode a text whose charset is declared, or else is found out.
 
@@ -86,6 +91,7 @@ def decode(
     declared: the label of the charset, for example from the header Content-Type.
     markup: whether the text is HTML or XML, so that it may declare its charset itself.
     likely: labels of charsets, for example those of other texts by the same author.
+    may_guess: whether a guess may take its time. If not, windows-1252 is assumed instead.
     """
     for bom, codec in _BOMS:
         if raw.startswith(bom):
@@ -96,7 +102,7 @@ def decode(
     for label in labels:
         if found := _as_declared(raw, label):
             return found
-    return _undeclared(raw, likely)
+    return _undeclared(raw, likely, may_guess=may_guess)
 
 
 def decode_as(raw: bytes, label: str) -> str:
@@ -172,7 +178,7 @@ def _as_declared(raw: bytes, label: str) -> Decoded | None:
     return Decoded(_decode(raw, "utf-8"), "utf-8") if good and not bad else Decoded(text, codec)
 
 
-def _undeclared(raw: bytes, likely: Sequence[str]) -> Decoded:
+def _undeclared(raw: bytes, likely: Sequence[str], *, may_guess: bool) -> Decoded:
     codec = _utf_16(raw) or _iso_2022(raw)
     if not codec:
         good, bad = _utf_8_characters(raw)
@@ -184,7 +190,7 @@ def _undeclared(raw: bytes, likely: Sequence[str]) -> Decoded:
         codec = "" if label.lower() in _ASCII else codec_of(label)
         if codec and REPLACEMENT not in (text := _decode(raw, codec)):
             return Decoded(text, codec)
-    codec = guess(raw)
+    codec = guess(raw) if may_guess else "cp1252"
     return Decoded(_decode(raw, codec), codec, guessed=True)
 
 

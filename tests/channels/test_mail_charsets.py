@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from scrm.channels.email.charsets import Charsets
 from scrm.channels.email.headers import LONGEST_HEADER, unfold
 from scrm.channels.email.read import Letter, read
+from scrm.text import decode as decode_module
+from scrm.text.charset_guess import guess
 
 LETTERS = Path(__file__).parent / "letters"
 HEAD = b"From: Jo <jo@customers.test>\r\nDate: Tue, 7 Jan 2020 10:00:00 +0100\r\n"
@@ -158,5 +162,38 @@ def test_a_file_name_in_raw_utf_8() -> None:
 def test_a_hostile_header_costs_little(header: str) -> None:
     began = time.process_time()
     for _ in range(10):
-        unfold((header * LONGEST_HEADER)[:LONGEST_HEADER])
+        unfold((header * LONGEST_HEADER)[:LONGEST_HEADER], Charsets())
     assert time.process_time() - began < 1
+
+
+MANY = range(300)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD + b"".join(b"X-%d: a\xff%d\r\n" % (n, n) for n in MANY) + b"\r\nHello",
+        HEAD + b"".join(b"Subject: a\xff%d\r\n" % n for n in MANY) + b"\r\nHello",
+        HEAD + b"Subject: " + b" ".join(b"=?x%d?q?=FF%d?=" % (n, n) for n in MANY) + b"\r\n\r\n",
+        HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n"
+        + b"".join(b"\r\n--b\r\nContent-Type: a/b; name=\xff%d\r\n\r\nHello" % n for n in MANY),
+        HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n"
+        + b"".join(b"\r\n--b\r\nContent-Type: text/plain\r\n\r\n\xff%d" % n for n in MANY),
+    ],
+    ids=["headers", "subjects", "words", "names", "texts"],
+)  # fmt: skip
+def test_few_charsets_are_guessed_in_one_letter(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Mock(wraps=guess)
+    monkeypatch.setattr(decode_module, "guess", count)
+    read(raw)
+    assert count.call_count <= 20
+
+
+def test_a_text_after_the_last_guess_is_western() -> None:
+    charsets = Charsets()
+    words = [f"насос {n}" for n in range(21)]
+    found = [charsets.decode(word.encode("cp1251")).text for word in words]
+    assert found == [*words[:20], words[20].encode("cp1251").decode("cp1252")]
+    assert charsets.decode(words[0].encode("cp1251")).text == words[0]

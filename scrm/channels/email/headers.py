@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from itertools import groupby
 
+from scrm.channels.email.charsets import Charsets
 from scrm.text.clean import storable
-from scrm.text.decode import codec_of, decode
+from scrm.text.decode import codec_of
 
 LONGEST_HEADER = 20_000
 Headers = Mapping[str, tuple[str, ...]]
@@ -23,52 +24,70 @@ _FOLD = re.compile(r"[\r\n]+[ \t]*")
 _CONTROL = re.compile(r"[\x01-\x1f\x7f]+")
 
 
-def read_headers(part: Message, likely: Sequence[str] = ()) -> Headers:
-    """Return the headers of a mail or a part.
+class _Headers(Mapping[str, tuple[str, ...]]):
+    """Headers that are decoded when they are used first, because a mail may have thousands."""
 
-    likely: labels of charsets that undeclared bytes in headers may have.
-    """
+    def __init__(self, raw: Mapping[str, Sequence[str]], charsets: Charsets) -> None:
+        self._raw, self._charsets = raw, charsets
+        self._decoded: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        if name not in self._decoded:
+            self._decoded[name] = tuple(
+                unfold(readable(value[:LONGEST_HEADER], self._charsets), self._charsets)
+                for value in self._raw[name]
+            )
+        return self._decoded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def read_headers(part: Message, charsets: Charsets) -> Headers:
+    """Return the headers of a mail or a part."""
     found: dict[str, list[str]] = {}
     for name, value in part.raw_items():  # type: ignore[attr-defined]
-        text = unfold(readable(str(value)[:LONGEST_HEADER], likely))
-        found.setdefault(name.strip().lower(), []).append(text)
-    return {name: tuple(values) for name, values in found.items()}
+        found.setdefault(name.strip().lower(), []).append(str(value))
+    return _Headers(found, charsets)
 
 
-def readable(header: str, likely: Sequence[str] = ()) -> str:
+def readable(header: str, charsets: Charsets) -> str:
     """Return a header in which bytes outside ASCII, and those of ISO-2022-JP, are decoded.
 
     Python's parser represents such bytes as lone surrogates.
     """
     if header.isascii() and "\x1b" not in header:
         return header
-    return decode(header.encode("utf-8", "surrogateescape"), likely=likely).text
+    return charsets.decode(header.encode("utf-8", "surrogateescape")).text
 
 
-def unfold(header: str) -> str:
+def unfold(header: str, charsets: Charsets) -> str:
     """Return a header as one line with its encoded words decoded."""
     value = _FOLD.sub(" ", header)
     if "=?" in value:
-        value = "".join(_decoded_pieces(value))
+        value = "".join(_decoded_pieces(value, charsets))
     return storable(_CONTROL.sub(" ", value)).strip()
 
 
-def file_name(part: Message, likely: Sequence[str] = ()) -> str:
+def file_name(part: Message, charsets: Charsets) -> str:
     """Return the name that a part gives to its file, decoded; "" if it gives none."""
     for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         # A new message, because Python would replace the undecoded bytes of this one.
         decoded = Message()
         for name, value in part.raw_items():  # type: ignore[attr-defined]
             if name.strip().lower() == header:
-                decoded[header] = _FOLD.sub(" ", readable(str(value)[:LONGEST_HEADER], likely))
+                decoded[header] = _FOLD.sub(" ", readable(str(value)[:LONGEST_HEADER], charsets))
                 break
-        given = _parameter(decoded, header, parameter)
+        given = _parameter(decoded, header, parameter, charsets)
         if given:
-            return unfold(given)
+            return unfold(given, charsets)
     return ""
 
 
-def _parameter(message: Message, header: str, name: str) -> str:
+def _parameter(message: Message, header: str, name: str, charsets: Charsets) -> str:
     """Return a parameter of a header; "file" if it cannot be decoded, "" if there is none."""
     try:
         value = message.get_param(name, "", header)
@@ -78,10 +97,10 @@ def _parameter(message: Message, header: str, name: str) -> str:
         return str(value)
     charset, _language, text = value
     # Python has decoded each percent sign to the character with the number of the byte.
-    return decode(text.encode("raw-unicode-escape"), charset or "").text
+    return charsets.decode(text.encode("raw-unicode-escape"), charset or "").text
 
 
-def _decoded_pieces(header: str) -> Iterator[str]:
+def _decoded_pieces(header: str, charsets: Charsets) -> Iterator[str]:
     """Yield the pieces of a header: plain text, and the text of encoded words.
 
     The bytes of neighbouring words in one charset are joined before they are decoded, because many
@@ -92,7 +111,8 @@ def _decoded_pieces(header: str) -> Iterator[str]:
         if charset is None:
             yield "".join(piece for piece in pieces if isinstance(piece, str))
         else:
-            yield decode(b"".join(p for p in pieces if isinstance(p, bytes)), charset).text
+            content = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+            yield charsets.decode(content, charset).text
 
 
 def _pieces(header: str) -> Iterator[tuple[str | None, str | bytes]]:

@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 
 from scrm.channels.base import File
 from scrm.channels.email.calendar import describe
-from scrm.channels.email.headers import Headers, file_name, read_headers, unfold
+from scrm.channels.email.charsets import Charsets
+from scrm.channels.email.headers import Headers, file_name, read_headers, readable, unfold
 from scrm.channels.email.quotes import marked
 from scrm.channels.email.repair import payload, repair, with_real_boundary
 from scrm.channels.email.smime import signed_content
 from scrm.text.clean import storable
-from scrm.text.decode import decode
 
 MAX_FILES = 50
 _MAX_WORK = 30_000_000
@@ -86,8 +86,8 @@ class Parts:
     report, returned: as in `Letter`.
     """
 
-    def __init__(self, message: Message, depth: int = 0) -> None:
-        self.likely = _declared_charsets(message)
+    def __init__(self, message: Message, depth: int = 0, charsets: Charsets | None = None) -> None:
+        self.charsets = charsets or Charsets(_declared_charsets(message))
         self.files: list[File] = []
         self.left_out = 0
         self.report: list[Headers] = []
@@ -123,7 +123,7 @@ class Parts:
         elif not self.text and self._spare.has_words:
             self.block = self._spare
         elif not self.text and self._attached and not self.report:
-            inside = Parts(*self._attached)
+            inside = Parts(*self._attached, self.charsets)
             self.block = inside.block
             self._notes |= inside._notes
             self._guessed |= inside._guessed
@@ -145,13 +145,13 @@ class Parts:
             return self._take_children(part, kind, depth)
         if kind.startswith("multipart/"):
             return self._take_without_parts(part, depth)
-        if _is_text(part, kind, whole=not depth):
+        if _is_text(part, kind, self.charsets, whole=not depth):
             return self._text_of(part, kind, payload(part))
         return self._take_file(part, kind, depth)
 
     def _take_children(self, part: Message, kind: str, depth: int) -> Block:
         blocks = [self._take(child, depth + 1) for child in _children(part)]
-        preamble = decode((part.preamble or "")[:_RETURNED].encode("utf-8", "surrogateescape")).text
+        preamble = readable((part.preamble or "")[:_RETURNED], self.charsets)
         if not self._spare.has_words and not _BOILERPLATE.search(preamble[:1000]):
             self._spare = Block(_lines(preamble))
         return _preferred(blocks) if kind == "multipart/alternative" else _joined(blocks)
@@ -170,7 +170,7 @@ class Parts:
 
     def _take_file(self, part: Message, kind: str, depth: int) -> Block:
         """Take a part that is no text of the mail. A signed mail inside it is taken as a part."""
-        content, name = payload(part), file_name(part, self.likely)
+        content, name = payload(part), file_name(part, self.charsets)
         # Other files of this type are signed documents, such as fattura.xml.p7m.
         if name.lower() == "smime.p7m" or (kind in _SMIME and (not name or not depth)):
             signed = signed_content(content) if self._may_reparse() else b""
@@ -193,17 +193,17 @@ class Parts:
 
     def _take_report(self, part: Message) -> None:
         inside = _children(part) if part.is_multipart() else []
-        self.report += [read_headers(child, self.likely) for child in inside]
+        self.report += [read_headers(child, self.charsets) for child in inside]
 
     def _take_letter(self, part: Message, kind: str, depth: int) -> Block:
         inside = next(iter(_children(part)), None) if part.is_multipart() else None
         content = _as_bytes(inside) if inside is not None else payload(part)
         if not self.returned:
-            self.returned = storable(decode(content[:_RETURNED]).text)
+            self.returned = storable(self.charsets.decode(content[:_RETURNED]).text)
         if inside and not self._attached and depth < _MAX_FORWARDED:
             self._attached = inside, depth + 1
         if kind == "message/rfc822":
-            subject = read_headers(inside, self.likely).get("subject", ("",))[0] if inside else ""
+            subject = read_headers(inside, self.charsets).get("subject", ("",))[0] if inside else ""
             self._keep(part, kind, content, name=f"{subject or 'letter'}.eml")
         return Block()
 
@@ -227,14 +227,14 @@ class Parts:
         markup = kind in _MARKUP
         content = content[: _LONGEST_MARKUP if markup else _LONGEST_PART]
         charset = part.get_content_charset() or ""
-        found = decode(content, charset, markup=markup, likely=self.likely)
+        found = self.charsets.decode(content, charset, markup=markup)
         if found.guessed:
             self._guessed[found.codec] = None
         return _lines(found.text)
 
     def _file_name(self, part: Message, kind: str, fallback: str) -> str:
         """Return the name of a file without folders and control characters."""
-        given = file_name(part, self.likely) or unfold(fallback)
+        given = file_name(part, self.charsets) or unfold(fallback, self.charsets)
         name = PurePosixPath(given.replace("\\", "/")).name
         name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
         # Keep the end of a long name, because the end contains the extension.
@@ -269,14 +269,16 @@ def _children(part: Message) -> list[Message]:
     return [child for child in part.get_payload() if isinstance(child, Message)]
 
 
-def _is_text(part: Message, kind: str, *, whole: bool) -> bool:
+def _is_text(part: Message, kind: str, charsets: Charsets, *, whole: bool) -> bool:
     """Return whether a part is text of the mail, and no file.
 
     whole: whether the mail consists of this part only. Then it is text even if it has a file name.
     """
     if kind not in (_TEXT, "text/html"):
         return False
-    return whole or (part.get_content_disposition() != "attachment" and not file_name(part))
+    if whole:
+        return True
+    return part.get_content_disposition() != "attachment" and not file_name(part, charsets)
 
 
 def _may_be_words(kind: str, name: str, content: bytes) -> bool:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
@@ -17,6 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from scrm.channels.base import File
 from scrm.channels.email import ids
+from scrm.channels.email.charsets import Charsets
 from scrm.channels.email.headers import LONGEST_HEADER, Headers, read_headers, readable, unfold
 from scrm.channels.email.parts import Parts, Unreadable, parse_message
 from scrm.channels.email.people import Person, person, split
@@ -76,7 +76,7 @@ def read(raw: bytes) -> Letter:
 def _read(raw: bytes) -> Letter:
     message = parse_message(raw)
     found = Parts(message)
-    headers = read_headers(message, found.likely)
+    headers = read_headers(message, found.charsets)
     if not headers.keys() & {"from", "sender", "date", "subject", "message-id", "received"}:
         raise Unreadable("This is not an email: it has no headers.")
     notes = "".join(f"\n\n[{note}]" for note in found.notes)
@@ -88,11 +88,12 @@ def _read(raw: bytes) -> Letter:
         message_id=message_id,
         digest=_digest(headers, raw),
         references=tuple(named),
-        sender=_person(message, "from", found.likely) or _person(message, "sender", found.likely),
-        reply_to=_person(message, "reply-to", found.likely),
-        original=_person(message, "x-original-from", found.likely),
-        author=_person(message, "author", found.likely)
-        or _person(message, "x-original-sender", found.likely),
+        sender=_person(message, "from", found.charsets)
+        or _person(message, "sender", found.charsets),
+        reply_to=_person(message, "reply-to", found.charsets),
+        original=_person(message, "x-original-from", found.charsets),
+        author=_person(message, "author", found.charsets)
+        or _person(message, "x-original-sender", found.charsets),
         subject=_first(headers, "subject")[:1000],
         date=_moment(_first(headers, "date")),
         text=(found.text[: LONGEST_TEXT - len(notes)] + notes).strip(),
@@ -107,7 +108,7 @@ def _first(headers: Headers, name: str) -> str:
     return next(iter(headers.get(name, ())), "")
 
 
-def _person(message: Message, name: str, likely: Sequence[str]) -> Person | None:
+def _person(message: Message, name: str, charsets: Charsets) -> Person | None:
     """Return the person in the headers called `name`; None if they name nobody.
 
     If the headers contain several addresses, the last one is used.
@@ -116,8 +117,8 @@ def _person(message: Message, name: str, likely: Sequence[str]) -> Person | None
     header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
     if len(header_text) > _LONGEST_SENDER:
         raise Unreadable("The headers are too long to identify the sender.")
-    found = split(readable(re.sub(r"[\r\n]+", " ", header_text), likely))
-    return person(found[0], unfold(found[1][:LONGEST_HEADER])) if found else None
+    found = split(readable(re.sub(r"[\r\n]+", " ", header_text), charsets))
+    return person(found[0], unfold(found[1][:LONGEST_HEADER], charsets)) if found else None
 
 
 def _moment(header: str) -> datetime | None:
