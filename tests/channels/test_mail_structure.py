@@ -412,7 +412,33 @@ def signed_inside_itself(times: int) -> bytes:
     return raw
 
 
+MANY_BOUNDARIES = b"--a\r\nContent-Type: text/plain\r\n\r\n" + (
+    b"--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" * 2000 + b"x\r\n" * 20_000
+)
+BASE64_PARTS = b"Content-Type: multipart/mixed\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+MANY_SEMICOLONS = b'Content-Type: multipart/mixed; x="' + b";" * 20_000 + b"\r\n"
+
+
+def test_an_absent_boundary_does_not_evade_the_limit_on_nested_parts() -> None:
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        read(FROM + BASE64_PARTS + encodebytes(MANY_BOUNDARIES))
+
+
+def test_a_long_header_with_parameters_is_cut() -> None:
+    found = mixed(MANY_SEMICOLONS.replace(b"multipart/mixed", b"text/plain") + b"\r\nHello")
+    assert found.text == "Hello"
+    name = "a" * 1500 + ".pdf"
+    part = b"Content-Type: application/pdf; name=" + name.encode() + b"\r\n\r\n%PDF"
+    assert mixed(b"\r\nHello", part).files[0].name == name[-255:]
+
+
 HOSTILE = [
+    FROM + BASE64_PARTS + encodebytes(MANY_BOUNDARIES),
+    FROM + MANY_SEMICOLONS * 10 + b"\r\nHello",
+    FROM + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + (b"--x\r\n" + MANY_SEMICOLONS + b"\r\n") * 20,
+    FROM + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + (b"--x\r\nContent-Disposition: attachment; x=\"" + b";" * 1900 + b"\r\n\r\nx\r\n") * 500,
     base64_part(b"\x30\x80" * (LONG // 2)),
     base64_part(b"\x30\x80" + SIGNED + b"\xa0\x80" + b"\x05\x00" * (LONG // 2)),
     base64_part(cms(ber(0x24, b"\x04\x00" * (LONG // 2)), ber)),

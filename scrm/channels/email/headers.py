@@ -1,7 +1,7 @@
 """Read headers of mails: raw bytes, encoded words (RFC 2047), and names of files (RFC 2231).
 
 Much mail violates these standards, so every function reads what it can. Text that cannot be decoded
-stays as it is. All functions take time linear in the length of the header.
+stays as it is. A long header is cut, because the time to read it may grow faster than its length.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
+from email.policy import Compat32
 from itertools import groupby
 
 from scrm.channels.email.charsets import Charsets
@@ -17,11 +18,29 @@ from scrm.text.clean import storable
 from scrm.text.decode import codec_of
 
 LONGEST_HEADER = 20_000
+_LONGEST_PARAMETERS, _MAX_PARAMETERS = 2000, 100
 Headers = Mapping[str, tuple[str, ...]]
 """Headers by lower-case name: decoded, unfolded, in order."""
 _START = re.compile(r"=\?([^\s?=]{1,60})\?([bq])\?", re.IGNORECASE)
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 _CONTROL = re.compile(r"[\x01-\x1f\x7f]+")
+
+
+class _ShortParameters(Compat32):
+    """Parses headers, and cuts those that have parameters, such as Content-Type.
+
+    Python's parser reads parameters itself, and takes quadratic time.
+    """
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        if name.strip().lower() in ("content-type", "content-disposition"):
+            value = value[:_LONGEST_PARAMETERS]
+            value = ";".join(value.split(";", _MAX_PARAMETERS)[:_MAX_PARAMETERS])
+        return name, value
+
+
+SHORT_PARAMETERS = _ShortParameters()
 
 
 class _Headers(Mapping[str, tuple[str, ...]]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.message import Message
 from functools import cached_property
 from html import escape
@@ -17,7 +17,14 @@ from pathlib import PurePosixPath
 from scrm.channels.base import File
 from scrm.channels.email.calendar import describe
 from scrm.channels.email.charsets import Charsets
-from scrm.channels.email.headers import Headers, file_name, read_headers, readable, unfold
+from scrm.channels.email.headers import (
+    SHORT_PARAMETERS,
+    Headers,
+    file_name,
+    read_headers,
+    readable,
+    unfold,
+)
 from scrm.channels.email.quotes import marked
 from scrm.channels.email.repair import payload, repair, with_real_boundary
 from scrm.channels.email.smime import signed_content
@@ -54,7 +61,7 @@ def parse_message(raw: bytes) -> Message:
     # Checked before parsing, because a hostile mail could keep the parser busy for a long time.
     if raw.count(b"boundary") * raw.count(b"\n") > _MAX_WORK:
         raise Unreadable("The parts of the message are nested too deeply.")
-    return message_from_bytes(repair(raw), policy=policy.compat32)
+    return message_from_bytes(repair(raw), policy=SHORT_PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ class Parts:
         """Take a part of type multipart whose boundary does not occur."""
         content = payload(part)
         if self._may_reparse() and (found := with_real_boundary(part, content)):
-            return self._take(found, depth + 1)
+            return self._take(parse_message(found), depth + 1)
         kind = "text/html" if content[:1000].lstrip().startswith(b"<") else _TEXT
         return self._text_of(part, kind, content)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email import message_from_bytes, policy
 from email.message import Message
 from email.utils import quote
 
@@ -60,17 +59,17 @@ def _repaired(lines: list[bytes]) -> Iterator[bytes]:
             yield b" " + line  # a long subject that was folded without a space
 
 
-def with_real_boundary(part: Message, content: bytes) -> Message | None:
-    """Return a part with the boundary that its text contains; None if it contains none.
+def with_real_boundary(part: Message, content: bytes) -> bytes:
+    """Return a part, not parsed, with the boundary that its text contains; b"" if it has none.
 
     part: a part of type multipart whose declared boundary does not occur.
     """
     found = _BOUNDARY.search(content, 0, _SEARCHED)
     if found is None:
-        return None
+        return b""
     boundary = quote(found[1].decode("latin-1")).encode("latin-1")
     head = b'Content-Type: %s; boundary="%s"\n\n' % (part.get_content_type().encode(), boundary)
-    return message_from_bytes(head + content, policy=policy.compat32)
+    return head + content
 
 
 def payload(part: Message) -> bytes:
