@@ -16,7 +16,7 @@ _PARAMETER = re.compile(r";([A-Za-z0-9-]{1,60})=(?:\"([^\"]*)\"|([^;:\"]*))")
 _ESCAPED = re.compile(r"\\([\\;,nN])")
 _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(?:\d\d)?(Z?))?")
 _DURATION = re.compile(
-    r"P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,4})M)?(?:\d+S)?)?"
+    r"P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,4})M)?(?:(\d{1,6})S)?)?"
 )
 _TITLES = {
     "REQUEST": "Invitation",
@@ -90,7 +90,8 @@ def _first_event(calendar: str) -> tuple[str, _Event]:
 
 
 def _properties(calendar: str) -> Iterator[tuple[str, _Property]]:
-    for line in calendar.splitlines():
+    # Not splitlines(), which also splits at signs that a text may contain, such as U+2028.
+    for line in calendar.replace("\r", "").split("\n"):
         if found := _PROPERTY.match(line):
             pairs = _PARAMETER.findall(found[2])
             parameters = {name.upper(): quoted or bare for name, quoted, bare in pairs}
@@ -110,7 +111,13 @@ def _when(event: _Event) -> str:
     start, whole_day = _moment(begin.value)
     if start is None:
         return begin.text
-    end = _end(event, start)
+    try:
+        return _period(start, _end(event, start), zone, whole_day=whole_day)
+    except OverflowError:  # before the year 1, or after the year 9999
+        return begin.text
+
+
+def _period(start: datetime, end: datetime | None, zone: str, *, whole_day: bool) -> str:
     if whole_day:
         # The end of a whole-day event is the day after.
         last = end - timedelta(days=1) if end else start
@@ -125,8 +132,8 @@ def _end(event: _Event, start: datetime) -> datetime | None:
     if "DTEND" in event:
         return _moment(event["DTEND"][0].value)[0]
     if found := _DURATION.fullmatch(_text(event, "DURATION")):
-        weeks, days, hours, minutes = (int(number or 0) for number in found.groups())
-        return start + timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
+        weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+        return start + timedelta(days, seconds, minutes=minutes, hours=hours, weeks=weeks)
     return None
 
 
