@@ -68,11 +68,13 @@ class Blog:
     """A fake blog with the endpoints that a fetch uses.
 
     comments: the comments of the blog, oldest first.
+    before: what a plugin of the blog writes before each answer.
     """
 
     def __init__(self, server: HTTPServer) -> None:
         self.posts, self.comments = [POST], [comment(1)]
         self.asked: list[str] = []
+        self.before = ""
         server.expect_request("/wp-json/wp/v2/posts").respond_with_handler(self.answer)
         server.expect_request("/wp-json/wp/v2/comments").respond_with_handler(self.answer)
 
@@ -81,10 +83,18 @@ class Blog:
         self.asked.append(kind)
         rows = self.posts if kind == "posts" else self.comments[::-1]
         start, many = int(request.args.get("offset", 0)), int(request.args["per_page"])
-        return Response(json.dumps(rows[start : start + many]), content_type="application/json")
+        body = self.before + json.dumps(rows[start : start + many])
+        return Response(body, content_type="application/json")
 
 
 class TestHearing:
+    @pytest.mark.parametrize("before", ["\ufeff", "\ufeff\ufeff", "\r\n\ufeff", "\ufeff\n\ufeff"])
+    def test_signs_without_meaning_before_the_data_are_skipped(
+        self, server: HTTPServer, us: Credentials, before: str
+    ) -> None:
+        Blog(server).before = before
+        assert len(WordPressListener().listen(FetchRequest("", {}, us)).items) == 2
+
     def test_posts_and_comments_with_what_they_stand_under(
         self, server: HTTPServer, us: Credentials
     ) -> None:

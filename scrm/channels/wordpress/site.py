@@ -287,7 +287,7 @@ def _is_json(response: http.Response) -> bool:
 def _json(response: http.Response) -> Any:
     """Return the parsed body; None if it is not JSON."""
     try:
-        return json.loads(decode(response.body, _charset(response)).text.lstrip())
+        return json.loads(decode(response.body, _charset(response)).text.lstrip("\ufeff \r\n\t"))
     except (ValueError, RecursionError):
         return None
 
