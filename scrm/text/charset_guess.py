@@ -16,7 +16,7 @@ from charset_normalizer import from_bytes
 
 _SAMPLE, _SEARCHED = 2048, 100_000
 _MAX_NOISE, _WEIGHT = 0.5, 0.3
-"""charset-normalizer measures noise, from 0 to 1. So much is accepted, and it counts so much."""
+"""The maximum noise, and its weight in the score. charset-normalizer measures noise, 0 to 1."""
 _OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
 _ASCII_END = re.compile(rb"[\s!-/][^\s!-/]{0,400}\Z")
 _LATIN = {

@@ -67,7 +67,7 @@ class Decoded:
     """A decoded text.
 
     codec: the name of Python's codec.
-    guessed: whether nothing but the look of the text spoke for this charset.
+    guessed: whether the charset was guessed from the bytes.
     """
 
     text: str
@@ -158,19 +158,21 @@ def _stated_charset(raw: bytes) -> str:
 
 def _as_declared(raw: bytes, label: str) -> Decoded | None:
     """Decode a text by its label. Return None if it is unknown, or cannot be right."""
+    if label.lower() in _ASCII and not raw.isascii():
+        return None
     codec = codec_of(label)
     if not codec or (codec == _ISO_2022_JP and not raw.isascii() and b"\x1b" not in raw):
         return None  # ISO-2022-JP has escape sequences, and no bytes outside ASCII
     if label.strip().lower() == "utf-16":
         codec = _utf_16(raw) or codec
     try:
-        # Some characters that the codec calls errors are none, so this is only the quick way.
+        # `_decode` accepts characters that the strict codec refuses; try the strict one first,
+        # because it is faster.
         text = codecs.decode(raw, codec)
     except UnicodeError:
         text = _decode(raw, codec)
     else:
-        if label.lower() not in _ASCII or raw.isascii():
-            return Decoded(_without_private(text, codec), codec)
+        return Decoded(_without_private(text, codec), codec)
     good, bad = _utf_8_characters(raw)
     if codec == "utf-8":
         # Not a single character of UTF-8: the label is false.
