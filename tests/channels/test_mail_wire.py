@@ -105,6 +105,18 @@ def test_smtputf8_is_used_only_where_an_address_needs_it(sink: Any) -> None:
     assert "MAIL FROM:<care@skyward.test>" in sink.told
 
 
+@pytest.mark.parametrize("local", ["jörg", '"jö doe"'])
+def test_our_own_address_beyond_ascii_goes_by_smtputf8(sink: Any, local: str) -> None:
+    sink.extensions = b"250-sink\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+    send(sink, "jo@customers.test", us=f"{local}@skyward.test")
+    assert f"\r\nFrom: Skyward <{local}@skyward.test>\r\n".encode() in b"\r\n" + sink.letters[0]
+
+
+def test_the_refusal_names_our_own_address_if_that_is_not_in_ascii(sink: Any) -> None:
+    with pytest.raises(ChannelError, match=r"It cannot send from jörg@skyward\.test, because"):
+        send(sink, "jo@customers.test", us="jörg@skyward.test")
+
+
 def test_a_server_without_smtputf8_is_named_in_the_refusal(sink: Any) -> None:
     with pytest.raises(ChannelError) as refusal:
         send(sink, "jörg@straße.test")

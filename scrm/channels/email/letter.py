@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formataddr, formatdate
+from email.utils import formatdate, unquote
 
 from scrm.channels.base import ChannelError, Credentials, File, Outgoing
 from scrm.channels.email import ids
@@ -49,7 +50,9 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
     needs_utf8 = not (sender + to).isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if needs_utf8 else policy.SMTP)
     name = str(credentials.config.get("name", ""))
-    message["From"] = formataddr((name, sender)) if name else sender
+    local, _, domain = sender.rpartition("@")
+    # Not formataddr, which raises an error for an address outside ASCII.
+    message["From"] = str(Address(name, unquote(local), domain)) if name else sender
     message["To"] = to
     message["Subject"] = subject(outgoing, name or sender)
     message["Date"] = formatdate()

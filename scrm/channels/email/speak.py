@@ -108,9 +108,11 @@ def _from(smtp: Smtp, letter: Sealed, size: int) -> None:
     argument = f"FROM:<{letter.sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
     if letter.needs_utf8:
         if not smtp.has_extn("smtputf8"):
+            to, sender = readable(letter.to), readable(letter.sender)
+            which = f"from {sender}" if letter.to.isascii() else f"to {to}"
             raise ChannelError(
                 f"Nothing was sent: {smtp.server.host} does not support SMTPUTF8. It cannot send "
-                f"to {readable(letter.to)}, because the part before the @ is not in ASCII.",
+                f"{which}, because the part before the @ is not in ASCII.",
                 permanent=True,
             )
         smtp.command_encoding = "utf-8"
