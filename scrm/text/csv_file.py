@@ -217,12 +217,14 @@ def _decode(raw: bytes, encoding: str) -> str:
     wrong.
     """
     text = decode_as(raw, encoding.removesuffix("-sig"))
-    invalid = text.count(REPLACEMENT)
+    # Some files really contain U+FFFD, because another program has written it.
+    genuine = raw.count(REPLACEMENT.encode()) if encoding.startswith("utf-8") else 0
+    invalid = text.count(REPLACEMENT) - genuine
     if 2 * invalid > len(text) - len(text.encode("ascii", "ignore")):
         line = text.count("\n", 0, text.index(REPLACEMENT)) + 1
         raise Unreadable(
             _("Line %(line)s is not encoded in %(encoding)s. Choose another encoding, or save "
-              "the file as “CSV UTF-8”.") % {"line": line, "encoding": encoding},
+              "the file as “CSV UTF-8”.") % {"line": line, "encoding": ENCODINGS[encoding]},
             about="encoding",
         )  # fmt: skip
     # A wrong encoding may decode without an error; control characters reveal it.

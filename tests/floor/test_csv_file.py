@@ -57,6 +57,12 @@ def test_one_invalid_byte_costs_one_character() -> None:
     assert read(raw, encoding="utf-8").rows[0].cells == ("Größe und Öl", "Zoë")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_replacement_character_in_the_file_is_no_error(encoding: str) -> None:
+    raw = "text,name\nGr\ufffd\ufffde,Jo\n".encode(encoding)
+    assert read(raw).rows[0].cells == ("Gr\ufffd\ufffde", "Jo")
+
+
 def test_utf_16_without_its_mark_is_found_out_too() -> None:
     assert read(TEXT.format(",").encode("utf-16-le")).rows[0].cells[0] == "Jörg"
 
@@ -99,7 +105,7 @@ def test_what_cannot_be_read_is_one_sentence(raw: bytes, says: str) -> None:
 
 
 def test_the_wrong_encoding_is_said_with_its_line() -> None:
-    with pytest.raises(Unreadable, match="Line 2 is not encoded in utf-8") as error:
+    with pytest.raises(Unreadable, match="Line 2 is not encoded in UTF-8") as error:
         read(TEXT.format(",").encode("cp1252"), encoding="utf-8")
     assert error.value.about == "encoding"
 
