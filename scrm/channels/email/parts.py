@@ -29,6 +29,7 @@ from scrm.channels.email.quotes import marked
 from scrm.channels.email.repair import payload, repair, with_real_boundary
 from scrm.channels.email.smime import signed_content
 from scrm.text.clean import storable
+from scrm.text.csv_file import ENCODINGS
 
 MAX_FILES = 50
 _MAX_WORK = 30_000_000
@@ -117,7 +118,7 @@ class Parts:
         if self.left_out:
             notes.append(f"{self.left_out} more files were left out.")
         if self._guessed:
-            names = ", ".join(self._guessed)
+            names = ", ".join(str(ENCODINGS.get(codec, codec)) for codec in self._guessed)
             notes.append(
                 f"The email does not state its character encoding. It was read as {names}."
             )
