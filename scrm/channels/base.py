@@ -18,11 +18,6 @@ from scrm.text.clean import storable
 
 Visibility = Literal["public", "private"]
 Json = Mapping[str, Any]
-UNREADABLE = (
-    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
-)  # fmt: skip
-"""The errors that code raises for an entry of an unexpected form. A listener leaves such an entry
-out: otherwise one entry of a stranger would make every fetch fail that contains it."""
 _LONGEST_MESSAGE = 1_000
 
 

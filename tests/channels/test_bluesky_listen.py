@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scrm.channels.base import (
-    UNREADABLE,
     Batch,
     ChannelError,
     Credentials,
@@ -25,6 +24,7 @@ from scrm.channels.base import (
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.keys import POST
 from scrm.channels.bluesky.listen import BlueskyListener
+from scrm.channels.unreadable import UNREADABLE
 from tests.channels.bluesky_fixtures import care, jo, listen, log_in, network, us
 from tests.standins.bluesky import Bluesky, Person
 from tests.standins.failing import failing

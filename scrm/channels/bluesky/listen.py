@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scrm.channels.base import (
-    UNREADABLE,
     Batch,
     Change,
     ChannelError,
@@ -29,6 +28,7 @@ from scrm.channels.bluesky.keys import Uri
 from scrm.channels.bluesky.lookup import get_posts, has_address, profiles, record
 from scrm.channels.bluesky.search import queries
 from scrm.channels.bluesky.sweep import Page, mark_of, sweep
+from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
 from scrm.text.clean import plain
 

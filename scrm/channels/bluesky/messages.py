@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from scrm.channels.base import UNREADABLE, Batch, ChannelError, Json
+from scrm.channels.base import Batch, ChannelError, Json
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.client import CHAT, Client, Row
 from scrm.channels.bluesky.lookup import profiles
+from scrm.channels.unreadable import UNREADABLE
 
 CONVOS, MESSAGES, LOG_PAGES = 20, 100, 10
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from scrm.channels.base import UNREADABLE, ChannelError, Credentials, Item
+from scrm.channels.base import ChannelError, Credentials, Item
 from scrm.channels.bluesky import read
 from scrm.channels.bluesky.client import Client, Query, Row, XrpcError
 from scrm.channels.bluesky.lookup import get_posts
+from scrm.channels.unreadable import UNREADABLE
 
 DEPTH, HEIGHT = 100, 100
 _EVER = datetime(1, 1, 1, tzinfo=UTC)

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from imaplib import IMAP4, Internaldate2tuple
 
 from scrm.channels.base import (
-    UNREADABLE,
     Batch,
     ChannelError,
     Credentials,
@@ -22,6 +21,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.email.item import Pace, item
 from scrm.channels.email.wire import Mailbox, MailError, mailbox
+from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
 
 FOLDER = "INBOX"

@@ -24,7 +24,7 @@ from urllib.parse import urljoin
 
 import feedparser
 
-from scrm.channels.base import UNREADABLE
+from scrm.channels.unreadable import UNREADABLE
 from scrm.text.clean import clean, plain, safe_url, storable
 from scrm.text.decode import charset_of, decode
 

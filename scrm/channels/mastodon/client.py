@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from mastodon import Mastodon
 from mastodon.errors import MastodonError, MastodonNetworkError
 
-from scrm.channels.base import UNREADABLE, ChannelError, Credentials
+from scrm.channels.base import ChannelError, Credentials
 from scrm.channels.bounded import bounded_network
+from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
 from scrm.text.clean import plain
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from scrm.channels.base import UNREADABLE, ChannelError, Credentials, Item, Visibility
+from scrm.channels.base import ChannelError, Credentials, Item, Visibility
 from scrm.channels.mastodon import read
 from scrm.channels.mastodon.client import Gone, Server, requested_id
 from scrm.channels.mastodon.read import Place
 from scrm.channels.moderation import ModerationAction
 from scrm.channels.reply_rule import Permission, Received
+from scrm.channels.unreadable import UNREADABLE
 
 _LONGEST_COMMENT = 1_000
 

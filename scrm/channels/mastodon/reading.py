@@ -13,7 +13,6 @@ from hashlib import sha256
 from typing import Any
 
 from scrm.channels.base import (
-    UNREADABLE,
     Batch,
     Change,
     ChannelError,
@@ -25,6 +24,7 @@ from scrm.channels.mastodon import read
 from scrm.channels.mastodon.budget import Budget
 from scrm.channels.mastodon.client import Gone, Server, checked_id
 from scrm.channels.mastodon.read import Place
+from scrm.channels.unreadable import UNREADABLE
 
 RECENT, MOST_CHECKED = 30, 40
 AT_ONCE, SINGLES = 20, 10

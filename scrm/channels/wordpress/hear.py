@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from scrm.channels.base import (
-    UNREADABLE,
     Author,
     Batch,
     Credentials,
@@ -31,6 +30,7 @@ from scrm.channels.base import (
     UnreadableItem,
 )
 from scrm.channels.permalink import comment_key, guid_key
+from scrm.channels.unreadable import UNREADABLE
 from scrm.channels.wordpress.site import Site, reading_answers
 from scrm.text.clean import clean, plain, safe_url
 

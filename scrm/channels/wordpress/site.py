@@ -12,7 +12,8 @@ from html import unescape
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from scrm.channels.base import UNREADABLE, ChannelError, Credentials
+from scrm.channels.base import ChannelError, Credentials
+from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
 from scrm.net.addresses import Target
 from scrm.text.clean import plain

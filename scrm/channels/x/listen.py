@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scrm.channels.base import (
-    UNREADABLE,
     Batch,
     Change,
     ChannelError,
@@ -26,6 +25,7 @@ from scrm.channels.base import (
     UnreadableItem,
 )
 from scrm.channels.search_query import Untranslatable
+from scrm.channels.unreadable import UNREADABLE
 from scrm.channels.x.client import (
     MESSAGE_FACTS,
     POST_FACTS,

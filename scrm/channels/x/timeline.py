@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unicodedata import normalize
 
-from scrm.channels.base import UNREADABLE, ChannelError, Outgoing, Usage
+from scrm.channels.base import ChannelError, Outgoing, Usage
+from scrm.channels.unreadable import UNREADABLE
 from scrm.channels.x.client import Answer, XClient
 from scrm.channels.x.errors import charged
 from scrm.channels.x.read import Post, is_retweet, read_message, read_post
