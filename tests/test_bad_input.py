@@ -250,7 +250,7 @@ TYPED: dict[str, dict[str, Any]] = {
         "assign": "person", "person": "@member", "priority": "normal", "tags": "",
     },
     "routing:department_archive": {"to": "archive"},
-    "routing:take_over": {"to": "@member"},
+    "routing:take_over": {"to": "@admin"},
     "routing:take_over_undo": {"token": "x"},
     "crm:away": {"back_on": "2099-01-01"},
     "crm:reassign": {"everything": "@member"},

@@ -54,7 +54,7 @@ _META_CHARSET = re.compile(
     rb"(?i)<meta\s[^>]{0,300}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})"
 )
 _XML_STARTS = (b"<?xml", b"<rss", b"<feed", b"<rdf")
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _MULTI_BYTE = {"gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", _ISO_2022_JP}
 _NO_LEAD, _OUTSIDE_ASCII = re.compile(rb"[\x80\xff]+"), re.compile(rb"[\x80-\xff]+")
 _UNKNOWN_PAIR = re.compile(rb"[\x81-\xfe][\x80-\xff]")

@@ -38,9 +38,9 @@ _MAY_HIDE = re.compile(
 _SHOWS_TAGS = re.compile(
     r"""(?i)<(?:(/)xmp|plaintext|xmp)(?=[\s/>])((?:[^<>"']|"[^"<]*"|'[^'<]*')*+)>"""
 )
-_TAG = re.compile(r'<(/?)([a-z0-9]+)([^<>"]*(?:"[^"]*"[^<>"]*)*)>')
+_TAG = re.compile(r'<(/?)([a-z0-9]++)([^<>"]*+(?:"[^"]*+"[^<>"]*+)*+)>')
 _ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
-_ZERO = re.compile(r"[+-]?(?:0+\.?0*|\.0+)(?:[a-z]+|%)?")
+_ZERO = re.compile(r"[+-]?(?:0++(?:\.0*+)?|\.0++)(?:[a-z]+|%)?")
 _PREHEADER_PROPERTIES = ("font-size", "max-height", "opacity")
 """Properties of a preheader, if two of them are 0. A single one has other uses: layout tables set
 the font size to 0, and scripts let a text fade in."""

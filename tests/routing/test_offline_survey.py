@@ -212,7 +212,7 @@ def test_the_wrong_encoding_is_said_at_its_field_and_the_rest_is_kept(browser: C
     address, page = looked_at(browser, GOOD.replace("عائشة", "Zoë").encode("cp1252"))
     wrong = browser.post(address, fields(page, encoding="utf-8", title="Mine"))
     assert wrong.status_code == 422
-    assert "Line 2 is not encoded in utf-8" in str(wrong.context["form"].errors["encoding"])
+    assert "Line 2 is not encoded in UTF-8" in str(wrong.context["form"].errors["encoding"])
     assert "Mine" in wrong.content.decode()
 
 

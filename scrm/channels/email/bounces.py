@@ -36,7 +36,8 @@ _COPY = re.compile(
 _QUOTED_ID = re.compile(r"(?im)^[> ]*message-id:\s*(\S+)")
 _QUOTED_TO = re.compile(r"(?im)^[> ]*to:\s*(\S.{0,300})")
 _RECIPIENT = re.compile(r"(?m)^[ \t]*<([^<>\s]+@[^<>\s]+)>(?:[: \t].{0,200})?$")
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@.]{2,}")
+_IN_ADDRESS = r"[^\s<>()\[\],;:\"'@]"
+_ADDRESS = re.compile(rf"(?<!{_IN_ADDRESS}){_IN_ADDRESS}{{1,64}}+@{_IN_ADDRESS}{{1,255}}")
 _FIRST = re.compile(r'(?:[^",]|"[^"]*+")*+')
 """The text before the first comma that is not in quotes."""
 _LONGEST_REASON = 500
@@ -162,7 +163,7 @@ def _whom(letter: Letter) -> str:
     if copy and (quoted := _QUOTED_TO.search(text, copy.start())):
         return _address(quoted[1])
     first = _ADDRESS.search(above)
-    return _address(first[0]) if first else ""
+    return _address(first[0].rstrip(".")) if first else ""
 
 
 def _ours(letter: Letter) -> Ours | None:
