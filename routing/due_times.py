@@ -320,8 +320,11 @@ def _wait_for_older_transactions() -> None:
 def _readers_of_targets() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
+            # Another database of the server may have a table with the same id.
             "SELECT virtualtransaction FROM pg_locks "
-            "WHERE relation = %s::regclass AND pid <> pg_backend_pid()",
+            "JOIN pg_database ON pg_database.oid = pg_locks.database "
+            "WHERE datname = current_database() AND relation = %s::regclass "
+            "AND pid <> pg_backend_pid()",
             [ResponseTarget._meta.db_table],
         )
         return {transaction for (transaction,) in cursor.fetchall()}
