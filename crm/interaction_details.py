@@ -1,8 +1,8 @@
-"""What a call or a letter has besides its text; stored in `Interaction.details`."""
+"""What a mail, a call or a letter has besides its text; stored in `Interaction.details`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Self
@@ -95,6 +95,41 @@ class LetterDetails:
     @property
     def received(self) -> date | None:
         return date.fromisoformat(self.received_on) if self.received_on else None
+
+
+@dataclass(frozen=True, slots=True)
+class MailDetails:
+    """The facts of a mail.
+
+    to, cc: the recipients, as pairs of address and name.
+    written_to: our address to which the mail was written; it may be an alias.
+    folded: the start and the end of each passage of the text that quotes another mail, in code
+      points. It is only shown folded: topics, rules and the search read the whole text.
+    """
+
+    to: tuple[tuple[str, str], ...] = ()
+    cc: tuple[tuple[str, str], ...] = ()
+    written_to: str = ""
+    folded: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def read(cls, details: Mapping[str, Any]) -> Self:
+        facts = details.get("mail", {})
+        return cls(
+            to=_pairs(facts.get("to", ())),
+            cc=_pairs(facts.get("cc", ())),
+            written_to=facts.get("written_to", ""),
+            folded=_pairs(facts.get("folded", ())),
+        )
+
+    @property
+    def is_hidden_copy(self) -> bool:
+        """Whether neither To nor Cc names our address."""
+        return self.written_to not in {address for address, _name in (*self.to, *self.cc)}
+
+
+def _pairs(stored: Iterable[Sequence[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((first, second) for first, second in stored)
 
 
 def _known(facts: CallDetails | LetterDetails) -> dict[str, Any]:

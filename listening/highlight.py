@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -21,6 +22,39 @@ def highlight(text: str, spans: Spans, *, field: str = "text") -> SafeString:
     The spans may be in any order, and they may overlap.
     """
     return _marked(text, _merged(spans, field, len(text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a text as safe HTML.
+
+    is_folded: whether it quotes another message, so that it is shown only on request.
+    has_hit: whether a topic matched a word in it.
+    """
+
+    html: SafeString
+    is_folded: bool = False
+    has_hit: bool = False
+
+
+def passages(text: str, spans: Spans, folded: Iterable[tuple[int, int]]) -> list[Passage]:
+    """Divide a text into the passages that are folded and the passages between them.
+
+    The hits are marked as by the function `highlight`. Passages without words are left out.
+    folded: the start and the end of each folded passage, in code points, in order.
+    """
+    hits = _merged(spans, "text", len(text))
+    found: list[Passage] = []
+    last = 0
+    for start, end in (*folded, (len(text), len(text))):
+        for first, until, is_folded in ((last, start, False), (start, end, True)):
+            part = text[first:until]
+            if part.strip():
+                inside = [(max(a, first) - first, min(b, until) - first) for a, b in hits]
+                places = [(a, b) for a, b in inside if a < b]
+                found.append(Passage(_marked(part, places), is_folded, bool(places)))
+        last = end
+    return found
 
 
 def excerpt(text: str, spans: Spans, *, field: str = "text", most: int = 280) -> SafeString:

@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 
 from crm.models import Conversation, Interaction, User
 from crm.models.interaction import InteractionQuerySet
-from listening.highlight import highlight
+from listening.highlight import Passage, highlight, passages
 from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
@@ -41,7 +41,7 @@ _NOT_SHOWN = (Kind.HEARD, Kind.BYSTANDER, Kind.OPENED, Kind.LEFT)
 class Entry:
     """One line of the timeline: one interaction, or one or more case events.
 
-    title, text: title and text of the interaction as safe HTML, in which the words that matched
+    title, passages: title and text of the interaction as safe HTML, in which the words that matched
       a topic are highlighted.
     event: the case event; None if the line shows an interaction.
     can_undo: whether `event` is a merge or a split that can be undone.
@@ -59,7 +59,7 @@ class Entry:
     event: CaseEvent | None = None
     also: tuple[CaseEvent, ...] = ()
     title: str = ""
-    text: str = ""
+    passages: Sequence[Passage] = ()
     topics: tuple[str, ...] = ()
     changes: tuple[MentionChange, ...] = ()
     readable: bool = True
@@ -225,7 +225,7 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         at=interaction.sort_at,
         interaction=interaction,
         title=highlight(interaction.title, spans, field="title"),
-        text=highlight(interaction.text, spans),
+        passages=passages(interaction.text, spans, interaction.mail.folded),
         changes=_changes(interaction) if readable else (),
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from crm.interaction_details import MailDetails
 from listening.models import Mention, Source
 from listening.topic_hits import FoundTopic
 from routing.rules import SCHEMA, WEEKDAYS, Facts
@@ -32,6 +33,8 @@ class Message(Protocol):
     def title(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def details(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ def facts(
         contact_kind=contact_kind or "",
         handle=origin.handle,
         text=f"{message.title}\n{message.text}".strip(),
+        written_to=MailDetails.read(message.details).written_to,
         language=origin.language,
         weekday=WEEKDAYS[written.local.weekday()] if written else "",
         time=written.local.hour * 60 + written.local.minute if written else None,

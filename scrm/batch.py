@@ -32,6 +32,8 @@ from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
 
 _log = structlog.get_logger(__name__)
+_KEPT_DETAILS = {"call", "mail"}
+"""The keys of `Mention.details` that become details of the interaction."""
 
 
 def process_or_halve(mentions: Sequence[Mention]) -> None:
@@ -258,7 +260,7 @@ class _Context:
             in_reply_to=mention.in_reply_to,
             account=ours or source.account_id,
             staff=self.agents.get(call.get("agent", "").lower()) if call else None,
-            details={"call": call} if call else {},
+            details={name: mention.details[name] for name in _KEPT_DETAILS & {*mention.details}},
         )
 
     def arrival(self, mention: Mention, row: Recorded, answers: dict[int, Answered]) -> Arrival:

@@ -437,7 +437,7 @@ def test_an_approval_signs_the_files_too(
 def test_the_whole_letter_is_shown_clean_to_whoever_may_read_it(
     post: Post, case: Case, agent: User, outsider: User, as_: Callable[[User], Client]
 ) -> None:
-    post.write("Thanks!\n\nOn Monday, you wrote:\n> <script>alert(1)</script> & found")
+    post.write(f"Thanks!\n\nOn Monday, {CARE} wrote:\n> <script>alert(1)</script> & found")
     hear()
     said = Interaction.objects.latest("pk")
     url = reverse("crm:whole", args=[said.uuid])

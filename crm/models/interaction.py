@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from crm import above
 from crm.access import readable
-from crm.interaction_details import CallDetails, LetterDetails
+from crm.interaction_details import CallDetails, LetterDetails, MailDetails
 from crm.interaction_kinds import channel_icon, kind_label
 from crm.models.account import Account
 from crm.models.conversation import Conversation
@@ -91,7 +91,7 @@ class Interaction(models.Model):
     staff: the member of staff who wrote or logged the interaction.
     other_address: a mail address that the sender's name contains and that is not the sender's own
     address; see `scrm.channels.base.Item`.
-    details: the facts of a call or a letter; see `crm.interaction_details`.
+    details: the facts of a mail, a call or a letter; see `crm.interaction_details`.
     """
 
     class Direction(models.TextChoices):
@@ -176,6 +176,10 @@ class Interaction(models.Model):
     @property
     def letter(self) -> LetterDetails | None:
         return LetterDetails.read(self.details)
+
+    @property
+    def mail(self) -> MailDetails:
+        return MailDetails.read(self.details)
 
     @property
     def kind_label(self) -> str:

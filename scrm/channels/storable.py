@@ -32,6 +32,8 @@ def make_storable(facts: Any) -> None:
         elif attribute.name == "mentions":
             keys = tuple(bounded_key(storable(key)) for key in value)
             object.__setattr__(facts, attribute.name, keys)
+        elif attribute.name == "details":
+            object.__setattr__(facts, attribute.name, storable_json(value))
 
 
 def storable_json(value: Any) -> Any:

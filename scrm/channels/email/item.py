@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.parts import Unreadable, as_html
 from scrm.channels.email.people import Person, domain_of, mail_address, readable
-from scrm.channels.email.quotes import fold
+from scrm.channels.email.quotes import Folded, fold
 from scrm.channels.email.read import Letter, read
+from scrm.channels.email.recipients import written_to
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
@@ -23,6 +24,10 @@ KEPT_RAW = 256 * 1024
 MAX_FROM_ONE, WITHIN = 30, 600
 """The number of mails that one sender may send within so many seconds. Further mails come from a
 faulty program."""
+MAX_FOLDED = 100
+"""A mail with more quoted passages is shown as a whole."""
+_HEAD_LINES = 10
+"""The first lines of a quotation, which name its author."""
 _NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 
@@ -49,12 +54,12 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             return _bounce(letter, back, raw, came)
         if ours := _ours(letter, credentials):
             author = Author(NETWORK, credentials.self_key, credentials.address)
-            sent = _item(letter, author, raw, came)
+            sent = _item(letter, author, raw, came, credentials)
             return replace(sent, key=ours.id, thread_key=ours.thread)
         sender = _sender(letter, mail_address(credentials.address))
         if sender is None:
             return UnreadableItem(raw[:KEPT_RAW], "The message has no sender.")
-        found = _item(letter, _as_author(sender), raw, came)
+        found = _item(letter, _as_author(sender), raw, came, credentials)
         return _isolated(found, letter, sender.other) if sender.other else found
     except Unreadable as error:
         return UnreadableItem(raw[:KEPT_RAW], str(error))
@@ -71,15 +76,20 @@ def _ours(letter: Letter, credentials: Credentials) -> Ours | None:
     return ids.own_id(letter.message_id, domain_of(own))
 
 
-def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> Item:
+def _item(
+    letter: Letter, author: Author, raw: bytes, came: datetime | None, credentials: Credentials
+) -> Item:
     folded = fold(letter.text, letter.subject)
+    own = mail_address(credentials.address)
+    quotes_us = _quotes_us(letter, folded, own)
     key = ids.key(letter.message_id, letter.digest)
-    html = letter.html or (as_html(letter.text) if folded.quoted else "")
+    html = letter.html or (as_html(letter.text) if quotes_us and folded.quoted else "")
+    places = () if quotes_us or len(folded.places) > MAX_FOLDED else folded.places
     return Item(
         scope=NETWORK,
         key=key,
         author=author,
-        text=folded.new,
+        text=folded.new if quotes_us else letter.text,
         title=letter.subject,
         html=html,
         kind=AUTOMATIC if is_automatic(letter) else "message",
@@ -89,7 +99,36 @@ def _item(letter: Letter, author: Author, raw: bytes, came: datetime | None) -> 
         in_reply_to=_answered_id(letter),
         raw=raw[:KEPT_RAW],
         attachments=letter.files,
+        details={"mail": _facts(letter, places, own)},
     )
+
+
+def _quotes_us(letter: Letter, folded: Folded, own: str) -> bool:
+    """Return whether the quoted text is our own, so that it is not new to us.
+
+    Any other quotation is new to us: topics, rules and the search must read it.
+    """
+    if any(find_ours(reference) for reference in letter.references):
+        return True
+    # A web form sends what somebody typed, often with lines like From and Subject.
+    if letter.sender is None or _is_form(letter.sender.address, own):
+        return False
+    head = folded.quoted.lower().splitlines()[:_HEAD_LINES]
+    return any(own in line for line in head)
+
+
+def _facts(letter: Letter, folded: Sequence[tuple[int, int]], own: str) -> dict[str, Any]:
+    """Return the facts of a mail as `crm.interaction_details.MailDetails` reads them.
+
+    folded: the places of quoted passages in the text. own: the address of the mailbox.
+    """
+    facts = {
+        "to": [[person.address, person.name] for person in letter.to],
+        "cc": [[person.address, person.name] for person in letter.cc],
+        "written_to": written_to((*letter.to, *letter.cc), letter.headers, own),
+        "folded": [list(place) for place in folded],
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def _isolated(found: Item, letter: Letter, other: str) -> Item:
@@ -119,14 +158,18 @@ def _sender(letter: Letter, own: str) -> Person | None:
     ours = (own, sender.address)
     named = (letter.original, letter.reply_to, letter.author)
     found = [person for person in named if person and person.address not in ours]
-    by_form = sender.address == own or _NOBODY.match(sender.address)
-    if not found or not (by_form or _is_group(sender.address, letter, own)):
+    if not found or not (_is_form(sender.address, own) or _is_group(sender.address, letter, own)):
         return sender
     asked = found[0]
     if asked.name or asked.other:
         return asked
     other = sender.other if sender.other != asked.address else ""
     return replace(sender, address=asked.address, other=other)
+
+
+def _is_form(address: str, own: str) -> bool:
+    """Return whether a web form may have sent a mail from this address: ours, or no-reply."""
+    return address == own or bool(_NOBODY.match(address))
 
 
 def _is_group(address: str, letter: Letter, own: str) -> bool:

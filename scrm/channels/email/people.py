@@ -159,6 +159,11 @@ def _has_at(text: str) -> bool:
     return any(sign in text for sign in _ATS)
 
 
+def outside_quotes(header: str) -> str:
+    """Return the header with blanks in the place of quoted strings and comments."""
+    return _blanked(header, _quoted_spans(header))
+
+
 def _quoted_spans(header: str) -> list[slice]:
     """Return the places of quoted strings and comments, with their marks.
 

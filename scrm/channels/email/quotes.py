@@ -8,8 +8,9 @@ of the mail passes on to us is no quotation: it is new to us.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from scrm.channels.email import quote_words as words
 from scrm.text.clean import plain, shown
@@ -61,10 +62,12 @@ class Folded:
     """The text of a mail in two parts.
 
     new: the text that the mail adds. quoted: the lines that were left out, in order.
+    places: the start and the end of each quoted passage, in code points of the whole text.
     """
 
     new: str
     quoted: str
+    places: tuple[tuple[int, int], ...] = ()
 
 
 def fold(text: str, subject: str = "") -> Folded:
@@ -79,7 +82,17 @@ def fold(text: str, subject: str = "") -> Folded:
     if not new:
         return Folded(text.strip(), "")
     left_out = (line for line, is_own in zip(lines, own, strict=True) if not is_own)
-    return Folded(new, "\n".join(left_out).strip())
+    return Folded(new, "\n".join(left_out).strip(), tuple(_places(text, own)))
+
+
+def _places(text: str, own: list[bool]) -> Iterator[tuple[int, int]]:
+    """Yield the start and the end of each group of neighbouring lines that are not own."""
+    end = 0
+    lines = zip(own, text.splitlines(keepends=True), strict=True)
+    for is_own, group in groupby(lines, key=lambda pair: pair[0]):
+        start, end = end, end + sum(len(line) for _own, line in group)
+        if not is_own:
+            yield start, end
 
 
 def marked(html: str) -> str:

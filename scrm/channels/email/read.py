@@ -20,6 +20,7 @@ from scrm.channels.email.charsets import Charsets
 from scrm.channels.email.headers import LONGEST_HEADER, Headers, read_headers, readable, unfold
 from scrm.channels.email.parts import Parts, Unreadable, parse_message
 from scrm.channels.email.people import Person, person, split
+from scrm.channels.email.recipients import LONGEST_LIST, first_pieces
 from scrm.text.clean import clean
 
 LONGEST_TEXT, LONGEST_HTML = 200_000, 400_000
@@ -37,6 +38,7 @@ class Letter:
     original: the author (X-Original-From) if a mailing list put its own address into From.
     author: the author by the header Author (RFC 9057) or X-Original-Sender, which few lists set, so
     that the sender may have set it.
+    to, cc: the people in these headers, at most `MAX_RECIPIENTS` each.
     report: the fields of a delivery report, one mapping for each recipient.
     returned: the headers of the undelivered mail, if this mail is a bounce.
     """
@@ -54,6 +56,8 @@ class Letter:
     text: str
     html: str
     files: tuple[File, ...]
+    to: tuple[Person, ...] = ()
+    cc: tuple[Person, ...] = ()
     report: tuple[Headers, ...] = ()
     returned: str = ""
 
@@ -99,6 +103,8 @@ def _read(raw: bytes) -> Letter:
         text=(found.text[: LONGEST_TEXT - len(notes)] + notes).strip(),
         html=clean(found.block.html)[:LONGEST_HTML] if found.block.is_formatted else "",
         files=tuple(found.files),
+        to=_people(message, "to", found.charsets),
+        cc=_people(message, "cc", found.charsets),
         report=tuple(found.report),
         returned=found.returned,
     )
@@ -113,11 +119,27 @@ def _person(message: Message, name: str, charsets: Charsets) -> Person | None:
 
     If the headers contain several addresses, the last one is used.
     """
-    items = message.raw_items()  # type: ignore[attr-defined]
-    header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
+    header_text = _joined(message, name)
     if len(header_text) > _LONGEST_SENDER:
         raise Unreadable("The headers are too long to identify the sender.")
-    found = split(readable(re.sub(r"[\r\n]+", " ", header_text), charsets))
+    return _parsed(readable(header_text, charsets), charsets)
+
+
+def _people(message: Message, name: str, charsets: Charsets) -> tuple[Person, ...]:
+    """Return the people in the headers called `name`, without repeats."""
+    header_text = readable(_joined(message, name)[:LONGEST_LIST], charsets)
+    found = (_parsed(piece, charsets) for piece in first_pieces(header_text))
+    return tuple({each.address: each for each in reversed([*found]) if each}.values())[::-1]
+
+
+def _joined(message: Message, name: str) -> str:
+    items = message.raw_items()  # type: ignore[attr-defined]
+    header_text = ", ".join(str(value) for header, value in items if header.strip().lower() == name)
+    return re.sub(r"[\r\n]+", " ", header_text)
+
+
+def _parsed(header: str, charsets: Charsets) -> Person | None:
+    found = split(header)
     return person(found[0], unfold(found[1][:LONGEST_HEADER], charsets)) if found else None
 
 
