@@ -105,12 +105,17 @@ class MailDetails:
     written_to: our address to which the mail was written; it may be an alias.
     folded: the start and the end of each passage of the text that quotes another mail, in code
       points. It is only shown folded: topics, rules and the search read the whole text.
+    doubt: why nobody knows whether the mail comes from the stated address: "dmarc" if our mail
+      server found this, "list" if only a list or service of another domain names the author; or "".
+    via: the address of this list or service, or "".
     """
 
     to: tuple[tuple[str, str], ...] = ()
     cc: tuple[tuple[str, str], ...] = ()
     written_to: str = ""
     folded: tuple[tuple[int, int], ...] = ()
+    doubt: str = ""
+    via: str = ""
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Self:
@@ -120,6 +125,8 @@ class MailDetails:
             cc=_pairs(facts.get("cc", ())),
             written_to=facts.get("written_to", ""),
             folded=_pairs(facts.get("folded", ())),
+            doubt=facts.get("doubt", ""),
+            via=facts.get("via", ""),
         )
 
     @property

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from crm.interaction_details import MailDetails
 from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile, User
 from listening.models import Mention, Quarantined, Sighting, Source
@@ -279,7 +280,7 @@ class _Context:
                 written=self.clock.at(mention.sort_at),
             ),
             topics=self.topics[mention.pk],
-            joins=not mention.other_address,
+            joins=not (mention.other_address or MailDetails.read(mention.details).doubt),
             hint=_hint(answer) if answer else None,
         )
 

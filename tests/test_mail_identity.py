@@ -199,3 +199,23 @@ def test_a_name_that_they_had_before_stays(post: Post, care: Account) -> None:
     profile = Profile.objects.get()
     assert (profile.name, profile.past_names.count()) == ("Max", 0)
     assert Case.objects.count() == 2
+
+
+# Fails without the key for unverified people: the forged mail is then in Kim's case as hers.
+def test_mail_that_fails_dmarc_is_marked_and_not_in_her_case(
+    post: Post, care: Account, browser: Client
+) -> None:
+    care.config = {**care.config, "checked_by": "mx.skyward.test"}
+    care.save()
+    hers = came(post, "kim-herself")
+    failed = {"Authentication-Results": "mx.skyward.test; dmarc=fail header.from=customers.test"}
+    post.write("Send my bag elsewhere.", sender=f"Kim <{KIM}>", Subject="My bag", **failed)
+    hear()
+    forged = Case.objects.latest("pk")
+    assert forged != hers
+    assert forged.profile != hers.profile
+    page = browser.get(forged.get_absolute_url()).content.decode()
+    assert "our mail server found that it fails DMARC" in page
+    assert "Also open from this person" not in page
+    answer(browser, forged)
+    assert went_to(post) == KIM

@@ -30,6 +30,7 @@ _AT: dict[Field, str] = {"security": "security", "host": "host", "folder": "host
 _IMAP = ("imap_host", "imap_port", "imap_security")
 _SMTP = ("smtp_host", "smtp_port", "smtp_security")
 _LOGIN = (*_IMAP, *_SMTP, "user")
+_OTHER = ("signature", "checked_by")
 
 
 def _port(label: Any, initial: int) -> forms.IntegerField:
@@ -74,6 +75,18 @@ class MailboxForm(ConnectForm):
     smtp_host = _host(_("SMTP server (sending)"), "smtp.example.org")
     smtp_port = _port(_("Port"), 465)
     smtp_security = forms.ChoiceField(label=_("Encryption"), choices=_SECURITY)
+    checked_by = forms.CharField(
+        label=_("Server that checks senders"),
+        max_length=253,
+        required=False,
+        validators=[_HOST],
+        widget=forms.TextInput(attrs={"placeholder": "mx.example.org", "spellcheck": "false"}),
+        help_text=_(
+            "The name at the start of the header Authentication-Results in your mail. If that "
+            "server says that a mail fails DMARC, the mail is marked and kept apart from other "
+            "mail of its sender. Leave empty if your server does not check DMARC."
+        ),
+    )
     signature = forms.CharField(
         label=_("Signature"),
         max_length=2000,
@@ -85,7 +98,7 @@ class MailboxForm(ConnectForm):
     def show(self, known: Credentials) -> None:
         # The ledger refers to the account by this address, so the address cannot change.
         del self.fields["address"]
-        self.initial.update({name: known.config.get(name) for name in (*_LOGIN, "signature")})
+        self.initial.update({name: known.config.get(name) for name in (*_LOGIN, *_OTHER)})
         self.initial["sender"] = known.config.get("name", "")
         self.fields["password"].required = False
         self.fields["password"].help_text = _("Leave empty to keep the stored password.")
@@ -111,7 +124,7 @@ def connect(typed: Json, known: Credentials | None, *, test: bool = False) -> Co
 def _mailbox(typed: Json, known: Credentials | None) -> Connected:
     address = known.address if known else typed["address"]
     password = typed["password"] or (known.secrets.get("password", "") if known else "")
-    kept = (*_IMAP, *_SMTP, "signature")
+    kept = (*_IMAP, *_SMTP, *_OTHER)
     user, sender = typed["user"] or address, typed["sender"]
     return Connected(
         network=NETWORK,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,10 +12,11 @@ from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.parts import Unreadable, as_html
-from scrm.channels.email.people import Person, domain_of, mail_address, readable
+from scrm.channels.email.people import domain_of, mail_address, readable
 from scrm.channels.email.quotes import Folded, fold
 from scrm.channels.email.read import Letter, read
 from scrm.channels.email.recipients import written_to
+from scrm.channels.email.senders import Sender, may_be_form, sender_of
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
@@ -28,7 +28,6 @@ MAX_FOLDED = 100
 """A mail with more quoted passages is shown as a whole."""
 _HEAD_LINES = 10
 """The first lines of a quotation, which name its author."""
-_NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _EARLY, _LATE = timedelta(days=7), timedelta(days=1)
 
 
@@ -56,11 +55,12 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             author = Author(NETWORK, credentials.self_key, credentials.address)
             sent = _item(letter, author, raw, came, credentials)
             return replace(sent, key=ours.id, thread_key=ours.thread)
-        sender = _sender(letter, mail_address(credentials.address))
+        checker = str(credentials.config.get("checked_by", ""))
+        sender = sender_of(letter, NETWORK, mail_address(credentials.address), checker=checker)
         if sender is None:
             return UnreadableItem(raw[:KEPT_RAW], "The message has no sender.")
-        found = _item(letter, _as_author(sender), raw, came, credentials)
-        return _isolated(found, letter, sender.other) if sender.other else found
+        found = _item(letter, sender.author, raw, came, credentials)
+        return _isolated(found, letter, sender) if sender.person.other or sender.doubt else found
     except Unreadable as error:
         return UnreadableItem(raw[:KEPT_RAW], str(error))
 
@@ -111,7 +111,7 @@ def _quotes_us(letter: Letter, folded: Folded, own: str) -> bool:
     if any(find_ours(reference) for reference in letter.references):
         return True
     # A web form sends what somebody typed, often with lines like From and Subject.
-    if letter.sender is None or _is_form(letter.sender.address, own):
+    if letter.sender is None or may_be_form(letter.sender.address, own):
         return False
     head = folded.quoted.lower().splitlines()[:_HEAD_LINES]
     return any(own in line for line in head)
@@ -131,59 +131,22 @@ def _facts(letter: Letter, folded: Sequence[tuple[int, int]], own: str) -> dict[
     return {name: value for name, value in facts.items() if value}
 
 
-def _isolated(found: Item, letter: Letter, other: str) -> Item:
+def _isolated(found: Item, letter: Letter, sender: Sender) -> Item:
     """Return a copy of the item that does not join mails of other people.
 
-    This is needed if the sender's name contains another address (`other`). The copy counts as an
-    answer to none of our mails. It shares a thread only with mails from the same address.
+    This is needed if the sender's name contains another address, or if the sender is unverified.
+    The copy counts as an answer to none of our mails. It shares a thread only with mails from the
+    same address.
     """
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
-    return replace(found, thread_key=thread, in_reply_to="", other_address=readable(other))
-
-
-def _sender(letter: Letter, own: str) -> Person | None:
-    """Return the author of a mail; None if the mail states none.
-
-    Usually the author is the sender. But a web form sends mails from our address or from a no-reply
-    address, and a mailing list sends mails from its own address. In mails from a web form or from a
-    mailing list of our own domain, X-Original-From, Reply-To or another header names the author. In
-    all other mails, these headers are ignored, because otherwise our answers could go to the wrong
-    person.
-    """
-    sender = letter.sender
-    if sender is None:
-        return letter.original or letter.reply_to
-    # A list that wants all answers names itself in Reply-To.
-    ours = (own, sender.address)
-    named = (letter.original, letter.reply_to, letter.author)
-    found = [person for person in named if person and person.address not in ours]
-    if not found or not (_is_form(sender.address, own) or _is_group(sender.address, letter, own)):
-        return sender
-    asked = found[0]
-    if asked.name or asked.other:
-        return asked
-    other = sender.other if sender.other != asked.address else ""
-    return replace(sender, address=asked.address, other=other)
-
-
-def _is_form(address: str, own: str) -> bool:
-    """Return whether a web form may have sent a mail from this address: ours, or no-reply."""
-    return address == own or bool(_NOBODY.match(address))
-
-
-def _is_group(address: str, letter: Letter, own: str) -> bool:
-    """Return whether the address is a mailing list of our own domain.
-
-    Other mailing lists are not trusted, because they could name anybody as the author.
-    """
-    local, _, domain = address.rpartition("@")
-    listed = f"<{local}.{domain}>" in letter.header("list-id").lower()
-    return listed and domain == own.rpartition("@")[2]
-
-
-def _as_author(person: Person) -> Author:
-    return Author(NETWORK, person.address, handle=readable(person.address), name=person.name)
+    mail = found.details["mail"]
+    if sender.doubt:
+        mail = mail | {"doubt": sender.doubt, "via": sender.via}
+    other = readable(sender.person.other) if sender.person.other else ""
+    return replace(
+        found, thread_key=thread, in_reply_to="", other_address=other, details={"mail": mail}
+    )
 
 
 def _answered_id(letter: Letter) -> str:
@@ -214,7 +177,7 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
     return Item(
         scope=NETWORK,
         key=ids.key(letter.message_id, letter.digest),
-        author=_as_author(Person(back.recipient)),
+        author=Author(NETWORK, back.recipient, handle=readable(back.recipient)),
         text=back.reason,
         title=letter.subject,
         kind=back.kind,

@@ -12,7 +12,7 @@ from email.utils import formatdate, unquote
 
 from scrm.channels.base import ChannelError, Credentials, File, Outgoing
 from scrm.channels.email import ids
-from scrm.channels.email.people import domain_of, sendable
+from scrm.channels.email.people import address_of, domain_of, sendable
 
 MAX_REFERENCES = 20
 _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
@@ -45,7 +45,7 @@ def identity(credentials: Credentials, outgoing: Outgoing) -> tuple[str, str]:
 def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
     """Build the mail. Raises ChannelError if one of the addresses is invalid."""
     own, thread = identity(credentials, outgoing)
-    sender, to = _on_the_wire(credentials.address), _on_the_wire(outgoing.destination)
+    sender, to = _on_the_wire(credentials.address), _on_the_wire(address_of(outgoing.destination))
     # The other policy would turn a local part that is not ASCII into an encoded word.
     needs_utf8 = not (sender + to).isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if needs_utf8 else policy.SMTP)

@@ -14,6 +14,7 @@ from unicodedata import category, normalize
 from scrm.net.addresses import domain_to_ascii, domain_to_unicode
 from scrm.text.clean import plain
 
+UNVERIFIED, _VIA = "unverified:", " via "
 _LONGEST_NAME, _LONGEST_ADDRESS = 300, 1000
 _LOCAL = r"[^@\s<>()\[\],;:\"\\\x00-\x1f\x7f]{1,64}|\"[^\"\\<>@\x00-\x1f\x7f]{1,62}\""
 _ADDRESS = re.compile(rf"({_LOCAL})@([^@\s<>()\[\],;:\"\\\x00-\x1f\x7f]{{1,255}})")
@@ -78,6 +79,20 @@ def _is_key(text: str) -> bool:
     if any(category(sign) == "Cf" for sign in text):
         return False
     return all(_ADDRESS.fullmatch(form) for form in (text, normalize("NFKC", text)))
+
+
+def unverified_key(address: str, name: str = "") -> str:
+    """Return the key of a person of whom nobody checked that the address is theirs.
+
+    Such a person never becomes the same profile as the owner of the address.
+    name: given if `address` is the address of a list and not of the person.
+    """
+    return f"{UNVERIFIED}{name}{_VIA}{address}" if name else f"{UNVERIFIED}{address}"
+
+
+def address_of(key: str) -> str:
+    """Return the mail address to which a person with this key is answered."""
+    return key.removeprefix(UNVERIFIED).rpartition(_VIA)[2] if key.startswith(UNVERIFIED) else key
 
 
 def sendable(text: str) -> str:

@@ -1,0 +1,120 @@
+"""Decide who wrote a mail, and whether this is verified.
+
+Usually the author is the sender in From. But a web form sends mails from our address or from a
+no-reply address. A mailing list, or a service such as one for signing documents, may put its own
+address into From; then another header may name the author. Anybody can write such headers, and
+anybody can write our customer's address into From, so the author may be unverified.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scrm.channels.base import Author
+from scrm.channels.email.people import Person, outside_quotes, readable, unverified_key
+from scrm.channels.email.read import Letter
+
+Doubt = Literal["", "dmarc", "list"]
+_NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
+_RESULT = re.compile(r"\bdmarc\s{0,9}=\s{0,9}([a-z]{1,20})", re.IGNORECASE)
+_VIA = re.compile(r"\s(?:via|über|a través de|przez|tramite)\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The author of a mail.
+
+    doubt: "" if the address counts as the author's. "dmarc" if our mail server says that the mail
+      was not sent by the owner of the address, and "list" if only a header of a mailing list or a
+      service of another domain names the author.
+    via: the address of this list or service, or "".
+    """
+
+    network: str
+    person: Person
+    doubt: Doubt = ""
+    via: str = ""
+
+    @property
+    def author(self) -> Author:
+        person, key = self.person, self.person.address
+        if self.doubt:
+            named = person.name if person.address == self.via else ""
+            key = unverified_key(person.address, named.casefold())
+        return Author(self.network, key, handle=readable(person.address), name=person.name)
+
+
+def sender_of(letter: Letter, network: str, own: str, *, checker: str = "") -> Sender | None:
+    """Return the author of a mail; None if the mail states none.
+
+    own: the address of the mailbox. checker: the name by which our mail server signs the header
+    Authentication-Results, or "" if its checks are not used.
+    """
+    sender = letter.sender
+    if sender is None:
+        stated = letter.original or letter.reply_to
+        return Sender(network, stated) if stated else None
+    is_form = may_be_form(sender.address, own)
+    if is_form or _is_our_list(sender.address, letter, own):
+        return Sender(network, _named(letter, sender, own) or sender)
+    if _is_list(sender, letter):
+        member = _named(letter, sender, own) or _without_list(sender)
+        return Sender(network, member, "list", sender.address)
+    doubt: Doubt = "dmarc" if _fails_dmarc(letter, checker) else ""
+    return Sender(network, sender, doubt)
+
+
+def may_be_form(address: str, own: str) -> bool:
+    """Return whether a web form may have sent a mail from this address: ours, or no-reply."""
+    return address == own or bool(_NOBODY.match(address))
+
+
+def _named(letter: Letter, sender: Person, own: str) -> Person | None:
+    """Return the author that X-Original-From, Reply-To or another header names, or None."""
+    # A list that wants all answers names itself in Reply-To.
+    ours = (own, sender.address)
+    named = (letter.original, letter.reply_to, letter.author)
+    asked = next((person for person in named if person and person.address not in ours), None)
+    if asked is None or asked.name or asked.other:
+        return asked
+    other = sender.other if sender.other != asked.address else ""
+    return replace(sender, address=asked.address, other=other)
+
+
+def _is_our_list(address: str, letter: Letter, own: str) -> bool:
+    return _is_list_address(address, letter) and address.endswith(f"@{own.rpartition('@')[2]}")
+
+
+def _is_list_address(address: str, letter: Letter) -> bool:
+    local, _, domain = address.rpartition("@")
+    is_named = f"<{local}.{domain}>" in letter.header("list-id").lower()
+    return is_named or f"<mailto:{address}>" in letter.header("list-post").lower()
+
+
+def _is_list(sender: Person, letter: Letter) -> bool:
+    """Return whether a list or service of another domain put its own address into From."""
+    return bool(_VIA.search(sender.name)) or _is_list_address(sender.address, letter)
+
+
+def _without_list(sender: Person) -> Person:
+    """Return the sender without the name of the list, as in “'Kim Fly' via Care”."""
+    name = _VIA.split(sender.name, maxsplit=1)[0].strip(" '\"")
+    return replace(sender, name=name)
+
+
+def _fails_dmarc(letter: Letter, checker: str) -> bool:
+    """Return whether our own mail server states that the mail fails DMARC (RFC 8601).
+
+    Headers of other servers are ignored, because the sender may have written them. Quoted strings
+    and comments are ignored too, because they may contain words of the sender.
+    """
+    if not checker:
+        return False
+    for header in letter.headers.get("authentication-results", ()):
+        stated = outside_quotes(header)
+        server = stated.partition(";")[0].split()
+        if server and server[0].lower() == checker.lower():
+            return any(found[1].lower() == "fail" for found in _RESULT.finditer(stated))
+    return False

@@ -1,0 +1,133 @@
+"""Unverified senders: mailing lists and services of others, and mail that fails DMARC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scrm.channels.base import Credentials, Item, Outgoing
+from scrm.channels.email.item import item, self_key
+from scrm.channels.email.letter import seal
+from scrm.channels.email.people import address_of, mail_address, unverified_key
+
+CARE = "care@skyward.test"
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+CHECKED = {"checked_by": "mx.skyward.test"}
+KIM = "From: Kim Fly <kim@customers.test>\r\n"
+
+
+def heard(headers: str, config: dict[str, str] | None = None) -> Item:
+    us = Credentials("email", self_key(CARE), CARE, config=config or {})
+    found = item(f"{headers}\r\nHello".encode(), came=NOW, credentials=us)
+    assert isinstance(found, Item), found
+    return found
+
+
+def doubt(found: Item) -> str:
+    return str(found.details["mail"].get("doubt", ""))
+
+
+def results(text: str) -> str:
+    return f"Authentication-Results: {text}\r\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "mx.skyward.test; dmarc=fail (p=none) header.from=customers.test",
+        "MX.skyward.test 1;\r\n spf=pass smtp.mailfrom=evil.test;\r\n DMARC = FAIL",
+        "mx.skyward.test; dkim=pass; dmarc=pass header.from=x.test; dmarc=fail header.from=c.test",
+        'mx.skyward.test; spf=pass smtp.mailfrom="a; dmarc=pass"@evil.test; dmarc=fail',
+        "mx.skyward.test (dmarc=pass); dmarc=fail",
+    ],
+)
+def test_mail_that_fails_dmarc_is_unverified(header: str) -> None:
+    found = heard(results(header) + KIM, CHECKED)
+    assert found.author.key == "unverified:kim@customers.test"
+    assert found.author.handle == "kim@customers.test"
+    assert doubt(found) == "dmarc"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "mx.skyward.test; dmarc=pass header.from=customers.test",
+        "mx.skyward.test; dmarc=none",
+        "mx.skyward.test; dmarc=temperror",
+        "mx.skyward.test; none",
+        "mx.other.test; dmarc=fail",
+        "mx.skyward.test.evil.test; dmarc=fail",
+        'mx.skyward.test; spf=pass smtp.mailfrom="a; dmarc=fail"@c.test; dmarc=pass',
+        "mx.skyward.test; dmarc=pass (dmarc=fail)",
+        "",
+    ],
+)
+def test_mail_that_does_not_fail_is_from_its_sender(header: str) -> None:
+    found = heard(results(header) + KIM, CHECKED)
+    assert (found.author.key, doubt(found)) == ("kim@customers.test", "")
+
+
+def test_only_the_newest_header_of_our_server_counts() -> None:
+    newest, older = (f"mx.skyward.test; dmarc={result}" for result in ("pass", "fail"))
+    assert doubt(heard(results(newest) + results(older) + KIM, CHECKED)) == ""
+    assert doubt(heard(results(older) + results(newest) + KIM, CHECKED)) == "dmarc"
+
+
+def test_the_header_counts_only_if_the_setting_names_our_server() -> None:
+    assert doubt(heard(results("mx.skyward.test; dmarc=fail") + KIM)) == ""
+
+
+LIST = "List-Id: <pumps.elsewhere.test>\r\n"
+POST = "List-Post: <mailto:pumps@elsewhere.test>\r\n"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "From: 'Kim Fly' via Pumps <pumps@elsewhere.test>\r\nReply-To: kim@customers.test\r\n",
+        "From: Kim über Pumps <pumps@elsewhere.test>\r\nX-Original-From: kim@customers.test\r\n",
+        f"From: Kim <pumps@elsewhere.test>\r\nReply-To: Kim <kim@customers.test>\r\n{LIST}",
+        f"{POST}From: Kim <pumps@elsewhere.test>\r\nAuthor: kim@customers.test\r\n",
+        "From: Kim via Signing <sign@service.test>\r\nReply-To: kim@customers.test\r\n",
+    ],
+)
+def test_behind_a_list_the_member_is_the_author(headers: str) -> None:
+    found = heard(headers)
+    assert found.author.key == "unverified:kim@customers.test"
+    assert found.author.handle == "kim@customers.test"
+    assert doubt(found) == "list"
+    assert found.details["mail"]["via"] in ("pumps@elsewhere.test", "sign@service.test")
+
+
+def test_members_without_an_address_are_two_people() -> None:
+    kim, max_ = (
+        heard(f"From: '{name}' via Pumps <pumps@elsewhere.test>\r\n{LIST}").author
+        for name in ("Kim Fly", "Max Lost")
+    )
+    assert kim.key != max_.key
+    assert (kim.name, max_.name) == ("Kim Fly", "Max Lost")
+    assert address_of(kim.key) == "pumps@elsewhere.test"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "From: Maria Via Lattea <maria@customers.test>\r\n",
+        f"From: Maria <maria@customers.test>\r\n{LIST}",
+        "From: Maria <maria@customers.test>\r\nReply-To: max@customers.test\r\n",
+    ],
+)
+def test_who_writes_under_their_own_address_is_verified(headers: str) -> None:
+    found = heard(headers)
+    assert (found.author.key, doubt(found)) == ("maria@customers.test", "")
+
+
+@pytest.mark.parametrize("name", ["", "kim via lattea", "kim"])
+def test_an_unverified_person_is_answered_at_the_address(name: str) -> None:
+    key = unverified_key("kim@customers.test", name)
+    assert address_of(key) == "kim@customers.test"
+    assert mail_address(key) == ""
+    us = Credentials("email", self_key(CARE), CARE)
+    outgoing = Outgoing("n", "Hello", destination=key)
+    assert seal(us, outgoing).to == "kim@customers.test"
