@@ -42,8 +42,12 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
     )
     for nonce, item in named:
         if delivery := deliveries.get(nonce):
-            apply = _bounced if item.kind == BOUNCE else _late
-            apply(delivery, item.text, now)
+            if item.author.key in delivery.response.copies:
+                _copy_failed(delivery, item, now)
+            elif item.kind == BOUNCE:
+                _bounced(delivery, item.text, now)
+            else:
+                _late(delivery, item.text, now)
 
 
 def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
@@ -73,21 +77,35 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
         recompute_with_newer(case, case.newer)
 
 
+def _copy_failed(delivery: Delivery, item: Item, now: datetime) -> None:
+    """Record that a further recipient did not get the mail, or gets it late.
+
+    The delivery stays as it is: its own recipient has got the mail.
+    """
+    what = "The copy to %s bounced: %s" if item.kind == BOUNCE else "The copy to %s is late: %s"
+    _log_once(delivery, what % (item.author.handle or item.author.key, item.text), now)
+
+
 def _late(delivery: Delivery, why: str, now: datetime) -> None:
     """Record on the delivery, and in the history of its case, that the delivery is delayed.
 
     The state of the delivery does not change, because the receiving server keeps trying.
     """
     message = f"Not delivered yet: {why}"
-    case = delivery.response.case and delivery.response.case.survivor
-    events = CaseEvent.objects.filter(case=case, data__response=delivery.response_id, why=message)
-    # A notice can arrive several times: servers repeat notices, and a batch that failed is run
-    # again.
-    if delivery.error == message or events.exists():
-        return
-    delivery.error = message
-    Delivery.objects.filter(pk=delivery.pk).update(error=message)
+    if delivery.error != message and _log_once(delivery, message, now):
+        delivery.error = message
+        Delivery.objects.filter(pk=delivery.pk).update(error=message)
+
+
+def _log_once(delivery: Delivery, message: str, now: datetime) -> bool:
+    """Add an event to the case; return False if the case has it already.
+
+    A notice can arrive several times: servers repeat notices, and a batch that failed is run again.
+    """
+    response = delivery.response
+    case = response.case and response.case.survivor
+    if CaseEvent.objects.filter(case=case, data__response=response.pk, why=message).exists():
+        return False
     if case:
-        case.log(
-            CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=delivery.response_id
-        )
+        case.log(CaseEvent.Kind.ANSWERED, by=None, why=message, now=now, response=response.pk)
+    return True

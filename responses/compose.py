@@ -71,7 +71,8 @@ class Words:
     `form` is the UUID of the form. `seen` is the id of the last inbound interaction that the form
     showed. `shown` is the `shown_case.marker` of the form. `versions` maps the id of an account to
     a different text for that account. The text is not sent before `send_at`. With `as_thread`, a
-    text that is too long for a network is sent as several posts.
+    text that is too long for a network is sent as several posts. `copies` are the addresses of
+    further recipients of a mail.
     """
 
     form: uuid.UUID
@@ -83,6 +84,7 @@ class Words:
     versions: Mapping[int, str] = field(default_factory=dict)
     send_at: datetime | None = None
     as_thread: bool = False
+    copies: Sequence[str] = ()
 
 
 def places_for(case: Case) -> list[Place]:
@@ -287,6 +289,7 @@ def write_down(words: Words, *, by: User, case: Case | None, **facts: Any) -> Re
         versions={str(account): text for account, text in words.versions.items()},
         send_at=words.send_at,
         as_thread=words.as_thread,
+        copies=list(words.copies),
         **(defaults | facts),
     )
 
@@ -333,8 +336,9 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     response.deliveries.filter(pk__in=gone).delete()
     if response.case and not response.is_macro:
         response.visibility, response.is_quote = visibility, is_quote
+        response.copies = []  # they received the message that is answered at the old place
         response.in_reply_to = _answered(response.case, places[0], visibility)
-        response.save(update_fields=["visibility", "in_reply_to", "is_quote"])
+        response.save(update_fields=["visibility", "in_reply_to", "is_quote", "copies"])
         is_public = visibility == Response.Visibility.PUBLIC
         is_in_thread = is_public and not is_quote
         served.forget_outside(response, places[0].conversation if is_in_thread else None)

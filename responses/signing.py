@@ -29,6 +29,7 @@ _COPIED = (
     "decision", "case", "issue", "department", "author", "in_reply_to", "seen", "corrects",
     "acknowledges",
     "audience", "visibility", "is_quote", "subject", "text", "versions", "send_at", "as_thread",
+    "copies",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from responses.compose import Place, Words, places_for
 from responses.forms.acknowledge import AcknowledgeFields
 from responses.forms.attached_files import FileFields
 from responses.forms.campaign import CampaignField
+from responses.forms.copies import CopyFields
 from responses.forms.places import PlaceFields, is_public
 from responses.forms.serves import ServeFields
 from responses.models import Response
@@ -52,6 +53,7 @@ class Composing(forms.Form):
             versions=typed.get("versions", {}),
             send_at=typed.get("send_at"),
             as_thread=typed.get("as_thread", False),
+            copies=typed.get("also_to", ()),
         )
 
     def resume(self, fields: dict[str, Any], text: str) -> None:
@@ -119,7 +121,14 @@ class ThreadField(forms.Form):
 
 
 class ReplyForm(
-    Composing, PlaceFields, ServeFields, AcknowledgeFields, FileFields, ThreadField, Later
+    Composing,
+    PlaceFields,
+    CopyFields,
+    ServeFields,
+    AcknowledgeFields,
+    FileFields,
+    ThreadField,
+    Later,
 ):
     subject = forms.CharField(label=_("Subject"), max_length=300, required=False)
     text = forms.CharField(label=_("Text"), widget=forms.Textarea(attrs={"rows": 6}))
@@ -128,6 +137,7 @@ class ReplyForm(
         super().__init__(data, files, initial={"seen": case.last_inbound_id})
         places = places_for(case)
         self.offer_places(case, places)
+        self.offer_copies()
         self.offer_people(case, user)
         self.offer_acknowledgement(places, wrote_privately="publicly" in self.fields)
         accounts = [place.account for place in self.places.values()]
@@ -139,6 +149,7 @@ class ReplyForm(
             self.check_length([self.chosen])
             self.check_files([self.chosen.account])
             self.check_people(self.chosen)
+            self.check_copies(self.chosen)
             self.check_acknowledgement(self.chosen)
         self.check_publicly()
         return self.cleaned_data

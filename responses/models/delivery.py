@@ -256,6 +256,7 @@ class Delivery(models.Model):
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered else "",
             tried_at=self.tried_at,
+            copies=tuple(self.response.copies) if self.account.channel.copies else (),
         )
         as_thread = self.response.may_be_thread
         return replace(message, parts=thread_of(message, self.account)) if as_thread else message

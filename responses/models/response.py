@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
@@ -161,7 +162,8 @@ class Response(models.Model):
     `is_quote` is true, the text quotes it instead. `seen` is the party's newest message that the
     author had read; later messages do not count as answered. `acknowledges` is the private reply of
     which this public text only says that we have answered; it is sent after that reply. `versions`
-    maps the id of an account to a different text for that account. The text is not sent before
+    maps the id of an account to a different text for that account. `copies` are the addresses of
+    further recipients of a mail, who see one another. The text is not sent before
     `send_at`. `verdict` contains the reasons that the business rules gave.
     """
 
@@ -191,6 +193,7 @@ class Response(models.Model):
     subject = models.CharField(max_length=300, blank=True)
     text = models.TextField()
     versions = models.JSONField(default=dict)
+    copies = ArrayField(models.CharField(max_length=1000), default=list)
     as_thread = models.BooleanField(default=False)
     is_quote = models.BooleanField(default=False)
     send_at = models.DateTimeField(null=True)
@@ -230,17 +233,11 @@ class Response(models.Model):
         ]
         # The database itself refuses to change a text that was held or released.
         triggers = frozen(
-            "text",
-            "subject",
-            "audience",
-            "visibility",
-            "is_quote",
-            "author_id",
-            "versions",
-            "send_at",
+            "text", "subject", "audience", "visibility", "is_quote", "author_id", "versions",
+            "copies", "send_at",
             unless="OLD.state = 'draft'",
             never="NEW.state = 'draft' AND OLD.state NOT IN ('draft', 'held')",
-        )
+        )  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.get_audience_display()}: {self.text[:60]}"
@@ -280,7 +277,9 @@ class Response(models.Model):
         ]
         how = self.audience, f"{self.visibility} quote" if self.is_quote else self.visibility
         files = [str(file.uuid) for file in self.attachments.all()]
-        return content_hash(self.text, self.subject, *how, places, self.versions, files)
+        return content_hash(
+            self.text, self.subject, *how, places, self.versions, files, self.copies
+        )
 
     @property
     def may_be_thread(self) -> bool:

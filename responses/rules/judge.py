@@ -261,16 +261,19 @@ def content_hash(
     destinations: Iterable[tuple[int, str]],
     versions: Mapping[str, str],
     files: Iterable[str] = (),
+    copies: Iterable[str] = (),
 ) -> str:
     """Return the hash that an approval stores: the SHA-256 (hex) of everything that is approved.
 
     `destinations` are pairs (account id, destination) in any order. `versions` maps the id of an
-    account to a different text for that account. `files` are the UUIDs of the attached files. All
+    account to a different text for that account. `files` are the UUIDs of the attached files, and
+    `copies` the addresses of further recipients. All
     parts are joined as JSON, so that two different combinations of texts and destinations always
     have different hash inputs.
     """
     parts: list[object] = [text, subject, audience, visibility]
     parts += [sorted(destinations), sorted(versions.items()), sorted(files)]
+    parts += [sorted(copies)] if copies else []  # hashes without copies stay as they were stored
     # ASCII escapes are not used: two lone surrogates would have the same hash as one character.
     encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()

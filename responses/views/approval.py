@@ -205,6 +205,7 @@ def _restore_draft(response: Response) -> bool:
             **_acknowledgement_of(response),
             "serves": [value_of(*ids) for ids in response.served.values_list("profile", "message")],
             "send_at": f"{localtime(response.send_at):%Y-%m-%dT%H:%M}" if response.send_at else "",
+            "also_to": response.copies,
             "campaign": _remove_from_campaign(response),
             "kept": upload_field.take_back(response),
             **{f"version_{pk}": words for pk, words in response.versions.items()},

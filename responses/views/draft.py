@@ -185,9 +185,15 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
         )
     ]
     serves = [storable(value)[:40] for value in request.POST.getlist("serves")[:MAX_SERVED]]
+    also_to = [storable(value)[:1000] for value in request.POST.getlist("also_to")[:MAX_SERVED]]
     return values | {
         name: value_list
-        for name, value_list in (("accounts", accounts), ("kept", along), ("serves", serves))
+        for name, value_list in (
+            ("accounts", accounts),
+            ("kept", along),
+            ("serves", serves),
+            ("also_to", also_to),
+        )
         if value_list
     }
 

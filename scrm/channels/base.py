@@ -132,7 +132,7 @@ class Item:
     html: sanitised with `scrm.text.clean.clean`. raw: the bytes as received.
     occurred_at: the network's time, with a time zone. It may be wrong: never sort by it alone.
     mentions: the keys of the profiles that the item addresses or mentions, on the author's network.
-    quotes: the key of the quoted item in the same scope, or "". details: facts of a call as JSON.
+    quotes: the key of the quoted item in the same scope, or "". details: facts of a call or a mail.
     other_address: a mail address in the sender's name that is not the sender's own address, or "".
     If it is set, the item never joins the conversation or the case of another person, and staff are
     warned.
@@ -294,14 +294,13 @@ class Listener(Protocol):
 class Outgoing:
     """A text to be sent to one destination.
 
-    nonce: the idempotency key. It is stored before the first attempt and is the same at every
-    attempt.
+    nonce: the idempotency key, stored before the first attempt and the same at every attempt.
     destination: the profile key of the recipient; "" for a public text.
     in_reply_to, thread_key: the keys of the answered item and its thread; "" for a new thread.
     quote: the key of the item that the text quotes instead of answering it, or "".
     about: the title of the answered item. references: the keys of all earlier items of the thread.
-    parts: the texts of a thread in their order, if the text is sent as several posts; else empty.
-    tried_at: the time of the last attempt to send this text; None if it is unknown.
+    parts: the texts of a thread in their order; empty if the text is not sent as several posts.
+    tried_at: the time of the last attempt, or None. copies: the keys of further recipients.
     """
 
     nonce: str
@@ -318,6 +317,7 @@ class Outgoing:
     parts: tuple[str, ...] = ()
     quote: str = ""
     tried_at: datetime | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +369,7 @@ class Speaker(Protocol):
         ...
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
-        """Find out whether this text was sent. Never sends anything. Raises ChannelError."""
+        """Find out whether the text was sent, without sending. Raises ChannelError."""
         ...
 
 

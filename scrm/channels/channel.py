@@ -76,6 +76,7 @@ class Channel:
     removal_usage: returns the most that removing one published post can use; None if it is free.
     moderation_usage: returns what a moderation action uses; None if moderation is free.
     visibilities: the visibilities with which the channel can send.
+    copies: whether a private text can have further recipients, as the header Cc of a mail.
     quotes: whether a public text can quote an item instead of answering it.
     key_of: finds the item at a web address, so that staff can log what they posted there; None if
     the network has no such addresses.
@@ -119,6 +120,7 @@ class Channel:
     moderation_usage: Callable[[ModerationAction], Usage] | None = None
     visibilities: tuple[Visibility, ...] = ("private", "public")
     quotes: bool = False
+    copies: bool = False
     titles: bool = True
     own_ground: bool = False
     carries: int = 0

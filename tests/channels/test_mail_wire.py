@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import pytest
 
-from scrm.channels.base import ChannelError, Credentials, Outgoing
+from scrm.channels.base import ChannelError, Credentials, Outgoing, Receipt
 from scrm.channels.email.item import self_key
 from scrm.channels.email.speak import MailSpeaker
 from scrm.net import http
@@ -31,6 +31,9 @@ class Sink(socketserver.StreamRequestHandler):
                 letter = iter(lambda: self.rfile.readline(), b".\r\n")
                 self.server.letters.append(b"".join(letter))  # type: ignore[attr-defined]
             answer = self.server.extensions if verb == b"EHLO" else b""  # type: ignore[attr-defined]
+            if verb == b"RCPT" and self.server.refused in line.decode():  # type: ignore[attr-defined]
+                self.wfile.write(b"550 5.1.1 no such user\r\n")
+                continue
             self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else answer + b"250 ok\r\n")
 
 
@@ -39,16 +42,20 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
         server.told, server.letters, server.extensions = [], [], b""  # type: ignore[attr-defined]
+        server.refused = "<nobody>"  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def send(sink: Any, to: str, us: str = "care@skyward.test") -> None:
+def send(
+    sink: Any, to: str, us: str = "care@skyward.test", copies: tuple[str, ...] = ()
+) -> Receipt:
     config = {"smtp_host": "127.0.0.1", "smtp_port": sink.server_address[1],
               "smtp_security": "none", "name": "Skyward"}  # fmt: skip
     credentials = Credentials("email", self_key(us), us, config=config)
-    MailSpeaker().send(credentials, Outgoing(nonce=NONCE, text="Found.", destination=to))
+    outgoing = Outgoing(nonce=NONCE, text="Found.", destination=to, copies=copies)
+    return MailSpeaker().send(credentials, outgoing)
 
 
 # Fails with `encode("idna")`, because the first mail is then sent to eva@strasse.test.
@@ -126,3 +133,26 @@ def test_a_server_without_smtputf8_is_named_in_the_refusal(sink: Any) -> None:
         "jörg@straße.test, because the part before the @ is not in ASCII."
     )
     assert not any(line.startswith(("MAIL", "RCPT", "DATA")) for line in sink.told)
+
+
+KIM, MAX = "kim@customers.test", "max@straße.test"
+
+
+def test_copies_go_in_the_same_mail(sink: Any) -> None:
+    receipt = send(sink, "jo@customers.test", copies=(KIM, MAX))
+    told = [line for line in sink.told if line.startswith("RCPT")]
+    wire = "max@xn--strae-oqa.test"
+    assert told == [f"RCPT TO:<{address}>" for address in ("jo@customers.test", KIM, wire)]
+    assert len(sink.letters) == 1
+    assert f"\r\nCc: {KIM}, {wire}\r\n".encode() in sink.letters[0]
+    assert receipt.details["mail"]["cc"] == [[KIM, ""], [MAX, ""]]
+
+
+# Fails if the mail is sent to the other recipients: staff would not know who received it.
+def test_a_refused_copy_stops_the_mail_and_is_named(sink: Any) -> None:
+    sink.refused = KIM
+    with pytest.raises(ChannelError, match=f"refused it: {KIM}: 550 5.1.1") as refusal:
+        send(sink, "jo@customers.test", copies=(KIM,))
+    assert refusal.value.permanent
+    assert not refusal.value.uncertain
+    assert sink.letters == []

@@ -12,7 +12,7 @@ from scrm.web.upload_limits import MAX_FILE_BYTES
 CHANNEL = Channel(
     kind="email",
     hears=_("every mail to the address"),
-    says=_("mail to one person"),
+    says=_("mail to one person, with copies"),
     label=EMAIL.label,
     icon=EMAIL.icon,
     listener=MailListener(),
@@ -21,5 +21,6 @@ CHANNEL = Channel(
     visibilities=EMAIL.visibilities,
     joins_within=EMAIL.joins_within,
     reopens_within=EMAIL.reopens_within,
+    copies=True,
     carries=MAX_FILE_BYTES,
 )

@@ -23,7 +23,7 @@ class Sealed:
     """A mail that is ready to be sent.
 
     id: the Message-ID of the mail, without brackets.
-    sender, to: the addresses in the form in which the mail server gets them.
+    sender, to, copies: the addresses in the form in which the mail server gets them.
     needs_utf8: whether the server must support SMTPUTF8 (RFC 6531), because the part before the @
     of an address is not ASCII.
     """
@@ -33,6 +33,7 @@ class Sealed:
     sender: str
     to: str
     content: bytes
+    copies: tuple[str, ...] = ()
     needs_utf8: bool = False
 
 
@@ -46,14 +47,17 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
     """Build the mail. Raises ChannelError if one of the addresses is invalid."""
     own, thread = identity(credentials, outgoing)
     sender, to = _on_the_wire(credentials.address), _on_the_wire(address_of(outgoing.destination))
+    copies = tuple(_on_the_wire(address) for address in outgoing.copies)
     # The other policy would turn a local part that is not ASCII into an encoded word.
-    needs_utf8 = not (sender + to).isascii()
+    needs_utf8 = not "".join((sender, to, *copies)).isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if needs_utf8 else policy.SMTP)
     name = str(credentials.config.get("name", ""))
     local, _, domain = sender.rpartition("@")
     # Not formataddr, which raises an error for an address outside ASCII.
     message["From"] = str(Address(name, unquote(local), domain)) if name else sender
     message["To"] = to
+    if copies:
+        message["Cc"] = ", ".join(copies)
     message["Subject"] = subject(outgoing, name or sender)
     message["Date"] = formatdate()
     text = signed(outgoing.text, str(credentials.config.get("signature", "")))
@@ -61,7 +65,7 @@ def seal(credentials: Credentials, outgoing: Outgoing) -> Sealed:
     for file in outgoing.attachments:
         _attach(message, file)
     head = _ids(own, outgoing)
-    return Sealed(own, thread, sender, to, head + message.as_bytes(), needs_utf8)
+    return Sealed(own, thread, sender, to, head + message.as_bytes(), copies, needs_utf8)
 
 
 def _on_the_wire(address: str) -> str:

@@ -10,13 +10,14 @@ from scrm.channels.base import (
     ChannelError,
     Credentials,
     Idempotence,
+    Json,
     Lookup,
     Outgoing,
     Receipt,
 )
 from scrm.channels.email.item import NETWORK
 from scrm.channels.email.letter import Sealed, identity, seal
-from scrm.channels.email.people import readable
+from scrm.channels.email.people import address_of, readable
 from scrm.channels.email.wire import Mailbox, Smtp, answer_text, mailbox, outbox
 from scrm.net import http
 
@@ -37,7 +38,7 @@ class MailSpeaker:
         letter = seal(credentials, outgoing)
         with outbox(credentials, until=time.monotonic() + SECONDS) as smtp:
             _send(smtp, letter)
-        return Receipt(NETWORK, letter.id, letter.thread)
+        return Receipt(NETWORK, letter.id, letter.thread, details=_facts(outgoing))
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Search the Sent folders and the inbox for a mail.
@@ -47,8 +48,16 @@ class MailSpeaker:
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
             if any(_contains(box, folder, own) for folder in _sent_folders(box)):
-                return Receipt(NETWORK, own, thread)
+                return Receipt(NETWORK, own, thread, details=_facts(outgoing))
         return Lookup.CANNOT_TELL
+
+
+def _facts(outgoing: Outgoing) -> Json:
+    """Return the recipients as `crm.interaction_details.MailDetails` reads them."""
+    if not outgoing.copies:
+        return {}
+    to = [[address_of(outgoing.destination), ""]]
+    return {"mail": {"to": to, "cc": [[address, ""] for address in outgoing.copies]}}
 
 
 def _sent_folders(box: Mailbox) -> list[str]:
@@ -71,7 +80,9 @@ def _send(smtp: Smtp, letter: Sealed) -> None:
     host = smtp.server.host
     try:
         _from(smtp, letter, len(content))
-        _to(smtp, letter.to)
+        # Before the content, so that nothing is sent if one of the recipients is refused.
+        for address in dict.fromkeys((letter.to, *letter.copies)):
+            _to(smtp, address)
         code, words = smtp.docmd("DATA")
         if code != 354:
             raise _refusal(code, words)
@@ -108,8 +119,8 @@ def _from(smtp: Smtp, letter: Sealed, size: int) -> None:
     argument = f"FROM:<{letter.sender}>" + (f" SIZE={size}" if smtp.has_extn("size") else "")
     if letter.needs_utf8:
         if not smtp.has_extn("smtputf8"):
-            to, sender = readable(letter.to), readable(letter.sender)
-            which = f"from {sender}" if letter.to.isascii() else f"to {to}"
+            foreign = next((to for to in (letter.to, *letter.copies) if not to.isascii()), "")
+            which = f"to {readable(foreign)}" if foreign else f"from {readable(letter.sender)}"
             raise ChannelError(
                 f"Nothing was sent: {smtp.server.host} does not support SMTPUTF8. It cannot send "
                 f"{which}, because the part before the @ is not in ASCII.",
@@ -125,12 +136,15 @@ def _from(smtp: Smtp, letter: Sealed, size: int) -> None:
 def _to(smtp: Smtp, to: str) -> None:
     code, words = smtp.docmd("RCPT", f"TO:<{to}>")
     if code not in (250, 251):
-        raise _refusal(code, words)
+        raise _refusal(code, words, to)
 
 
-def _refusal(code: int, words: bytes) -> ChannelError:
-    """Return the error for an SMTP answer: a 5xx code is permanent, any other code is temporary."""
-    answer = answer_text(code, words)
+def _refusal(code: int, words: bytes, to: str = "") -> ChannelError:
+    """Return the error for an SMTP answer: a 5xx code is permanent, any other code is temporary.
+
+    to: the recipient that was refused; "" if the answer concerns the whole mail.
+    """
+    answer = f"{readable(to)}: {answer_text(code, words)}" if to else answer_text(code, words)
     if 500 <= code < 600:
         return ChannelError(f"The mail server refused it: {answer}", permanent=True)
     return ChannelError(f"The mail server asks to retry later: {answer}", retry_after=RETRY_SECONDS)

@@ -1,0 +1,141 @@
+"""“Also to”: the other recipients of a mail can get our reply too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email import message_from_bytes, policy
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, Contact, Department, Interaction, Profile, User
+from responses.models import Draft, Response, ResponseRule
+from routing.models import Case
+from scrm.channels.email.letter import identity, seal
+from tests.test_mail import CARE, JO, Post, answer, care, hear, post, typed
+
+__all__ = ["care", "post"]
+pytestmark = pytest.mark.django_db
+KIM, MAX = "kim@customers.example", "max@elsewhere.example"
+
+
+@pytest.fixture
+def browser(as_: Callable[[User], Client], agent: User) -> Client:
+    return as_(agent)
+
+
+@pytest.fixture
+def case(post: Post, care: Account) -> Case:
+    post.write("We both fly.", To=f"{CARE}, Kim <{KIM}>", Cc=MAX)
+    hear()
+    return Case.objects.get()
+
+
+def test_the_case_shows_all_recipients(browser: Client, case: Case) -> None:
+    page = browser.get(case.get_absolute_url()).content.decode()
+    assert '<bdi title="kim@customers.example">Kim</bdi>' in page
+    assert f"<bdi>{MAX}</bdi>" in page
+
+
+def test_the_others_are_offered_and_not_selected(browser: Client, case: Case) -> None:
+    page = browser.get(reverse("responses:composer", args=[case.pk]))
+    form = page.context["form"]
+    assert dict(form.fields["also_to"].choices) == {KIM: f"Kim <{KIM}>", MAX: MAX}
+    assert form["also_to"].value() is None
+    assert "Also to" in page.content.decode()
+
+
+def test_who_is_not_selected_gets_nothing(post: Post, browser: Client, case: Case) -> None:
+    delivery = answer(browser, case)
+    assert delivery.outgoing.copies == ()
+    assert message_from_bytes(post.sent[0])["Cc"] is None
+
+
+def test_who_is_selected_gets_the_same_mail(post: Post, browser: Client, case: Case) -> None:
+    delivery = answer(browser, case, also_to=[KIM, MAX])
+    sent = message_from_bytes(post.sent[0], policy=policy.default)
+    assert (sent["To"], sent["Cc"]) == (JO, f"{KIM}, {MAX}")
+    assert len(post.sent) == 1
+    assert seal(delivery.account.credentials, delivery.parcel).copies == (KIM, MAX)
+    page = browser.get(delivery.response.get_absolute_url()).content.decode()
+    assert f"Also to:\n    <bdi>{KIM}</bdi>, <bdi>{MAX}</bdi>" in page
+
+
+@pytest.mark.parametrize("address", ["eve@evil.example", JO, CARE, "", "kim"])
+def test_nobody_else_can_be_added(browser: Client, case: Case, address: str) -> None:
+    form = typed(browser, case, also_to=[address])
+    refused = browser.post(reverse("responses:reply", args=[case.pk]), form)
+    assert refused.status_code == 422
+    assert not Response.objects.exists()
+
+
+def test_another_place_has_other_recipients(
+    browser: Client, case: Case, care: Account, service: Department, admin: User
+) -> None:
+    """Somebody who received a mail at one place is not added to a reply at another place."""
+    sandbox = Account.objects.create(
+        kind="sandbox", network="sandbox.microblog", self_key="us", name="Us", owner=admin
+    )
+    service.accounts.add(sandbox)
+    jo = Contact.objects.create(name="Jo")
+    for profile in (case.profile, Profile.objects.create(network=sandbox.network, key="jo")):
+        profile.link_to(jo, by=admin, evidence="Known.")
+    page = browser.get(reverse("responses:composer", args=[case.pk]))
+    places = [name for name, _label in page.context["form"].fields["place"].choices]
+    elsewhere = next(name for name in places if name.startswith(f"{sandbox.pk}:"))
+    form = typed(browser, case, also_to=[KIM]) | {"place": elsewhere}
+    refused = browser.post(reverse("responses:reply", args=[case.pk]), form)
+    assert refused.status_code == 422
+    assert "did not receive the message that you answer" in refused.content.decode()
+
+
+def test_a_draft_keeps_the_selection(browser: Client, case: Case) -> None:
+    keep = reverse("responses:draft", args=[case.pk])
+    browser.post(keep, typed(browser, case, also_to=[MAX]) | {"draft_kind": "reply"})
+    assert Draft.objects.get().fields["also_to"] == [MAX]
+    page = browser.get(reverse("responses:composer", args=[case.pk]))
+    assert page.context["form"]["also_to"].value() == [MAX]
+
+
+def test_an_approval_covers_the_recipients(browser: Client, case: Case, admin: User) -> None:
+    """Fails without the recipients in the hash: an approval would cover other recipients."""
+    contains = {"field": "text", "op": "contains", "value": "refund"}
+    ResponseRule.objects.create(
+        name="Refunds", owner=admin, conditions={"all": [contains]}, verdict="hold", reason="Read."
+    )
+    form = typed(browser, case, text="Your refund is on its way.", also_to=[KIM])
+    browser.post(reverse("responses:reply", args=[case.pk]), form)
+    held = Response.objects.get()
+    assert (held.state, held.copies) == ("held", [KIM])
+    before = held.content_hash
+    held.copies = []
+    assert held.content_hash != before
+
+
+def test_a_copy_that_bounces_is_noted_and_the_reply_stays_sent(
+    post: Post, browser: Client, case: Case
+) -> None:
+    delivery = answer(browser, case, also_to=[KIM])
+    own = identity(delivery.account.credentials, delivery.outgoing)[0]
+    post.write(
+        f"<{KIM}>: 550 5.1.1 No such user\n\nMessage-ID: <{own}>",
+        sender="mailer-daemon@mx.example", Subject="failure notice", Return_Path="<>",
+    )  # fmt: skip
+    for _twice in range(2):
+        hear()
+    delivery.refresh_from_db()
+    case.refresh_from_db()
+    assert (delivery.state, case.status) == ("sent", "waiting")
+    assert case.events.filter(why__startswith=f"The copy to {KIM} bounced").count() == 1
+
+
+def test_an_answer_of_a_further_recipient_is_in_the_case(
+    post: Post, browser: Client, case: Case
+) -> None:
+    delivery = answer(browser, case, also_to=[KIM])
+    own = identity(delivery.account.credentials, delivery.outgoing)[0]
+    post.write("Thank you both.", sender=KIM, In_Reply_To=f"<{own}>")
+    hear()
+    said = Interaction.objects.filter(direction="in").latest("pk")
+    assert said.conversation.case_links.get().case == case
