@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Self
 
@@ -108,6 +108,7 @@ class MailDetails:
     doubt: why nobody knows whether the mail comes from the stated address: "dmarc" if our mail
       server found this, "list" if only a list or service of another domain names the author; or "".
     via: the address of this list or service, or "".
+    passed_on: the mail that this mail passes on, with its address, name, title and text; or empty.
     """
 
     to: tuple[tuple[str, str], ...] = ()
@@ -116,6 +117,7 @@ class MailDetails:
     folded: tuple[tuple[int, int], ...] = ()
     doubt: str = ""
     via: str = ""
+    passed_on: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Self:
@@ -127,6 +129,7 @@ class MailDetails:
             folded=_pairs(facts.get("folded", ())),
             doubt=facts.get("doubt", ""),
             via=facts.get("via", ""),
+            passed_on=facts.get("passed_on", {}),
         )
 
     @property

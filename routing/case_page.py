@@ -20,6 +20,7 @@ from routing import above
 from routing.bystander_stack import Stack, stack_of
 from routing.merge_preview import undoable_events
 from routing.models import Case, CaseClock, CaseEvent
+from routing.on_behalf import can_be_answered
 from routing.party import party
 from scrm.text.clean import plain
 
@@ -49,6 +50,7 @@ class Entry:
     changes: the edits and deletions of the interaction at its network, oldest first.
     readable: whether the user may read the interaction.
     has_quotation: whether the whole message has more words than the text, which is without quotes.
+    passed_on: whether a colleague passed on a mail whose author can become the customer.
     stack: the replies of bystanders, if the line shows them.
     moderation: the panel with the moderation actions of the interaction, or None; see
       `routing.above.moderation`.
@@ -64,6 +66,7 @@ class Entry:
     changes: tuple[MentionChange, ...] = ()
     readable: bool = True
     has_quotation: bool = False
+    passed_on: bool = False
     moderation: object | None = None
     stack: Stack | None = None
     can_undo: bool = False
@@ -229,6 +232,7 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         changes=_changes(interaction) if readable else (),
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,
+        passed_on=readable and can_be_answered(interaction),
         has_quotation=readable and _has_quotation(interaction),
     )
 

@@ -55,6 +55,7 @@ urlpatterns = [
     path("cases/<int:pk>/participants/add/", participant.add, name="participant"),
     path("cases/<int:pk>/merge/", merging.merge_page, name="merge"),
     path("cases/<int:pk>/split/", merging.split, name="split"),
+    path("cases/<int:pk>/on-behalf/", merging.on_behalf, name="on_behalf"),
     path("cases/<int:pk>/link/", merging.link, name="link"),
     path("cases/<int:pk>/events/<int:event>/undo/", merging.undo_event, name="undo_event"),
     path("undo/", case_verbs.undo, name="undo"),

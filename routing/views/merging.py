@@ -21,8 +21,10 @@ from routing.merge_preview import also_open, preview
 from routing.merging import merge, undo_merge
 from routing.models import Case, CaseEvent, CaseLink
 from routing.models.status import Stale
+from routing.on_behalf import answer_author
 from routing.splitting import split_off_conversation, split_off_item, undo_split
 from routing.views.case import page
+from scrm.web.params import number
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,6 +77,23 @@ def split(request: StaffRequest, pk: int) -> HttpResponse:
     event = case.events.filter(kind=CaseEvent.Kind.SPLIT, data__has_key="split").latest("pk")
     said = _("Split off into the new case #%d.") % new.pk
     messages.success(request, _with_undo(request, event, said, new=new))
+    return _back(request, case)
+
+
+@require_POST
+def on_behalf(request: StaffRequest, pk: int) -> HttpResponse:
+    """Answer the author of the mail that a colleague passed on with a message of this case."""
+    case = _workable(request, pk)
+    readable = Interaction.objects.readable_by(request.user).select_related("profile", "account")
+    item = readable.filter(pk=number(request.POST.get("item", ""))).first()
+    if item is None:
+        return page(request, case, error=_("Choose a message of this case."), status=422)
+    try:
+        said = answer_author(case, item, by=request.user)
+    except Stale as stale:
+        fresh = Case.objects.get(pk=case.pk)
+        return page(request, fresh, error=str(stale), status=409)
+    messages.success(request, _("You can answer %(person)s now.") % {"person": said.profile})
     return _back(request, case)
 
 

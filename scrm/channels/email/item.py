@@ -13,7 +13,7 @@ from scrm.channels.email.bounces import Returned, is_automatic, returned
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.parts import Unreadable, as_html
 from scrm.channels.email.people import domain_of, mail_address, readable
-from scrm.channels.email.quotes import Folded, fold
+from scrm.channels.email.quotes import Folded, fold, passed_on
 from scrm.channels.email.read import Letter, read
 from scrm.channels.email.recipients import written_to
 from scrm.channels.email.senders import Sender, may_be_form, sender_of
@@ -103,6 +103,16 @@ def _item(
     )
 
 
+def _passed_on(letter: Letter) -> dict[str, str]:
+    found = passed_on(letter.text, letter.subject)
+    if found is None:
+        return {}
+    sender = found.sender
+    return {
+        "address": sender.address, "name": sender.name, "title": found.subject, "text": found.text,
+    }  # fmt: skip
+
+
 def _quotes_us(letter: Letter, folded: Folded, own: str) -> bool:
     """Return whether the quoted text is our own, so that it is not new to us.
 
@@ -127,6 +137,7 @@ def _facts(letter: Letter, folded: Sequence[tuple[int, int]], own: str) -> dict[
         "cc": [[person.address, person.name] for person in letter.cc],
         "written_to": written_to((*letter.to, *letter.cc), letter.headers, own),
         "folded": [list(place) for place in folded],
+        "passed_on": _passed_on(letter),
     }
     return {name: value for name, value in facts.items() if value}
 

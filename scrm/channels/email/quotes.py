@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from scrm.channels.email import quote_words as words
+from scrm.channels.email.people import Person, person, split
 from scrm.text.clean import plain, shown
 
 LEFT_OUT = "[…]"
@@ -53,6 +54,8 @@ _WEEKDAY = r"[^\W\d]{1,12}(?:-[^\W\d]{1,8})?[.,]{0,2}\s"
 _VERBLESS = re.compile(
     rf"(?:{_WEEKDAY})?\d.{{0,{_MAX_LINE}}}[<(][^\s<>]+@[^\s<>]+[>)]{{1,2}}\s?{_COLON}\Z"
 )
+_UNQUOTED = re.compile(r"\A\s{0,3}>\s?")
+_AFTER_COLON = re.compile(rf"\A[^:\uff1a]{{0,60}}{_COLON}\*{{0,2}}\s{{0,3}}")
 _STARTS = re.compile(rf"(?:on|am|le|el|il|op|em|no dia|den|dnia|w dniu|στις)\s|(?:{_WEEKDAY})?\d")
 """How a line begins that names the author of a quotation."""
 
@@ -93,6 +96,50 @@ def _places(text: str, own: list[bool]) -> Iterator[tuple[int, int]]:
         start, end = end, end + sum(len(line) for _own, line in group)
         if not is_own:
             yield start, end
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A mail that the author of another mail passed on.
+
+    sender: who wrote it. text: its text, without its headers.
+    """
+
+    sender: Person
+    subject: str
+    text: str
+
+
+def passed_on(text: str, subject: str = "") -> PassedOn | None:
+    """Return the mail that a mail passes on; None if there is none, or if its author is unknown.
+
+    subject: the subject of the mail that passes it on. If it begins like “Fwd:”, the headers of the
+    other mail are enough.
+    """
+    lines = [_UNQUOTED.sub("", line) for line in text.splitlines()]
+    comparable = [_comparable(line) for line in lines]
+    is_forward = bool(_FORWARD_SUBJECT.match(subject.strip()))
+    for index, line in enumerate(comparable):
+        if _FORWARDED.match(line) or (is_forward and _is_head(comparable, index)):
+            return _mail_below(lines, comparable, index)
+    return None
+
+
+def _mail_below(lines: list[str], comparable: list[str], index: int) -> PassedOn | None:
+    """Return the mail whose headers begin at this line or a few lines below."""
+    headers: dict[str, str] = {}
+    for place in range(index, min(index + 2 * _MAX_HEAD, len(lines))):
+        found = _HEADER.match(comparable[place])
+        if found and found.lastgroup:
+            headers.setdefault(found.lastgroup, _AFTER_COLON.sub("", lines[place], count=1))
+        elif headers and not lines[place].strip():
+            index = place
+            break
+    found_sender = split(headers.get("from", ""))
+    if found_sender is None:
+        return None
+    words = "\n".join(lines[index + 1 :]).strip()
+    return PassedOn(person(*found_sender), headers.get("subject", "").strip(" *")[:1000], words)
 
 
 def marked(html: str) -> str:

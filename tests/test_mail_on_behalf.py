@@ -1,0 +1,147 @@
+"""A colleague passes on a customer's mail: the customer can be answered with one click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email import message_from_bytes
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.models import Account, Interaction, User
+from listening.models import Topic
+from routing.models import Case
+from scrm.channels.email.quotes import passed_on
+from tests.test_mail import CARE, Post, answer, care, hear, post
+
+__all__ = ["care", "post"]
+pytestmark = pytest.mark.django_db
+MAX, BEN = "max@customers.example", f"ben@{CARE.partition('@')[2]}"
+FORWARDED = f"""FYI
+
+---------- Forwarded message ---------
+From: Max Lost <{MAX}>
+Date: Sat, 28 Nov 2026 at 10:00
+Subject: my lost bag
+To: <{BEN}>
+
+My suitcase did not arrive, ref ZQ9.
+"""
+OFFER = "Answer the original sender"
+
+
+@pytest.fixture
+def browser(as_: Callable[[User], Client], agent: User) -> Client:
+    return as_(agent)
+
+
+@pytest.fixture
+def case(post: Post, care: Account) -> Case:
+    post.write(FORWARDED, sender=f"Ben Osei <{BEN}>", Subject="Fwd: my lost bag")
+    hear()
+    return Case.objects.get()
+
+
+def click(browser: Client, case: Case) -> int:
+    item = Interaction.objects.filter(direction="in").order_by("pk")[0]
+    action = reverse("routing:on_behalf", args=[case.pk])
+    return browser.post(action, {"item": item.pk}).status_code
+
+
+def test_the_author_is_offered_and_answered(post: Post, browser: Client, case: Case) -> None:
+    page = browser.get(case.get_absolute_url()).content.decode()
+    assert OFFER in page
+    assert f"Max Lost ({MAX}) wrote the forwarded message." in page
+    assert click(browser, case) == 302
+    case.refresh_from_db()
+    assert (case.profile.key, str(case.profile)) == (MAX, "Max Lost")
+    said = Interaction.objects.filter(direction="in").latest("pk")
+    assert (said.title, said.text) == ("my lost bag", "My suitcase did not arrive, ref ZQ9.")
+    delivery = answer(browser, case)
+    sent = message_from_bytes(post.sent[-1])
+    assert (sent["To"], sent["Subject"]) == (MAX, "Re: my lost bag")
+    case.refresh_from_db()
+    assert case.status == "waiting"
+    assert delivery.state == "sent"
+
+
+def test_a_second_click_changes_nothing(browser: Client, case: Case) -> None:
+    assert [click(browser, case) for _ in range(2)] == [302, 302]
+    assert Interaction.objects.filter(direction="in").count() == 2
+    assert Case.objects.count() == 1
+
+
+def test_the_topics_of_the_forwarded_mail_count(
+    browser: Client, case: Case, brand: Topic, admin: User
+) -> None:
+    brand.revise(any_of=["suitcase"], all_of=[], none_of=[], by=admin)
+    click(browser, case)
+    said = Interaction.objects.filter(direction="in").latest("pk")
+    assert [match.revision.topic.name for match in said.matches.all()] == ["Brand"]
+
+
+def test_an_answer_of_the_author_is_in_the_same_case(
+    post: Post, browser: Client, case: Case
+) -> None:
+    click(browser, case)
+    answer(browser, case)
+    own = message_from_bytes(post.sent[-1])["Message-ID"]
+    post.write("Thank you.", sender=MAX, In_Reply_To=own)
+    hear()
+    assert Case.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "sender", ["eve@evil.example", f"eve@{CARE.partition('@')[2]}.evil.example"]
+)
+def test_a_stranger_passes_on_nobodys_mail(
+    post: Post, care: Account, browser: Client, sender: str
+) -> None:
+    post.write(FORWARDED, sender=sender, Subject="Fwd: my lost bag")
+    hear()
+    case = Case.objects.get()
+    assert OFFER not in browser.get(case.get_absolute_url()).content.decode()
+    assert click(browser, case) == 409
+    assert Interaction.objects.count() == 1
+
+
+def test_an_item_of_another_case_is_refused(post: Post, browser: Client, case: Case) -> None:
+    post.write("Hello", sender=MAX)
+    hear()
+    other = Case.objects.latest("pk")
+    assert click(browser, other) == 409
+
+
+HEADS = {
+    "Gmail": FORWARDED,
+    "Apple Mail": f"Begin forwarded message:\n\n> From: Max <{MAX}>\n> Subject: Bag\n"
+    "> Date: Monday\n>\n> Lost.",
+    "Outlook": f"From: Max <{MAX}>\nSent: Monday\nTo: Ben\nSubject: Bag\n\nLost.",
+    "German": f"-------- Weitergeleitete Nachricht --------\nBetreff: Bag\nDatum: heute\n"
+    f"Von: Max <{MAX}>\nAn: Ben\n\nLost.",
+    "bold": f"---------- Forwarded message ---------\n*From:* Max <{MAX}>\n*Subject:* Bag\n\nLost.",
+}
+
+
+@pytest.mark.parametrize("program", HEADS)
+def test_forwarded_heads(program: str) -> None:
+    found = passed_on(HEADS[program], "Fwd: Bag")
+    assert found is not None
+    assert found.sender.address == MAX
+    assert found.text in ("Lost.", "My suitcase did not arrive, ref ZQ9.")
+    assert found.subject in ("Bag", "my lost bag")
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("Hello", "Fwd: Hello"),
+        (f"On Monday Max <{MAX}> wrote:\n> Lost.", "Re: Bag"),
+        ("---- Forwarded message ----\nFrom: Max\nSubject: Bag\n\nLost.", "Fwd: Bag"),
+        (f"From: Max <{MAX}>\nSent: Monday\nTo: Ben\nSubject: Bag\n\nLost.", "Re: Bag"),
+        ("", ""),
+    ],
+)
+def test_nothing_is_passed_on(text: str, subject: str) -> None:
+    assert passed_on(text, subject) is None
