@@ -23,7 +23,7 @@ from responses import saved_reply_variables
 from responses.rules import personal_data
 from scrm.channels.email import read
 from scrm.channels.email.parts import _flowed
-from scrm.channels.feed import parse
+from scrm.channels.feed import entries
 from scrm.channels.feed.parse import parse_feed
 from scrm.channels.wordpress import hear
 
@@ -88,9 +88,9 @@ def test_one_author_does_not_cost_the_others_their_feed() -> None:
     of all other authors would then be lost.
     """
     hostile = ["@" * 60_000, "a" * 200_000, "a@" * 50_000, "a." * 100_000]
-    entries = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
+    items = "".join(ENTRY % each for each in [*hostile, "jo@firm.example (Jo)"])
     facts = parse_feed(
-        (FEED % f"<managingEditor>{'a.' * 100_000}</managingEditor>{entries}").encode()
+        (FEED % f"<managingEditor>{'a.' * 100_000}</managingEditor>{items}").encode()
     )
     assert [each["author"][:5] for each in facts["entries"]] == [
         "@@@@@",
@@ -170,7 +170,7 @@ def test_variables_are_the_same(parts: list[str]) -> None:
 
 @given(st.text(st.sampled_from("ab@. ()"), max_size=20).filter(lambda text: text[:1] != "@"))
 def test_authors_are_the_same(text: str) -> None:
-    old, new = OLD_AUTHOR.match(text), parse._MAIL_AND_NAME.match(text)
+    old, new = OLD_AUTHOR.match(text), entries._MAIL_AND_NAME.match(text)
     assert (new and new[1]) == (old and old[1])
 
 

@@ -1,10 +1,11 @@
-"""The channel for RSS and Atom: fetch a feed by conditional requests, and find a site's feeds."""
+"""The channel for feeds: fetch a feed by conditional requests, and find a site's feeds."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from scrm.channels.network_facts import FEED
 from scrm.net import http
 from scrm.net.addresses import ascii_host
 from scrm.net.secret_addresses import join, purge, separate, without_secrets
+from scrm.text.decode import charset_of, decode
 
 NETWORK = "feed"
 VISIT_SECONDS = 30.0
@@ -41,13 +43,21 @@ MAX_STAY_AWAY = 3_600.0
 """The longest time in seconds that a cache header or `<ttl>` may delay the next fetch."""
 MAX_RETRY_AFTER = 7 * 86_400.0
 
-_ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.5"
-_WELL_KNOWN = ("/feed", "/feed/", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml")
+_ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json;q=0.9, "
+    "application/rdf+xml;q=0.9, application/xml;q=0.9, */*;q=0.5"
+)
+_WELL_KNOWN = (
+    "/feed", "/feed/", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/feed.json",
+    "/index.rdf",
+)  # fmt: skip
 _MAX_FOUND, _MAX_SHOWN, _MAX_TRIED = 3, 20, 6
 _HTML = re.compile(
-    rb"(?i)[\s\xef\xbb\xbf]*(<\?xml[^>]{0,200}>\s*)?(<!--.{0,2000}?-->\s*)?<(!doctype\s+html|html)\b",
-    re.S,
+    r"(?is)\s*(<\?xml[^>]{0,200}>\s*)?(<!--.{0,2000}?-->\s*)?<(!doctype\s+html|html)\b"
 )
+_FEED = re.compile(r"<(?:rss|feed|rdf:RDF)\b")
+_SNIFFED = 4096
+_GZIP = b"\x1f\x8b\x08"
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]*://")
 _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
@@ -138,7 +148,21 @@ def _get(
         )
     except http.HttpError as error:
         raise ChannelError(error.message) from error
-    return replace(response, body=purge(response.body, secrets))
+    return replace(response, body=purge(_unpacked(response), secrets))
+
+
+def _unpacked(response: http.Response) -> bytes:
+    """Return the body. Some servers send a compressed file without saying so in a header."""
+    if not response.body.startswith(_GZIP):
+        return response.body
+    try:
+        body = zlib.decompressobj(wbits=31).decompress(response.body, MAX_BYTES + 1)
+    except zlib.error:
+        return response.body
+    if len(body) > MAX_BYTES:
+        shown = without_secrets(response.url)
+        raise ChannelError(f"{shown} returns more than {MAX_BYTES // http.MEGABYTE} MB.")
+    return body
 
 
 def _moved(response: http.Response, secrets: Mapping[str, str]) -> str:
@@ -192,11 +216,12 @@ def _parse(op: Any, response: http.Response) -> dict[str, Any]:
 
 
 def _is_html(response: http.Response) -> bool:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = response.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     declared = kind in ("text/html", "application/xhtml+xml")
-    return bool(_HTML.match(response.body[:4096])) or (
-        declared and not re.search(rb"<(rss|feed|rdf:RDF)\b", response.body[:4096])
-    )
+    head = decode(response.body[:_SNIFFED], charset_of(content_type), markup=True).text
+    is_feed = bool(_FEED.search(head)) or head.lstrip().startswith("{")
+    return bool(_HTML.match(head)) or (declared and not is_feed)
 
 
 def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:

@@ -1,0 +1,202 @@
+"""Read the XML of RSS and Atom feeds with feedparser, and keep apart what feedparser mixes up.
+
+feedparser stores the titles and captions of images and of media as those of the entry, and keeps
+one author. It also searches the author for a mail address with a pattern that takes quadratic time.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import feedparser
+from feedparser.api import _FeedParserMixin
+from feedparser.namespaces import _base, dc
+
+from scrm.channels.unreadable import UNREADABLE
+
+_REFERENCE = re.compile(r"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_DECLARATION = re.compile(r"<\?xml\b[^>]{0,500}\?>")
+_ENTRY_START = re.compile(r"<(item|entry)(?=[\s>])")
+_ENTRY_END = re.compile(r"</(?:item|entry)\s{0,9}>")
+_THREADING = "http://purl.org/syndication/thread/1.0"
+CONTENT, DESCRIPTION, SUMMARY = "content", "description", "summary"
+"""The values of the key `role` of a text: which element it comes from."""
+
+
+class _Elements(_FeedParserMixin):  # type: ignore[misc]
+    """feedparser's handlers of elements, some of them replaced."""
+
+    # Ids are not resolved, or all entries would count as new after the feed moves to https.
+    can_be_relative_uri = _FeedParserMixin.can_be_relative_uri - {"id"}
+    namespaces = _FeedParserMixin.namespaces | {_THREADING: "thr"}
+    can_contain_relative_uris = _FeedParserMixin.can_contain_relative_uris | {"media_description"}
+
+    def _sync_author_detail(self, key: str = "author") -> None:
+        """Do nothing: `_end_author` keeps the text of the element."""
+
+    def _end_author(self) -> None:
+        text = self.pop("author")
+        self.inauthor = 0
+        authors = self._get_context().get("authors")
+        if authors and not authors[-1] and text:
+            authors[-1]["text"] = text
+
+    _end_managingeditor = _end_author
+
+    def _start_title(self, attributes: Any) -> None:
+        if self.inentry and self.inimage and not self.svgOK:
+            self.push_content("image_title", attributes, "text/plain", 1)
+        else:
+            super()._start_title(attributes)
+
+    def _end_title(self) -> None:
+        if self._is_open("image_title"):
+            self.pop_content("image_title")
+        else:
+            super()._end_title()
+
+    def _start_description(self, attributes: Any) -> None:
+        if self.inentry and self.inimage:
+            self.push_content("image_description", attributes, "text/html", 1)
+        else:
+            super()._start_description(attributes)
+            self.contentparams["role"] = DESCRIPTION
+
+    def _end_description(self) -> None:
+        if self._is_open("image_description"):
+            self.pop_content("image_description")
+        else:
+            super()._end_description()
+
+    def _start_summary(self, attributes: Any) -> None:
+        super()._start_summary(attributes)
+        self.contentparams["role"] = SUMMARY
+
+    def _start_content(self, attributes: Any) -> None:
+        super()._start_content(attributes)
+        self.contentparams["role"] = CONTENT
+
+    def _start_content_encoded(self, attributes: Any) -> None:
+        super()._start_content_encoded(attributes)
+        self.contentparams["role"] = CONTENT
+
+    _start_fullitem = _start_content_encoded
+
+    def _start_body(self, attributes: Any) -> None:
+        super()._start_body(attributes)
+        self.contentparams["role"] = CONTENT
+
+    _start_xhtml_body = _start_body
+
+    def _start_media_title(self, attributes: Any) -> None:
+        self.push_content("media_title", attributes, "text/plain", 1)
+
+    def _end_media_title(self) -> None:
+        self.pop_content("media_title")
+
+    def _start_media_description(self, attributes: Any) -> None:
+        self.push_content("media_description", attributes, "text/html", 1)
+
+    def _end_media_description(self) -> None:
+        self.pop_content("media_description")
+
+    def _is_open(self, element: str) -> bool:
+        return bool(self.elementstack) and self.elementstack[-1][0] == element
+
+
+def _no_date(_written: str) -> None:
+    """Replace feedparser's date parser; `scrm.channels.feed.dates` reads the text."""
+
+
+# This process only parses, so feedparser may be changed globally.
+for _name in ("StrictFeedParser", "LooseFeedParser"):
+    _bases = (
+        _Elements if base is _FeedParserMixin else base
+        for base in getattr(feedparser.api, _name).__bases__
+    )
+    setattr(feedparser.api, _name, type(_name, tuple(_bases), {}))
+_base._parse_date = dc._parse_date = _no_date
+
+
+def read_xml(text: str, base: str) -> tuple[Any, list[tuple[str, str]]]:
+    """Return feedparser's result, and the source and the reason of each entry that it cannot read.
+
+    If feedparser cannot read the feed, each half of the entries is read separately, and so on,
+    until the entries are found that it cannot read. Raises an error if no entry can be read.
+    base: the address of the feed, for relative links.
+    """
+    text = _well_formed(text)
+    try:
+        return _parse(text, base), []
+    except UNREADABLE:
+        head, entries, tail = _cut(text)
+        if not entries:
+            raise
+    parsed = _parse(head + tail, base)
+    good: list[Any] = []
+    bad: list[tuple[str, str]] = []
+    _read_by_halves(entries, head, tail, base, good, bad)
+    parsed.entries = good
+    return parsed, bad
+
+
+def _read_by_halves(
+    entries: list[str], head: str, tail: str, base: str, good: list[Any], bad: list[tuple[str, str]]
+) -> None:
+    try:
+        good += _parse(head + "".join(entries) + tail, base).entries
+    except UNREADABLE as error:
+        if len(entries) == 1:
+            bad.append((entries[0], str(error) or type(error).__name__))
+            return
+        middle = len(entries) // 2
+        _read_by_halves(entries[:middle], head, tail, base, good, bad)
+        _read_by_halves(entries[middle:], head, tail, base, good, bad)
+
+
+def _cut(text: str) -> tuple[str, list[str], str]:
+    """Return the part before the entries, the entries, and the part after them."""
+    starts = [found.start() for found in _ENTRY_START.finditer(text)]
+    if not starts:
+        return text, [], ""
+    last = _ENTRY_END.search(text, starts[-1])
+    end = last.end() if last else len(text)
+    bounds = [*starts, end]
+    return (
+        text[: starts[0]],
+        [text[a:b] for a, b in pairwise(bounds)],
+        text[end:],
+    )
+
+
+def _well_formed(text: str) -> str:
+    """Return the text without characters that XML forbids, and without its declaration.
+
+    The declaration states the charset of the feed before it was decoded.
+    """
+    text = _NO_XML.sub("", _REFERENCE.sub(_character, text))
+    return _DECLARATION.sub("", text.lstrip(), count=1)
+
+
+def _character(reference: re.Match[str]) -> str:
+    """Return the character reference if it stands for a character that XML allows, else ""."""
+    digits = reference[1].lower()
+    number = int(digits[1:], 16) if digits.startswith("x") else int(digits)
+    if number in (9, 10, 13) or 0x1F < number < 0xD800 or 0xDFFF < number < 0x110000:
+        return "" if number in (0xFFFE, 0xFFFF) else reference[0]
+    return ""
+
+
+def _parse(text: str, base: str) -> Any:
+    return feedparser.parse(
+        text.encode(),
+        response_headers={
+            "content-location": base,
+            "content-type": "application/xml; charset=utf-8",
+        },
+        resolve_relative_uris=True,
+        sanitize_html=False,
+    )
