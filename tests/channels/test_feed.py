@@ -142,7 +142,7 @@ class TestEntriesBecomeItems:
     def test_one_poisoned_entry_is_unreadable_and_the_rest_is_kept(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        body = rss("<guid>1</guid>", "<guid>2</guid><title>poison</title>")
+        body = rss("<guid>1</guid>", "<guid>2</guid><title>poison &amp;amp;</title>")
         monkeypatch.setattr(entries, "plain", failing(entries.plain, "poison", ValueError))
         facts = parse_feed(body)
         assert [entry["key"] for entry in facts["entries"]] == ["1"]
@@ -155,13 +155,14 @@ class TestEntriesBecomeItems:
     ) -> None:
         monkeypatch.setattr(entries, "plain", failing(entries.plain, "poison", error))
         facts = parse_feed(
-            b'<feed xmlns="http://www.w3.org/2005/Atom"><title>poison</title>'
-            b"<entry><id>1</id></entry><entry><id>2</id><title>poison</title></entry></feed>"
+            b'<feed xmlns="http://www.w3.org/2005/Atom"><title>poison &amp;amp;</title>'
+            b"<entry><id>1</id></entry>"
+            b"<entry><id>2</id><title>poison &amp;amp;</title></entry></feed>"
         )
         assert facts["title"] == ""
         assert [entry["key"] for entry in facts["entries"]] == ["1"]
         assert len(facts["unreadable"]) == 1
-        link = b'<link rel="alternate" type="application/rss+xml" href="/f" title="poison">'
+        link = b'<link rel="alternate" type="application/rss+xml" href="/f" title="poison &amp;">'
         assert parse_page(link, "http://a.test/")["links"] == [("http://a.test/f", "")]
 
     def test_a_visit_brings_no_more_than_its_cap(self) -> None:

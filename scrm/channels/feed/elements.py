@@ -14,13 +14,27 @@ import feedparser
 from feedparser.api import _FeedParserMixin
 from feedparser.namespaces import _base, dc
 
+from scrm.channels.feed.newest import newest
 from scrm.channels.unreadable import UNREADABLE
+from scrm.text.brackets import escape_words
+
+Unread = tuple[str, str]
+"""The source of an entry that cannot be read, and the reason."""
 
 _REFERENCE = re.compile(r"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(r"<\?xml\b[^>]{0,500}\?>")
-_ENTRY_START = re.compile(r"<(item|entry)(?=[\s>])")
+_ENTRY_START = re.compile(
+    r"<!\[CDATA\[(?:[^\]]|\](?!\]>))*+(?:\]\]>|\Z)|<!--(?:[^-]|-(?!->))*+(?:-->|\Z)"
+    r"|<(item|entry)(?=[\s>])"
+)
+"""The start of an entry in group 1. Tags in comments and CDATA sections are none."""
+_RELATIVE_LINK = re.compile(r"(?i)\bhref\s{0,9}+=\s{0,9}+[\"']?+(?!\s{0,9}(?:https?:|mailto:))")
 _ENTRY_END = re.compile(r"</(?:item|entry)\s{0,9}>")
+_DATES = re.compile(
+    r"<(?:pubDate|published|updated|issued|modified|created|dc:date|dcterms:[a-z]{5,8}|a10:updated)"
+    r"(?:\s[^<>]{0,200})?>\s{0,99}(?:<!\[CDATA\[)?\s{0,99}([^<\]]{1,100})"
+)
 _THREADING = "http://purl.org/syndication/thread/1.0"
 CONTENT, DESCRIPTION, SUMMARY = "content", "description", "summary"
 """The values of the key `role` of a text: which element it comes from."""
@@ -32,7 +46,10 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
     # Ids are not resolved, or all entries would count as new after the feed moves to https.
     can_be_relative_uri = _FeedParserMixin.can_be_relative_uri - {"id"}
     namespaces = _FeedParserMixin.namespaces | {_THREADING: "thr"}
-    can_contain_relative_uris = _FeedParserMixin.can_contain_relative_uris | {"media_description"}
+    # Not "title": a title shows no links.
+    can_contain_relative_uris = frozenset(
+        {"content", "description", "summary", "media_description"}
+    )
 
     def _sync_author_detail(self, key: str = "author") -> None:
         """Do nothing: `_end_author` keeps the text of the element."""
@@ -107,6 +124,12 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
         return bool(self.elementstack) and self.elementstack[-1][0] == element
 
 
+def _resolved(html: str, base: str, encoding: str, kind: str) -> str:
+    """Return HTML with absolute links. feedparser's parser would drop words in angle brackets."""
+    html = escape_words(html)
+    return _resolve(html, base, encoding, kind) if _RELATIVE_LINK.search(html) else html
+
+
 def _no_date(_written: str) -> None:
     """Replace feedparser's date parser; `scrm.channels.feed.dates` reads the text."""
 
@@ -119,32 +142,40 @@ for _name in ("StrictFeedParser", "LooseFeedParser"):
     )
     setattr(feedparser.api, _name, type(_name, tuple(_bases), {}))
 _base._parse_date = dc._parse_date = _no_date
+_resolve = feedparser.mixin.resolve_relative_uris
+feedparser.mixin.resolve_relative_uris = _resolved
 
 
-def read_xml(text: str, base: str) -> tuple[Any, list[tuple[str, str]]]:
-    """Return feedparser's result, and the source and the reason of each entry that it cannot read.
+def read_xml(text: str, base: str, most: int) -> tuple[Any, list[Unread], str]:
+    """Return feedparser's result, the entries that it cannot read, and which ones were left out.
 
     If feedparser cannot read the feed, each half of the entries is read separately, and so on,
     until the entries are found that it cannot read. Raises an error if no entry can be read.
-    base: the address of the feed, for relative links.
+    base: the address of the feed, for relative links. most: the number of entries to read.
     """
     text = _well_formed(text)
+    left_out = ""
+    # Before they are parsed: feedparser takes seconds for some thousand entries.
+    if len(_ENTRY_START.findall(text)) > most:
+        head, entries, tail = _cut(text)
+        kept, left_out = newest(entries, most, _DATES.findall)
+        text = head + "".join(kept) + tail
     try:
-        return _parse(text, base), []
+        return _parse(text, base), [], left_out
     except UNREADABLE:
         head, entries, tail = _cut(text)
         if not entries:
             raise
     parsed = _parse(head + tail, base)
     good: list[Any] = []
-    bad: list[tuple[str, str]] = []
+    bad: list[Unread] = []
     _read_by_halves(entries, head, tail, base, good, bad)
     parsed.entries = good
-    return parsed, bad
+    return parsed, bad, left_out
 
 
 def _read_by_halves(
-    entries: list[str], head: str, tail: str, base: str, good: list[Any], bad: list[tuple[str, str]]
+    entries: list[str], head: str, tail: str, base: str, good: list[Any], bad: list[Unread]
 ) -> None:
     try:
         good += _parse(head + "".join(entries) + tail, base).entries
@@ -159,7 +190,7 @@ def _read_by_halves(
 
 def _cut(text: str) -> tuple[str, list[str], str]:
     """Return the part before the entries, the entries, and the part after them."""
-    starts = [found.start() for found in _ENTRY_START.finditer(text)]
+    starts = [found.start() for found in _ENTRY_START.finditer(text) if found[1]]
     if not starts:
         return text, [], ""
     last = _ENTRY_END.search(text, starts[-1])

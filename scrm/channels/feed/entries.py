@@ -40,8 +40,7 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
     Raises one of UNREADABLE.
     """
     is_atom = text_of(parsed.version).startswith("atom")
-    detail = _best_text(entry, is_atom=is_atom)
-    html = _markup(detail, is_atom=is_atom)
+    detail, html, words = _best_text(entry, is_atom=is_atom)
     title = _title(entry, is_atom=is_atom)
     author, author_url = _author(entry, parsed, is_atom=is_atom)
     reply = entry.get("thr_in-reply-to")
@@ -49,7 +48,7 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
     found = moment(dates, now)
     facts: Facts = {
         "title": title,
-        "text": plain(html),
+        "text": words,
         "html": clean(html),
         "url": _link(entry, base),
         "author": author,
@@ -91,6 +90,8 @@ def as_html(text: str) -> str:
 def name(value: object, *, is_plain: bool = False) -> str:
     """Return a name or a title in one line, without tags."""
     written = text_of(value)[: MAX_NAME * 10]
+    if "<" not in written and "&" not in written:
+        return " ".join(written.split())[:MAX_NAME]
     html = escape(written) if is_plain else escape_words(written, is_title=True)
     return " ".join(plain(html).split())[:MAX_NAME]
 
@@ -121,22 +122,22 @@ def _title(entry: Any, *, is_atom: bool) -> str:
     return ""
 
 
-def _best_text(entry: Any, *, is_atom: bool) -> Mapping[str, Any]:
-    """Return the first text that has words: content, description, summary, or caption of a medium.
+def _best_text(entry: Any, *, is_atom: bool) -> tuple[Mapping[str, Any], str, str]:
+    """Return the first text that has words, with its HTML and its words.
 
-    A content that is only a picture does not hide the description.
+    The order is: content, description, summary, caption of a medium. A content that is only a
+    picture does not hide the description.
     """
     found = [*entry.get("content", ()), entry.get("summary_detail") or {}]
     by_role = [detail for role in _ROLES for detail in found if detail.get("role") == role]
-    texts: list[Mapping[str, Any]] = [
-        detail
-        for detail in (*by_role, entry.get("media_description_detail") or {})
-        if not _is_binary(text_of(detail.get("type")), text_of(detail.get("value")))
-    ]
-    for detail in texts:
-        if plain(_markup(detail, is_atom=is_atom)[:_MAX_HTML]):
-            return detail
-    return texts[0] if texts else {}
+    first: tuple[Mapping[str, Any], str, str] = ({}, "", "")
+    for detail in (*by_role, entry.get("media_description_detail") or {}):
+        if not _is_binary(text_of(detail.get("type")), text_of(detail.get("value"))):
+            html = _markup(detail, is_atom=is_atom)
+            if words := plain(html):
+                return detail, html, words
+            first = first if first[0] else (detail, html, "")
+    return first
 
 
 def _is_binary(kind: str, value: str) -> bool:

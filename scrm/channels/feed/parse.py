@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from scrm.channels.feed.elements import read_xml
-from scrm.channels.feed.entries import Facts, entry_facts, feed_facts, raw_entry, written_dates
+from scrm.channels.feed.elements import Unread, read_xml
+from scrm.channels.feed.entries import Facts, entry_facts, feed_facts, raw_entry
 from scrm.channels.feed.json_feed import (
     is_json,
     item_facts,
@@ -51,30 +51,31 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
     now = datetime.now(UTC)
     if is_json(text):
         feed, bad = read_json(text)
-        return _contents(
-            json_feed_facts(feed), feed.get("items", []), bad, base,
-            dates=json_dates, read=lambda item: item_facts(item, feed, base, now),
+        items, left_out = newest(feed.get("items", []), MAX_ENTRIES, json_dates)
+        contents = _contents(
+            json_feed_facts(feed), items, bad, base, lambda item: item_facts(item, feed, base, now)
+        )
+    else:
+        parsed, bad, left_out = read_xml(text, base, MAX_ENTRIES)
+        contents = _contents(
+            feed_facts(parsed), parsed.entries[:MAX_ENTRIES], bad, base,
+            lambda entry: entry_facts(entry, parsed, base, now),
         )  # fmt: skip
-    parsed, bad = read_xml(text, base)
-    return _contents(
-        feed_facts(parsed), parsed.entries, bad, base,
-        dates=written_dates, read=lambda entry: entry_facts(entry, parsed, base, now),
-    )  # fmt: skip
+    if left_out:
+        contents["unreadable"].append({"raw": "", "reason": left_out})
+    return contents
 
 
 def _contents(
     feed: Facts,
     entries: Sequence[Any],
-    bad: Sequence[tuple[str, str]],
+    bad: Sequence[Unread],
     base: str,
-    *,
-    dates: Callable[[Any], list[str]],
     read: Callable[[Any], tuple[Facts, Identity]],
 ) -> dict[str, Any]:
-    kept, left_out = newest(entries, MAX_ENTRIES, dates)
     found: list[tuple[Facts, Identity]] = []
     unreadable = [_unreadable(source, reason) for source, reason in bad]
-    for entry in kept:
+    for entry in entries:
         raw = raw_entry(entry, MAX_RAW_BYTES)
         try:
             facts, identity = read(entry)
@@ -82,8 +83,6 @@ def _contents(
             unreadable.append(_unreadable(raw, str(error)))
         else:
             found.append(({**facts, "raw": raw}, identity))
-    if left_out:
-        unreadable.append({"raw": "", "reason": left_out})
     found_keys = keys([identity for _facts, identity in found], (feed["link"], base))
     read_entries = [
         {"key": key, **facts} for key, (facts, _identity) in zip(found_keys, found, strict=True)

@@ -1,0 +1,417 @@
+"""What is read from the entries of RSS and Atom feeds: text, title, link, authors and key."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scrm.channels.feed import elements, parse
+from scrm.channels.feed.parse import parse_feed
+from tests.standins.failing import failing
+
+FEEDS = Path(__file__).parent / "payloads/feeds"
+BASE = "https://news.example/feed"
+NAMESPACES = (
+    'xmlns:content="http://purl.org/rss/1.0/modules/content/" '
+    'xmlns:media="http://search.yahoo.com/mrss/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
+)
+CAPTION = "<media:description>A man on the quay.</media:description>"
+
+
+def rss(*items: str, head: str = "") -> bytes:
+    inside = "".join(f"<item>{item}</item>" for item in items)
+    site = "<title>T</title><link>https://news.example/</link>"
+    text = f'<rss version="2.0" {NAMESPACES}><channel>{site}{head}{inside}</channel></rss>'
+    return text.encode()
+
+
+def atom(*entries: str, head: str = "") -> bytes:
+    inside = "".join(f"<entry>{entry}</entry>" for entry in entries)
+    start = f'<feed xmlns="http://www.w3.org/2005/Atom" {NAMESPACES}><title>T</title>'
+    return f"{start}{head}{inside}</feed>".encode()
+
+
+def read(body: bytes, base: str = BASE) -> list[dict[str, Any]]:
+    facts = parse_feed(body, base, "application/xml")
+    assert facts["unreadable"] == []
+    entries: list[dict[str, Any]] = facts["entries"]
+    return entries
+
+
+def one(body: bytes, base: str = BASE) -> dict[str, Any]:
+    (entry,) = read(body, base)
+    return entry
+
+
+def sample(name: str) -> list[dict[str, Any]]:
+    return read((FEEDS / name).read_bytes())
+
+
+class TestText:
+    def test_a_caption_does_not_replace_the_article(self) -> None:
+        (entry,) = sample("photo-caption-replaces-article.xml")
+        assert entry["text"] == "The article itself: Acme Pumps drained the quay."
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            "<description>Teaser</description>{media}<content:encoded>Words</content:encoded>",
+            "<content:encoded>Words</content:encoded><description>Teaser</description>{media}",
+            "{media}<content:encoded>Words</content:encoded>",
+            "<itunes:summary>Podcast</itunes:summary><content:encoded>Words</content:encoded>",
+            "<description>Words</description><itunes:summary>Podcast</itunes:summary>",
+            "<itunes:summary>Podcast</itunes:summary><description>Words</description>",
+            "<description>Words</description>{media}",
+            "{media}<description>Words</description>",
+            "<media:group>{media}</media:group><description>Words</description>",
+            "<description/>{media}<itunes:summary>Words</itunes:summary>",
+            (
+                "<image><title>I</title><description>Logo</description></image>"
+                "<description>Words</description>"
+            ),
+        ],
+    )
+    def test_the_fullest_text_counts(self, parts: str) -> None:
+        media = f'<media:content url="https://news.example/a.jpg">{CAPTION}</media:content>'
+        entry = one(rss(f"<guid>1</guid>{parts.format(media=media)}"))
+        assert entry["text"] == "Words"
+
+    @pytest.mark.parametrize(
+        "picture",
+        [
+            '<p><img src="https://news.example/a.jpg"></p>',
+            "<p>&nbsp;</p>",
+            '<div><a href="https://news.example/"><img src="a.png" alt=""></a></div>',
+            "<!-- nothing -->",
+            '<iframe src="https://video.example/1"></iframe>',
+        ],
+    )
+    def test_a_content_without_words_does_not_hide_the_description(self, picture: str) -> None:
+        content = f"<content:encoded>{escape(picture)}</content:encoded>"
+        assert one(rss(f"{content}<description>Words</description>"))["text"] == "Words"
+
+    def test_a_caption_is_better_than_nothing(self) -> None:
+        assert one(rss(f"<guid>1</guid>{CAPTION}"))["text"] == "A man on the quay."
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ('<content type="text">a &lt; b\nc</content>', "a < b\nc"),
+            ('<content type="html">&lt;p&gt;a&lt;/p&gt;</content>', "a"),
+            (
+                (
+                    '<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>a</p></div>'
+                    "</content>"
+                ),
+                "a",
+            ),
+            (
+                f'<content type="image/png">{"iVBORw0KGgo" * 20}</content><summary>a</summary>',
+                "a",
+            ),
+            ('<content src="https://news.example/1.mp4"/><summary>a</summary>', "a"),
+            ('<content type="application/octet-stream">YSA8Yj5iPC9iPg==</content>', "a b"),
+        ],
+    )
+    def test_each_type_of_an_atom_content(self, content: str, words: str) -> None:
+        assert one(atom(f"<id>urn:1</id>{content}"))["text"] == words
+
+    def test_lines_of_a_plain_text_stay_lines(self) -> None:
+        entry = one(atom('<id>urn:1</id><content type="text">a\nb</content>'))
+        assert (entry["text"], entry["html"]) == ("a\nb", "a<br>b")
+
+
+class TestTitle:
+    def test_angle_brackets_keep_their_words(self) -> None:
+        (entry,) = sample("angle-brackets-in-title.xml")
+        assert entry["title"] == "Queue<Pump> is slow, A<B"
+
+    @pytest.mark.parametrize(
+        ("written", "title"),
+        [
+            ("Use <b> for bold", "Use <b> for bold"),
+            ("<b>Bold</b> move", "Bold move"),
+            ("Map<String, List<Pump>>", "Map<String, List<Pump>>"),
+            ("if a<b and c>d", "if a<b and c>d"),
+            ("One<br>two", "One two"),
+            ("I <3 pumps", "I <3 pumps"),
+            ("Write to <jo@firm.example>", "Write to <jo@firm.example>"),
+            ("AT&amp;T &lt;b&gt;", "AT&T <b>"),
+            ('<img src="a.png"> Pump', "Pump"),
+        ],
+    )
+    def test_only_html_is_taken_for_html(self, written: str, title: str) -> None:
+        assert one(rss(f"<guid>1</guid><title>{escape(written)}</title>"))["title"] == title
+        html = f'<title type="html">{escape(written)}</title>'
+        assert one(atom(f"<id>1</id>{html}"))["title"] == title
+
+    @pytest.mark.parametrize(
+        ("written", "words"),
+        [
+            ("See <Pump> and <jo@firm.example>", "See <Pump> and <jo@firm.example>"),
+            ("<p>List<int> fails", "List<int> fails"),
+            ("<o:p>a</o:p> <x-y>b</x-y>", "a b"),
+            ("<https://news.example/1>", "<https://news.example/1>"),
+            ("<ul><li>a<li>b</ul>", "a\nb"),
+        ],
+    )
+    def test_words_in_brackets_stay_in_a_description(self, written: str, words: str) -> None:
+        entry = one(rss(f"<guid>1</guid><description>{escape(written)}</description>"))
+        assert entry["text"].replace("\n\n", "\n") == words
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            "<title>Words</title><media:title>Picture</media:title>",
+            "<media:title>Picture</media:title><title>Words</title>",
+            (
+                "<media:content url='a.jpg'><media:title>Picture</media:title></media:content>"
+                "<title>Words</title>"
+            ),
+            "<title>Words</title><image><url>a.png</url><title>Picture</title></image>",
+            "<image><title>Picture</title><url>a.png</url></image><title>Words</title>",
+            "<media:group><media:title>Picture</media:title></media:group><title>Words</title>",
+        ],
+    )
+    def test_the_title_of_a_picture_is_not_that_of_the_entry(self, parts: str) -> None:
+        assert one(rss(f"<guid>1</guid>{parts}"))["title"] == "Words"
+
+    def test_the_title_of_the_source_is_not_that_of_the_entry(self) -> None:
+        entry = "<id>1</id><source><title>Source</title><id>2</id></source><title>Words</title>"
+        found = one(atom(entry))
+        assert (found["title"], found["key"]) == ("Words", "1")
+
+
+class TestLink:
+    def test_the_samples(self) -> None:
+        assert sample("link-type-with-charset.xml")[0]["url"] == "https://news.example/1"
+        assert sample("guid-that-is-no-address.xml")[0]["url"] == ""
+
+    @pytest.mark.parametrize(
+        ("link", "url"),
+        [
+            ('<link href="1"/>', "https://news.example/1"),
+            ('<link rel="alternate" type="TEXT/HTML;charset=utf-8" href="/1"/>',
+             "https://news.example/1"),
+            ('<link type="application/xhtml+xml; charset=utf-8" href="/1"/>',
+             "https://news.example/1"),
+            ('<link href=" https://news.example/a b "/>', "https://news.example/a%20b"),
+            ('<link href="https://news.example/a\tb"/>', "https://news.example/a%20b"),
+            ('<link href="//news.example/1"/>', "https://news.example/1"),
+            ('<link rel="self" href="/feed"/><link href="/1"/>', "https://news.example/1"),
+            ('<link rel="alternate" type="application/json" href="/1.json"/><link href="/1"/>',
+             "https://news.example/1"),
+            ('<link rel="enclosure" href="/1.mp3"/>', ""),
+            ('<link href="javascript:alert(1)"/>', ""),
+            ('<link href="http://["/>', ""),
+            ('<link rel="http://www.iana.org/assignments/relation/alternate" href="/1"/>',
+             "https://news.example/1"),
+        ],
+    )  # fmt: skip
+    def test_a_link_of_atom(self, link: str, url: str) -> None:
+        assert one(atom(f"<id>urn:1</id>{link}"))["url"] == url
+
+    @pytest.mark.parametrize(
+        ("item", "url"),
+        [
+            ("<link>https://news.example/1</link>", "https://news.example/1"),
+            ("<link>\n  https://news.example/1\n</link>", "https://news.example/1"),
+            ("<link>https://news.example/a b</link>", "https://news.example/a%20b"),
+            ("<link>/1</link>", "https://news.example/1"),
+            ("<link>https://news.example/?a=1&amp;copy=2</link>",
+             "https://news.example/?a=1&copy=2"),
+            ("<guid>https://news.example/1</guid>", "https://news.example/1"),
+            ('<guid isPermaLink="true">https://news.example/1</guid>', "https://news.example/1"),
+            ('<guid isPermaLink="false">https://news.example/1</guid>', ""),
+            ("<guid>4711</guid>", ""),
+            ("<guid>tag:news.example,2020:1</guid>", ""),
+            ("<guid>news.example 2020 1</guid>", ""),
+            ("<guid>/2020/1</guid>", ""),
+            ("<guid>urn:uuid:1</guid><link>/1</link>", "https://news.example/1"),
+        ],
+    )  # fmt: skip
+    def test_a_link_of_rss(self, item: str, url: str) -> None:
+        assert one(rss(item))["url"] == url
+
+    @pytest.mark.parametrize(
+        ("attribute", "url"),
+        [
+            ('xml:base="https://other.example/blog/"', "https://other.example/blog/1"),
+            ('xml:base="/blog/"', "https://news.example/blog/1"),
+            ('xml:base="javascript:alert(1)"', "https://news.example/1"),
+            ('xml:base="http://["', "https://news.example/1"),
+            ('xml:base=""', "https://news.example/1"),
+        ],
+    )
+    def test_a_base(self, attribute: str, url: str) -> None:
+        body = atom('<id>urn:1</id><link href="1"/>').replace(
+            b"<entry>", f"<entry {attribute}>".encode()
+        )
+        assert one(body)["url"] == url
+
+
+class TestAuthor:
+    def test_the_samples(self) -> None:
+        assert sample("two-authors.xml")[0]["author"] == "Ann First, Bob Second"
+        found = [entry["author"] for entry in sample("author-mail-with-long-ending.xml")]
+        assert found == ["jo@firm.online", "jo@firm.agency"]
+
+    @pytest.mark.parametrize(
+        ("item", "author"),
+        [
+            ("<author>jo@firm.online (Jo Doe)</author>", "Jo Doe"),
+            ("<author>Jo Doe &lt;jo@firm.engineering&gt;</author>", "Jo Doe"),
+            ("<author>Jo Doe (jo@firm.agency)</author>", "Jo Doe"),
+            ("<author>mailto:jo@firm.photography</author>", "jo@firm.photography"),
+            ("<author>jo@xn--e1afmkfd.xn--p1ai</author>", "jo@xn--e1afmkfd.xn--p1ai"),
+            ("<dc:creator>Ann</dc:creator><dc:creator>Bob</dc:creator>", "Ann, Bob"),
+            ("<author>jo@firm.online</author><dc:creator>Jo</dc:creator>", "Jo"),
+            ("<author>jo@firm.online (Jo)</author><itunes:author>Jo</itunes:author>", "Jo"),
+            ("<author>Ann and Bob</author>", "Ann and Bob"),
+            ("<author/>", "T"),
+            ("<dc:creator>@jo</dc:creator>", "@jo"),
+        ],
+    )
+    def test_an_author_of_rss(self, item: str, author: str) -> None:
+        assert one(rss(f"<guid>1</guid>{item}"))["author"] == author
+
+    @pytest.mark.parametrize(
+        ("entry", "author", "url"),
+        [
+            (("<author><name>Ann</name><uri>https://ann.example/</uri></author>"
+             "<author><name>Bob</name></author>"), "Ann, Bob", "https://ann.example/"),
+            ("<author><email>jo@firm.online</email></author>", "jo@firm.online", ""),
+            ("<author><name>Jo</name><email>jo@firm.online</email></author>", "Jo", ""),
+            ("<source><author><name>Sam</name></author></source>", "Sam", ""),
+            ("", "Feed Author", ""),
+            ("<contributor><name>Con</name></contributor>", "Feed Author", ""),
+        ],
+    )  # fmt: skip
+    def test_an_author_of_atom(self, entry: str, author: str, url: str) -> None:
+        head = "<author><name>Feed Author</name></author>"
+        found = one(atom(f"<id>1</id>{entry}", head=head))
+        assert (found["author"], found["author_url"]) == (author, url)
+
+
+@pytest.mark.parametrize(
+    ("href", "found"),
+    [
+        ("/1", 'href="https://news.example/1"'),
+        ("1?a=b", 'href="https://news.example/1?a=b"'),
+        ("https://other.example/", 'href="https://other.example/"'),
+        ("mailto:jo@firm.example", 'href="mailto:jo@firm.example"'),
+        ("javascript:alert(1)", "<a rel="),
+    ],
+)
+def test_a_link_in_a_text_is_absolute_and_words_in_brackets_stay(href: str, found: str) -> None:
+    html = escape(f'<p>Queue<Pump>: <a href="{href}">here</a></p>')
+    entry = one(rss(f"<guid>1</guid><description>{html}</description>"))
+    assert found in entry["html"]
+    assert entry["text"] == "Queue<Pump>: here"
+
+
+def test_the_language_of_the_entry() -> None:
+    language = "<dc:language>nl</dc:language>"
+    assert one(rss(f"<guid>1</guid>{language}<description>a</description>"))["language"] == "nl"
+    assert one(rss(f"<guid>1</guid><title>a</title>{language}"))["language"] == "nl"
+    assert one(atom('<id>1</id><title xml:lang="fi">a</title>'))["language"] == "fi"
+
+
+class TestDamage:
+    def test_what_feedparser_cannot_read_is_set_apart(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        poisoned = failing(elements.feedparser.parse, "poison", IndexError)
+        monkeypatch.setattr(elements.feedparser, "parse", poisoned)
+        items = [f"<guid>{n}</guid><title>t{n}</title>" for n in range(9)]
+        facts = parse_feed(rss(*items[:4], "<guid>x</guid><title>poison</title>", *items[4:]))
+        assert [entry["key"] for entry in facts["entries"]] == [str(n) for n in range(9)]
+        (unreadable,) = facts["unreadable"]
+        assert unreadable["raw"] == "<item><guid>x</guid><title>poison</title></item>"
+        assert unreadable["reason"] == "This entry cannot be read: poison"
+        assert facts["title"] == "T"
+
+    @pytest.mark.parametrize(
+        "poison",
+        [
+            "<title>a\x01b\x1f</title>",
+            "<title>a&#1;&#xD800;&#xFFFE;b</title>",
+            "<link>http://[</link>",
+            '<description xml:base="http://[">&lt;a href="x"&gt;y&lt;/a&gt;</description>',
+            "<pubDate>" + "9" * 99 + "</pubDate>",
+            "<foo:bar>x</foo:bar>",
+            "<title>a&nbsp;&b</title>",
+            "<title>a</description>",
+            f"<link>http://{'ü' * 70}.example/</link>",
+        ],
+    )
+    def test_a_poisoned_entry_costs_no_other_entry(self, poison: str) -> None:
+        facts = parse_feed(rss("<guid>1</guid>", f"<guid>2</guid>{poison}", "<guid>3</guid>"), BASE)
+        keys = [entry["key"] for entry in facts["entries"]]
+        assert {"1", "3"} <= set(keys)
+        assert len(keys) + len(facts["unreadable"]) == 3
+
+    def test_an_answer_in_other_letters_is_not_too_large(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = rss("<guid>1</guid><description>" + "насос" * 50_000 + "</description>")
+        monkeypatch.setattr(parse, "MAX_ANSWER_BYTES", int(2.5 * len(body)))
+        request = {"op": "feed", "base": BASE, "type": "application/xml"}
+        assert b"error" not in parse._answer(request, body)[:20]
+
+
+class TestTooMany:
+    def feed(self, count: int, dates: Any) -> dict[str, Any]:
+        items = (
+            f"<guid>{n}</guid><pubDate>{dates(n)}</pubDate>" if dates(n) else f"<guid>{n}</guid>"
+            for n in range(count)
+        )
+        return parse_feed(rss(*items), BASE)
+
+    @pytest.mark.parametrize(
+        ("name", "dates", "kept"),
+        [
+            ("oldest first", lambda n: f"2020-01-01 {n // 60:02}:{n % 60:02}", range(300, 1300)),
+            ("newest first", lambda n: f"20{50 - n // 50}-01-01", range(1000)),
+            ("no dates", lambda _n: "", [*range(500), *range(800, 1300)]),
+            ("some dates", lambda n: f"20{n // 100 + 10}-01-01" if n % 100 == 0 else "",
+             range(300, 1300)),
+            ("no real dates", lambda _n: "soon", [*range(500), *range(800, 1300)]),
+        ],
+    )  # fmt: skip
+    def test_the_newest_are_kept(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, dates: Any, kept: Any
+    ) -> None:
+        monkeypatch.setattr(parse, "MAX_ENTRIES", 1_000)
+        facts = self.feed(1_300, dates)
+        assert [int(entry["key"]) for entry in facts["entries"]] == list(kept), name
+        (note,) = facts["unreadable"]
+        assert note["reason"].startswith("This feed has 1,300 entries, which is too many: 300 were")
+
+    def test_a_feed_that_fits_says_nothing(self) -> None:
+        assert self.feed(2_000, lambda _n: "")["unreadable"] == []
+
+    def test_the_last_of_2001_entries_without_dates_is_kept(self) -> None:
+        facts = self.feed(2_001, lambda _n: "")
+        assert facts["entries"][-1]["key"] == "2000"
+        assert len(facts["entries"]) == 2_000
+
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_a_huge_feed_is_cut_at_its_older_end(self, backwards: bool) -> None:
+        count = 12_000
+        facts = self.feed(
+            count, lambda n: f"{2000 + (count - n if backwards else n) // 1_000}-01-01"
+        )
+        assert facts["entries"][0]["key"] == ("0" if backwards else "10000")
+        assert len(facts["entries"]) == 2_000
+
+    def test_an_entry_in_a_quoted_text_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(parse, "MAX_ENTRIES", 2)
+        quoted = "<description><![CDATA[ <item> <item> <item> ]]></description>"
+        facts = parse_feed(rss(f"<guid>1</guid>{quoted}", "<guid>2</guid><!-- <item> -->"))
+        assert [entry["key"] for entry in facts["entries"]] == ["1", "2"]
+        assert facts["unreadable"] == []
