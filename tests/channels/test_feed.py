@@ -309,6 +309,7 @@ class TestTroubleInWords:
             (b" \n", "text/xml", "returns an empty page"),
             (b"\x89PNG\r\n\x1a\n\0\0\0", "image/png", "not a feed"),
             (b'{"version": "1"}', "application/json", "not a feed"),
+            (b"\xff\xfe" + "<html><p>Hi</p>".encode("utf-16-le"), "", "a web page, not a feed"),
             (b"<svg/>", "image/svg+xml", "not a feed"),
         ],
     )
@@ -356,7 +357,57 @@ class TestTroubleInWords:
                 discover(typed)
 
 
+JSON = b'{"version": "https://jsonfeed.org/version/1.1", "title": "J", "items": [{"id": "1"}]}'
+RDF = (
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
+    b'xmlns="http://purl.org/rss/1.0/"><channel><title>R</title></channel>'
+    b'<item rdf:about="https://news.example/1"><title>T</title></item></rdf:RDF>'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (RSS, "planetalk-1"),
+        (b"\xff\xfe" + RSS.decode().replace("utf-8", "utf-16").encode("utf-16-le"), "planetalk-1"),
+        (ATOM, "tag:flugblatt.example,2010:1"),
+        (JSON, "1"),
+        (RDF, "https://news.example/1"),
+    ],
+)
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/octet-stream"])
+def test_a_feed_with_a_wrong_type(
+    server: HTTPServer, body: bytes, key: str, content_type: str
+) -> None:
+    address = publish(server, body, **{"Content-Type": content_type})
+    assert fetch(address).items[0].key == key
+    assert discover(address)[0].items[0].key == key
+
+
 class TestDiscovery:
+    @pytest.mark.parametrize(
+        ("kind", "body", "version"),
+        [
+            ("application/rdf+xml", RDF, "rss10"),
+            ("application/feed+json", JSON, "json11"),
+            ("application/json", JSON, "json11"),
+        ],
+    )
+    def test_a_page_links_to_another_kind_of_feed(
+        self, server: HTTPServer, kind: str, body: bytes, version: str
+    ) -> None:
+        page = f'<html><head><link rel="alternate" type="{kind}" href="/f">'
+        address = publish(server, page.encode(), path="/", **{"Content-Type": "text/html"})
+        also(server, body, path="/f")
+        (found,) = discover(address)
+        assert (found.address, found.kind) == (server.url_for("/f"), version)
+
+    def test_a_page_in_utf_16_without_a_type(self, server: HTTPServer) -> None:
+        page = '<!doctype html><link rel="alternate" type="application/rss+xml" href="/f">'
+        address = publish(server, page.encode("utf-16"), path="/", **{"Content-Type": ""})
+        also(server, RSS, path="/f")
+        assert discover(address)[0].address == server.url_for("/f")
+
     def test_the_address_of_a_feed_itself(self, server: HTTPServer) -> None:
         (found,) = discover(publish(server, RSS))
         assert (found.address, found.title, found.kind) == (
