@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -354,6 +355,36 @@ class TestDamage:
         keys = [entry["key"] for entry in facts["entries"]]
         assert {"1", "3"} <= set(keys)
         assert len(keys) + len(facts["unreadable"]) == 3
+
+    # Each of them makes feedparser itself fail.
+    @pytest.mark.parametrize(
+        "element",
+        [
+            "<gml:pos>1 2</gml:pos>",
+            "<gml:posList>1 2 3 4</gml:posList>",
+            "<textInput><title>Search</title><link>/s</link></textInput>",
+            '<textInput><itunes:category text="x"/></textInput>',
+            "<content:encoded>Text<media:player/></content:encoded>",
+            "<content:encoded>Text<width/></content:encoded>",
+        ],
+    )
+    def test_an_element_in_an_unusual_place_costs_only_itself(self, element: str) -> None:
+        known = 'xmlns:gml="http://www.opengis.net/gml"'
+        entry = f"<guid>1</guid>{element}<title>Words</title><description>Text</description>"
+        for head in ("", element):
+            body = rss(entry, "<guid>2</guid>", head=head).replace(
+                b"<rss", f"<rss {known}".encode()
+            )
+            first, second = read(body)
+            assert (first["title"], first["text"]) == ("Words", "Text")
+            assert (first["key"], second["key"]) == ("1", "2")
+
+    def test_an_entry_with_many_attributes_costs_no_other_entry(self) -> None:
+        attributes = " ".join(f'a{n}="x"' for n in range(20_000))
+        began = time.process_time()
+        entries = read(rss("<guid>1</guid>", f"<guid>2</guid><x {attributes}/>"))
+        assert [entry["key"] for entry in entries] == ["1", "2"]
+        assert time.process_time() - began < 2
 
     def test_an_answer_in_other_letters_is_not_too_large(
         self, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,9 @@ one author. It also searches the author for a mail address with a pattern that t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +27,8 @@ Unread = tuple[str, str]
 _REFERENCE = re.compile(r"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(r"<\?xml\b[^>]{0,500}\?>")
+_LONG_TAG = re.compile(r"<([A-Za-z][^\s<>/]{0,100})\s[^<>]{600,}+>")
+_MAX_ATTRIBUTES = 100
 _ENTRY_START = re.compile(
     r"<!\[CDATA\[(?:[^\]]|\](?!\]>))*+(?:\]\]>|\Z)|<!--(?:[^-]|-(?!->))*+(?:-->|\Z)"
     r"|<(item|entry)(?=[\s>])"
@@ -36,6 +41,16 @@ _DATES = re.compile(
     r"(?:\s[^<>]{0,200})?>\s{0,99}(?:<!\[CDATA\[)?\s{0,99}([^<\]]{1,100})"
 )
 _THREADING = "http://purl.org/syndication/thread/1.0"
+_HANDLER = re.compile(r"_(?:start|end)_(.+)")
+_NEEDED = {
+    "title", "description", "abstract", "summary", "content", "content_encoded", "fullitem",
+    "body", "xhtml_body", "link", "guid", "id", "author", "name", "email", "url", "uri",
+    "published", "issued", "pubdate", "updated", "modified", "created", "item", "entry", "source",
+    "dc_title", "dc_description", "dc_author", "dc_creator", "dc_date", "itunes_summary",
+    "itunes_author", "media_title", "media_description",
+}  # fmt: skip
+"""The elements without which an entry is not complete. If one of them cannot be read, the entry is
+set apart; any other element is left out."""
 CONTENT, DESCRIPTION, SUMMARY = "content", "description", "summary"
 """The values of the key `role` of a text: which element it comes from."""
 
@@ -64,7 +79,7 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
     _end_managingeditor = _end_author
 
     def _start_title(self, attributes: Any) -> None:
-        if self.inentry and self.inimage and not self.svgOK:
+        if self._is_in_box and not self.svgOK:
             self.push_content("image_title", attributes, "text/plain", 1)
         else:
             super()._start_title(attributes)
@@ -76,7 +91,7 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
             super()._end_title()
 
     def _start_description(self, attributes: Any) -> None:
-        if self.inentry and self.inimage:
+        if self._is_in_box:
             self.push_content("image_description", attributes, "text/html", 1)
         else:
             super()._start_description(attributes)
@@ -87,6 +102,27 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
             self.pop_content("image_description")
         else:
             super()._end_description()
+
+    def _start_textinput(self, attributes: Any) -> None:
+        # feedparser stores it in the entry, but looks for it in the feed.
+        self.feeddata.setdefault("textinput", feedparser.FeedParserDict())
+        super()._start_textinput(attributes)
+
+    _start_textInput = _start_textinput  # noqa: N815 - the name of the element
+
+    @property
+    def _is_in_box(self) -> bool:
+        """Whether an entry contains an image or an input field, and the parser is in it."""
+        return bool(self.inentry and (self.inimage or self.intextinput))
+
+    def _start_link(self, attributes: Any) -> None:
+        if self._is_in_box:
+            self.push("image_link", 1)
+        else:
+            super()._start_link(attributes)
+
+    def _end_link(self) -> None:
+        self.pop("image_link" if self._is_open("image_link") else "link")
 
     def _start_summary(self, attributes: Any) -> None:
         super()._start_summary(attributes)
@@ -133,6 +169,22 @@ def _resolved(html: str, base: str, encoding: str, kind: str) -> str:
 def _no_date(_written: str) -> None:
     """Replace feedparser's date parser; `scrm.channels.feed.dates` reads the text."""
 
+
+def _tolerant(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a handler that leaves out an element which it cannot read."""
+
+    @wraps(handler)
+    def handle(*arguments: Any) -> Any:
+        with suppress(*UNREADABLE):
+            return handler(*arguments)
+
+    return handle
+
+
+# feedparser fails for elements in unusual places, such as `gml:pos` outside `georss:where`.
+for _method in dir(_Elements):
+    if (_found := _HANDLER.match(_method)) and _found[1] not in _NEEDED:
+        setattr(_Elements, _method, _tolerant(getattr(_Elements, _method)))
 
 # This process only parses, so feedparser may be changed globally.
 for _name in ("StrictFeedParser", "LooseFeedParser"):
@@ -209,7 +261,13 @@ def _well_formed(text: str) -> str:
     The declaration states the charset of the feed before it was decoded.
     """
     text = _NO_XML.sub("", _REFERENCE.sub(_character, text))
+    text = _LONG_TAG.sub(_without_attributes, text)
     return _DECLARATION.sub("", text.lstrip(), count=1)
+
+
+def _without_attributes(tag: re.Match[str]) -> str:
+    """Return a tag without its attributes if they are many: feedparser takes quadratic time."""
+    return f"<{tag[1]}>" if tag[0].count("=") > _MAX_ATTRIBUTES else tag[0]
 
 
 def _character(reference: re.Match[str]) -> str:
