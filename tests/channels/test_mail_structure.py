@@ -8,7 +8,6 @@ from pathlib import Path
 from unittest.mock import Mock, call
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -486,12 +485,6 @@ def test_a_spare_text_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None
     found = mixed(spare, *[b"Content-Type: text/x-note; name=b\r\n\r\nHello"] * 20)
     assert found.text == WORDS
     assert convert.mock_calls.count(call("<p>The pump leaks.</p>")) == 1
-
-
-def test_the_time_limit_of_a_task_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "repair", Mock(side_effect=SoftTimeLimitExceeded))
-    with pytest.raises(SoftTimeLimitExceeded):
-        mail(b"X-A: 1")
 
 
 @pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))

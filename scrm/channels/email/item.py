@@ -10,11 +10,12 @@ from typing import Any
 from scrm.channels.base import AUTOMATIC, Author, Credentials, Item, UnreadableItem
 from scrm.channels.email import ids
 from scrm.channels.email.bounces import Returned, is_automatic, returned
+from scrm.channels.email.bounded import read
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.parts import Unreadable, as_html
 from scrm.channels.email.people import domain_of, mail_address, readable
 from scrm.channels.email.quotes import Folded, fold, passed_on
-from scrm.channels.email.read import Letter, read
+from scrm.channels.email.read import Letter
 from scrm.channels.email.recipients import written_to
 from scrm.channels.email.senders import Sender, may_be_form, sender_of
 

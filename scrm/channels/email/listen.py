@@ -66,9 +66,8 @@ class MailListener:
             uids = _uids(box, last, date.fromisoformat(since))
             waiting = _first_mails(_facts(box, uids[:MAX_LETTERS]))
             cursor = {"validity": validity, "uid": last, "since": since}
-            return _read(
-                box, waiting, account, cursor | {"pace": request.cursor.get("pace", {})}, uids
-            )
+            cursor |= {"pace": request.cursor.get("pace", {})}
+            return _read(box, waiting, account, cursor, uids, until=until)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         """Return the folders of our mailbox, the inbox first."""
@@ -147,9 +146,15 @@ def _first_mails(waiting: list[_Waiting]) -> list[_Waiting]:
 
 
 def _read(
-    box: Mailbox, waiting: list[_Waiting], account: Credentials, cursor: Json, uids: list[int]
+    box: Mailbox,
+    waiting: list[_Waiting],
+    account: Credentials,
+    cursor: Json,
+    uids: list[int],
+    *,
+    until: float,
 ) -> Batch:
-    """Read the mails one by one.
+    """Read the mails one by one. After the time `until`, the next fetch reads the others.
 
     If the connection breaks, the mails that were read before are returned. If no mail was read
     before, the error is raised.
@@ -158,6 +163,8 @@ def _read(
     found: list[Item | UnreadableItem] = []
     last, is_interrupted = int(cursor["uid"]), False
     for mail in waiting:
+        if found and time.monotonic() >= until:
+            break
         try:
             raw = _fetch(box, mail)
         except (MailError, http.HttpError, OSError, IMAP4.error):

@@ -12,8 +12,6 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
-from celery.exceptions import SoftTimeLimitExceeded
-
 from scrm.channels.base import File
 from scrm.channels.email import ids
 from scrm.channels.email.charsets import Charsets
@@ -66,10 +64,14 @@ class Letter:
 
 
 def read(raw: bytes) -> Letter:
-    """Parse a mail. Raises Unreadable, and SoftTimeLimitExceeded in a task that takes too long."""
+    """Parse a mail. Raises Unreadable.
+
+    A hostile mail may take much time or memory: outside tests, this function runs in the parser
+    process.
+    """
     try:
         return _read(raw)
-    except (Unreadable, SoftTimeLimitExceeded):
+    except (Unreadable, MemoryError):
         raise
     except RecursionError as error:
         raise Unreadable("The parts of the message are nested too deeply.") from error

@@ -1,21 +1,13 @@
-"""Parse feeds and HTML pages, in a child process that may be killed.
+"""Parse feeds and HTML pages.
 
-`scrm.channels.feed.child` runs this module.
-
-A request is a line of JSON (`{"op", "length", "seconds", "base", "type"}`) followed by `length`
-bytes. The answer is a line of JSON. The process does not use the network and keeps no data of
-earlier requests.
+`scrm.channels.feed.child` calls this module in the parser process.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from scrm.channels.feed.elements import Unread, read_xml
 from scrm.channels.feed.entries import Facts, entry_facts, feed_facts, raw_entry
@@ -29,12 +21,12 @@ from scrm.channels.feed.json_feed import (
 from scrm.channels.feed.keys import Identity, keys
 from scrm.channels.feed.newest import newest
 from scrm.channels.feed.page import feed_links
+from scrm.channels.parser_process import Answer
 from scrm.channels.unreadable import UNREADABLE
 from scrm.text.decode import charset_of, decode
 
 MAX_ENTRIES = 2_000
 MAX_RAW_BYTES = 64 * 1024
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_PAGE = 512 * 1024
 
 
@@ -107,50 +99,11 @@ def parse_page(
     return {"links": feed_links(page, base)}
 
 
-_OPERATIONS = {"feed": parse_feed, "page": parse_page}
+def feed(body: bytes, *, base: str, content_type: str) -> Answer:
+    """Call `parse_feed` in the parser process."""
+    return Answer(parse_feed(body, base, content_type))
 
 
-def _answer(request: dict[str, Any], body: bytes) -> bytes:
-    """Return the answer as a line of JSON. If parsing fails, the answer contains the reason."""
-    try:
-        result = _OPERATIONS[request["op"]](body, request["base"], request["type"])
-        # Not as ASCII: an answer with other letters would be up to three times as long.
-        line = json.dumps(result, ensure_ascii=False).encode("utf-8", "replace")
-        if len(line) <= MAX_ANSWER_BYTES:
-            return line
-        reason = "it is too large"
-    except MemoryError:
-        reason = "it needs too much memory"
-    except RecursionError:
-        reason = "it is nested too deeply"
-    # The feed is at fault for any error of the parser, so the error becomes the reason.
-    except Exception as error:
-        reason = f"the parser gave up ({type(error).__name__}: {str(error)[:200]})"
-    return json.dumps({"error": reason}).encode()
-
-
-def serve(requests: BinaryIO, answers: BinaryIO, memory: int) -> None:
-    """Answer requests until the parent process closes the pipe.
-
-    Each request says in "seconds" how much CPU time it may use. If it uses more, the kernel kills
-    this process.
-    """
-    # Set before the first request, so that no feed can fill the memory or leave a core dump.
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    while line := requests.readline():
-        request = json.loads(line)
-        body = requests.read(request["length"])
-        # The kernel's timer kills the process even inside C code, because no Python handler has to
-        # run.
-        signal.setitimer(signal.ITIMER_PROF, request["seconds"])
-        answer = _answer(request, body)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        answers.write(answer + b"\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
+def page(body: bytes, *, base: str, content_type: str) -> Answer:
+    """Call `parse_page` in the parser process."""
+    return Answer(parse_page(body, base, content_type))
