@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
-import nh3
-
+from scrm.text.sanitizer import sanitized
 from scrm.text.visible import RAW_TEXT, UNSEEN, visible, without_raw_text
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -60,7 +59,7 @@ def clean(html: str) -> str:
     What a browser does not show is left out. Other block elements become `div`, so that words stay
     apart. Relative links lose their address, because they would lead to our own pages.
     """
-    return nh3.clean(
+    return sanitized(
         shown(html),
         tags=_ALLOWED,
         clean_content_tags=UNSEEN,
@@ -124,7 +123,7 @@ def plain(html: str, *, hidden: bool = False) -> str:
     """
     whole = _blocks(_parseable(html)) if hidden else shown(html)
     apart = _BLOCK.sub("\n<", whole)
-    text = nh3.clean(apart, tags=set(), clean_content_tags=UNSEEN, attributes={}, link_rel=None)
+    text = sanitized(apart, tags=set(), clean_content_tags=UNSEEN, attributes={}, link_rel=None)
     words = storable(unescape(text))
     lines = (_SPACES.sub(" ", line).strip() for line in words.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import unescape
 
-import nh3
+from scrm.text.sanitizer import sanitized
 
 UNSEEN = {
     "audio", "canvas", "datalist", "iframe", "noembed", "noframes", "noscript", "script", "style",
@@ -90,7 +90,7 @@ def _in_div(tag: re.Match[str]) -> str:
 
 def _well_formed(html: str) -> str:
     """Return `html` with all elements closed and attributes quoted, and without raw text."""
-    return nh3.clean(
+    return sanitized(
         html,
         tags=_KEPT,
         clean_content_tags=UNSEEN,

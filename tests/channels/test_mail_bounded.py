@@ -161,9 +161,3 @@ def test_any_bytes_are_read_as_they_would_be_here(noise: bytes) -> None:
     for raw in (noise, b"From: jo@customers.example\r\n" + noise):
         here, there = both(raw)
         assert there == here
-
-
-def test_a_mail_has_no_more_headers_than_are_passed_on() -> None:
-    more = b"".join(b"X-%d: a\r\n" % number for number in range(3000))
-    raw = GOOD.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n")
-    assert len(bounded.read(raw).headers) == bounded._MAX_NAMES

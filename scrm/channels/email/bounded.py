@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import islice
-
-from scrm.channels.email.headers import Headers
 from scrm.channels.email.parts import Unreadable
 from scrm.channels.email.read import Letter
 from scrm.channels.email.read import read as read_here
@@ -13,8 +9,6 @@ from scrm.channels.parser_process import PARSER, Answer, ParserError
 from scrm.channels.plain_data import from_plain, to_plain
 
 CPU_SECONDS = 8.0
-_MAX_NAMES = 1000
-"""Names of headers that are passed on. A mail has some dozens."""
 
 
 def read(raw: bytes) -> Letter:
@@ -37,10 +31,5 @@ def answer(raw: bytes) -> Answer:
         letter = read_here(raw)
     except Unreadable as error:
         return Answer({"unreadable": str(error)})
-    letter = replace(letter, headers=_first(letter.headers))
     blobs: list[bytes] = []
     return Answer({"letter": to_plain(letter, blobs)}, blobs)
-
-
-def _first(headers: Headers) -> Headers:
-    return {name: headers[name] for name in islice(headers, _MAX_NAMES)}

@@ -19,6 +19,8 @@ from scrm.text.decode import codec_of
 
 LONGEST_HEADER = 20_000
 _LONGEST_PARAMETERS, _MAX_PARAMETERS = 2000, 100
+_MAX_NAMES, _MAX_OF_ONE_NAME = 1000, 100
+"""The headers of a mail that are kept. A mail has some dozens."""
 Headers = Mapping[str, tuple[str, ...]]
 """Headers by lower-case name: decoded, unfolded, in order."""
 _START = re.compile(r"=\?([^\s?=]{1,60})\?([bq])\?", re.IGNORECASE)
@@ -69,7 +71,11 @@ def read_headers(part: Message, charsets: Charsets) -> Headers:
     """Return the headers of a mail or a part."""
     found: dict[str, list[str]] = {}
     for name, value in part.raw_items():  # type: ignore[attr-defined]
-        found.setdefault(name.strip().lower(), []).append(str(value))
+        values = found.setdefault(name.strip().lower(), [])
+        if len(values) < _MAX_OF_ONE_NAME:
+            values.append(str(value))
+        if len(found) == _MAX_NAMES:
+            break
     return _Headers(found, charsets)
 
 

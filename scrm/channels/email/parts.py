@@ -12,7 +12,9 @@ from email import message_from_bytes
 from email.message import Message
 from functools import cached_property
 from html import escape
+from itertools import count
 from pathlib import PurePosixPath
+from typing import Any, cast
 
 from scrm.channels.base import File
 from scrm.channels.email.calendar import describe
@@ -34,6 +36,8 @@ from scrm.text.csv_file import ENCODINGS
 MAX_FILES = 50
 _MAX_WORK = 30_000_000
 """The limit of boundaries times lines: the parser's time grows with this product."""
+MAX_PARTS, _MAX_PARTS_INSIDE = 5000, 500
+"""The number of parts of a mail, and of a mail or a part that is parsed on its own afterwards."""
 _MAX_DEPTH, _MAX_REPARSED, _MAX_FORWARDED = 50, 5, 5
 _RETURNED, _LONGEST_PART, _LONGEST_MARKUP = 20_000, 1_000_000, 4_000_000
 _NOT_IN_ENDING = re.compile(r"[^a-z0-9]")
@@ -57,12 +61,20 @@ class Unreadable(Exception):
     """The bytes cannot be read as a mail. The error message is one sentence."""
 
 
-def parse_message(raw: bytes) -> Message:
+def parse_message(raw: bytes, *, max_parts: int = MAX_PARTS) -> Message:
     """Parse a mail into its parts. Raises Unreadable."""
     # Checked before parsing, because a hostile mail could keep the parser busy for a long time.
     if raw.count(b"boundary") * raw.count(b"\n") > _MAX_WORK:
         raise Unreadable("The parts of the message are nested too deeply.")
-    return message_from_bytes(repair(raw), policy=SHORT_PARAMETERS)
+    made = count(1)
+
+    def next_part(policy: Any) -> Message:
+        if next(made) > max_parts:
+            raise Unreadable(f"The message has more than {max_parts} parts.")
+        return Message(policy=policy)
+
+    # typeshed declares the factory without its argument.
+    return message_from_bytes(repair(raw), cast("Any", next_part), policy=SHORT_PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ class Parts:
         """Take a part of type multipart whose boundary does not occur."""
         content = payload(part)
         if self._may_reparse() and (found := with_real_boundary(part, content)):
-            return self._take(parse_message(found), depth + 1)
+            return self._take(parse_message(found, max_parts=_MAX_PARTS_INSIDE), depth + 1)
         kind = "text/html" if content[:1000].lstrip().startswith(b"<") else _TEXT
         return self._text_of(part, kind, content)
 
@@ -183,7 +195,7 @@ class Parts:
         if name.lower() == "smime.p7m" or (kind in _SMIME and (not name or not depth)):
             signed = signed_content(content) if self._may_reparse() else b""
             if signed:
-                return self._take(parse_message(signed), depth + 1)
+                return self._take(parse_message(signed, max_parts=_MAX_PARTS_INSIDE), depth + 1)
             self._notes[ENCRYPTED] = None
         if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or name == "winmail.dat":
             self._notes[TNEF] = None
