@@ -51,6 +51,10 @@ class ParserError(Exception):
         self.reason = reason
 
 
+class ContentRefused(ParserError):
+    """Raised if the parser answered that it cannot read the content. The process can go on."""
+
+
 class ParserNotStarted(ChannelError):
     """Raised if the parser process does not start. The content is not at fault."""
 
@@ -93,6 +97,8 @@ class ParserProcess:
             process = self._running()
             try:
                 answer = self._ask(process, head, body)
+            except ContentRefused:
+                raise
             except BaseException:
                 # Otherwise the next request would get the answer to this one.
                 self._end(process)
@@ -178,8 +184,8 @@ class ParserProcess:
 def _read_answer(answers: io.BufferedReader) -> Answer | None:
     """Read an answer of the parser process; return None if it is not complete.
 
-    Raises ParserError if the parser failed, or if the answer is too large or damaged: content that
-    has taken over the parser process could write anything.
+    Raises ContentRefused if parsing failed, and ParserError if the answer is too large or damaged:
+    content that has taken over the parser process could write anything.
     """
     line = answers.readline(MAX_ANSWER_BYTES + 1)
     if not line.endswith(b"\n"):
@@ -195,7 +201,7 @@ def _read_answer(answers: io.BufferedReader) -> Answer | None:
     except UNREADABLE as damage:
         raise ParserError("cannot be read: the parser failed") from damage
     if error:
-        raise ParserError(f"cannot be read: {str(error)[:300]}")
+        raise ContentRefused(f"cannot be read: {str(error)[:300]}")
     if min(lengths, default=0) < 0 or (total := sum(lengths)) > MAX_ANSWER_BYTES:
         raise ParserError("cannot be read: it is too large")
     blobs = [answers.read(length) for length in lengths]

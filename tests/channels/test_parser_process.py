@@ -79,6 +79,15 @@ def test_it_has_a_bounded_memory(child: psutil.Process) -> None:
     assert_it_answers()
 
 
+# Fails if each refused feed or mail costs the second that a start takes.
+def test_after_an_error_it_goes_on(child: psutil.Process) -> None:
+    with pytest.raises(ParserError, match=r"^cannot be read: the parser gave up \(ValueError: "):
+        parse("sleep", b"no number")
+    assert_it_answers()
+    assert PARSER.process is not None
+    assert PARSER.process.pid == child.pid
+
+
 def test_an_answer_that_is_nested_too_deeply_is_an_error() -> None:
     with pytest.raises(ParserError, match="nested too deeply"):
         parse("nest", bytes(100_000))

@@ -195,6 +195,46 @@ def test_a_letter_of_20_megabytes_comes_whole(mail: MailSystem, care: Account) -
     assert len(bytes(Mention.objects.get(title="Film").raw)) < 300_000
 
 
+def test_a_letter_above_the_limit_becomes_a_case_without_its_large_files(
+    mail: MailSystem, care: Account, browser: Client
+) -> None:
+    """Fails if a mail above the limit is quarantined, as it was before."""
+    large = letter(f"Jo Runway <{JO}>", CARE, "Film", "See what häppened.")
+    large.add_alternative("<p>See <b>what</b> häppened.</p>", subtype="html")
+    large.add_attachment(b"%PDF-1", maintype="application", subtype="pdf", filename="Flug £.pdf")
+    content = bytes(range(256)) * (40 * 4096)
+    large.add_attachment(content, maintype="video", subtype="mp4", filename='Der "Film" ü.mp4')
+    large.add_attachment("Log.\n" * 10, filename="log.txt")
+    raw = large.as_bytes(policy=policy.SMTP)
+    mail.deliver(JO, CARE, raw)
+    mail.deliver(KIM, CARE, letter(KIM, CARE, "Small", "After it."))
+    source = hear()
+    assert (source.error, Quarantined.objects.count(), Case.objects.count()) == ("", 0, 2)
+    case = Case.objects.get(profile__key=JO)
+    said = Interaction.objects.get(title="Film")
+    assert said.text == (
+        "See what häppened.\n\n[This email has 55 MB. 1 file was not fetched: "
+        'Der "Film" ü.mp4 (55 MB). The whole email is in the mailbox.]'
+    )
+    assert [each.name for each in said.attachments.order_by("pk")] == ["Flug £.pdf", "log.txt"]
+    assert said.attachments.get(name="Flug £.pdf").size == 6
+    assert "1 file was not fetched" in page(browser, case.get_absolute_url())
+    assert not any(b"\\Seen" in flags for flags in mail.box(CARE).flags())
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "video/mp4"])
+def test_a_letter_of_one_large_part_becomes_a_case(
+    mail: MailSystem, care: Account, kind: str
+) -> None:
+    head = f"From: {JO}\r\nSubject: Film\r\nContent-Type: {kind}; name=a.bin\r\n\r\n".encode()
+    mail.deliver(JO, CARE, head + b"The pump leaks.\r\n" * 2_400_000)
+    hear()
+    text = Interaction.objects.get().text
+    assert text.startswith("The pump leaks.") == (kind == "text/plain")
+    assert ("Only the beginning of its text was fetched." in text) == (kind == "text/plain")
+    assert ("1 file was not fetched: a.bin (39 MB)" in text) == (kind == "video/mp4")
+
+
 def test_among_malformed_letters_the_good_one_arrives(
     mail: MailSystem, care: Account, as_: Callable[[User], Client], admin: User
 ) -> None:

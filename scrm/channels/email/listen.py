@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from imaplib import IMAP4, Internaldate2tuple
 
 from scrm.channels.base import (
+    BOUNCE,
+    NOTICE,
     Batch,
     ChannelError,
     Credentials,
@@ -19,7 +22,8 @@ from scrm.channels.base import (
     Json,
     UnreadableItem,
 )
-from scrm.channels.email.item import Pace, item
+from scrm.channels.email.item import KEPT_RAW, Pace, item
+from scrm.channels.email.oversize import Partial, fetch_without_files
 from scrm.channels.email.wire import Mailbox, MailError, mailbox
 from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
@@ -28,7 +32,7 @@ FOLDER = "INBOX"
 SECONDS = 55.0
 MAX_LETTERS, MAX_BYTES = 100, 64 * http.MEGABYTE
 LARGEST = 36 * http.MEGABYTE
-"""The size of the largest mail that is read: 25 MB of files are 34 MB in a mail."""
+"""The size of the largest mail that is fetched whole: 25 MB of files are 34 MB in a mail."""
 HISTORY = timedelta(days=30)
 """The age limit for mails that arrived before the mailbox was connected."""
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -166,7 +170,7 @@ def _read(
         if found and time.monotonic() >= until:
             break
         try:
-            raw = _fetch(box, mail)
+            fetched = _fetch(box, mail)
         except (MailError, http.HttpError, OSError, IMAP4.error):
             # No mail was read yet: without an error the source would not show that its fetches
             # fail.
@@ -174,8 +178,8 @@ def _read(
                 raise
             is_interrupted = True
             break
-        found += _items(raw, mail, account, pace)
-        last, size = mail.uid, size + len(raw)
+        found += _items(fetched, mail, account, pace)
+        last, size = mail.uid, size + len(fetched.raw)
     more = bool(uids) and last < uids[-1] and not is_interrupted
     return Batch(
         items=tuple(item for item in found if isinstance(item, Item)),
@@ -187,36 +191,42 @@ def _read(
     )
 
 
-def _fetch(box: Mailbox, mail: _Waiting) -> bytes:
-    """Return the bytes of a mail.
-
-    Only the header is returned if the mail is too large. The result is b"" if the mail was deleted.
-    """
+def _fetch(box: Mailbox, mail: _Waiting) -> Partial:
+    """Return a mail; without its large files if it is too large. It is b"" if it was deleted."""
+    if mail.size > LARGEST:
+        return fetch_without_files(box, mail.uid, mail.size)
     # PEEK: a plain BODY would mark the mail as read.
-    what = "BODY.PEEK[HEADER]" if mail.size > LARGEST else "BODY.PEEK[]"
-    _, lines = box.client.uid("FETCH", str(mail.uid), f"(UID {what})")
-    return next((line[1] for line in lines if isinstance(line, tuple)), b"")
+    _, lines = box.client.uid("FETCH", str(mail.uid), "(UID BODY.PEEK[])")
+    return Partial(next((line[1] for line in lines if isinstance(line, tuple)), b""))
 
 
 def _items(
-    raw: bytes, mail: _Waiting, account: Credentials, pace: Pace
+    fetched: Partial, mail: _Waiting, account: Credentials, pace: Pace
 ) -> Iterator[Item | UnreadableItem]:
     """Yield the item of a mail, and before it a warning if the sender has exceeded the limit.
 
-    If the mail is too large, an unreadable item is yielded. If it was deleted, nothing is yielded.
+    If the server does not describe the parts of a mail that is too large, an unreadable item is
+    yielded. If the mail was deleted, nothing is yielded.
     """
-    if not raw:
+    if not fetched.raw:
         return
-    if mail.size > LARGEST:
+    if mail.size > LARGEST and not fetched.left_out:
         megabytes = mail.size / http.MEGABYTE
         most = LARGEST // http.MEGABYTE
-        yield UnreadableItem(
-            raw, f"It has {megabytes:.0f} MB; the limit is {most}. It is still in the mailbox."
-        )
+        reason = f"It has {megabytes:.0f} MB; the limit is {most}. It is still in the mailbox."
+        yield UnreadableItem(fetched.raw[:KEPT_RAW], reason)
         return
-    found = item(raw, came=mail.came, credentials=account)
+    found = item(fetched.raw, came=mail.came, credentials=account)
     if isinstance(found, Item):
-        found, warning = pace.count(found, mail.came)
+        found, warning = pace.count(_with_note(found, fetched.left_out), mail.came)
         if warning:
             yield UnreadableItem(b"", warning)
     yield found
+
+
+def _with_note(found: Item, note: str) -> Item:
+    """Return the item with a note at the end of its text. The text of a bounce is a reason."""
+    if not note or found.kind in (BOUNCE, NOTICE):
+        return found
+    html = found.html and f"{found.html}<p>[{escape(note)}]</p>"
+    return replace(found, text=f"{found.text}\n\n[{note}]".strip(), html=html)

@@ -233,7 +233,7 @@ class Parts:
         if len(self.files) >= MAX_FILES:
             self.left_out += 1
             return
-        self.files.append(File(self._file_name(part, kind, name), kind[:100], content))
+        self.files.append(File(name_of_file(part, self.charsets, name), kind[:100], content))
 
     def _text_of(self, part: Message, kind: str, content: bytes) -> Block:
         words = self._decoded(part, kind, content)
@@ -252,13 +252,15 @@ class Parts:
             self._guessed[found.codec] = None
         return _lines(found.text)
 
-    def _file_name(self, part: Message, kind: str, fallback: str) -> str:
-        """Return the name of a file without folders and control characters."""
-        given = file_name(part, self.charsets) or unfold(fallback, self.charsets)
-        name = PurePosixPath(given.replace("\\", "/")).name
-        name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
-        # Keep the end of a long name, because the end contains the extension.
-        return name[-255:] or f"file.{_NOT_IN_ENDING.sub('', kind.partition('/')[2])[:10] or 'bin'}"
+
+def name_of_file(part: Message, charsets: Charsets, fallback: str = "") -> str:
+    """Return the name of a file without folders and control characters."""
+    given = file_name(part, charsets) or unfold(fallback, charsets)
+    name = PurePosixPath(given.replace("\\", "/")).name
+    name = "".join(sign for sign in name if sign.isprintable()).strip(". ")
+    # Keep the end of a long name, because the end contains the extension.
+    subtype = _NOT_IN_ENDING.sub("", part.get_content_subtype())[:10]
+    return name[-255:] or f"file.{subtype or 'bin'}"
 
 
 def _preferred(blocks: list[Block]) -> Block:

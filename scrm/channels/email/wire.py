@@ -30,6 +30,7 @@ Side = Literal["imap", "smtp"]
 Field = Literal["host", "security", "user", "password", "folder", ""]
 MAX_BYTES = 128 * http.MEGABYTE
 """The bytes that one fetch may read, including headers and answers."""
+_MAX_LINE = 1_000_000
 
 
 class MailError(ChannelError):
@@ -41,6 +42,10 @@ class MailError(ChannelError):
     def __init__(self, message: str, at: Field = "", *, permanent: bool = False) -> None:
         super().__init__(message, permanent=permanent)
         self.at: Field = at
+
+
+class LineTooLong(imaplib.IMAP4.error):
+    """Raised if a server sends an endless line. The connection cannot be used any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,10 @@ class _Imap(imaplib.IMAP4):
         return self._answers.read(size)
 
     def readline(self) -> bytes:
-        return self._answers.readline(imaplib._MAXLINE + 1)  # type: ignore[attr-defined]
+        line = self._answers.readline(_MAX_LINE + 1)
+        if len(line) > _MAX_LINE:
+            raise LineTooLong(f"{self.server.host} sent a line of more than {_MAX_LINE} bytes.")
+        return line
 
     def shutdown(self) -> None:
         self.sock.close()
