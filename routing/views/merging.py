@@ -85,7 +85,7 @@ def on_behalf(request: StaffRequest, pk: int) -> HttpResponse:
     """Answer the author of the mail that a colleague passed on with a message of this case."""
     case = _workable(request, pk)
     readable = Interaction.objects.readable_by(request.user).select_related("profile", "account")
-    item = readable.filter(pk=number(request.POST.get("item", ""))).first()
+    item = readable.filter(pk=number(request.POST.get("item", "")) or 0).first()
     if item is None:
         return page(request, case, error=_("Choose a message of this case."), status=422)
     try:

@@ -61,7 +61,7 @@ def _answer(parse: Callable[..., Answer], body: bytes, arguments: dict[str, Any]
     try:
         found = parse(body, **arguments)
         lengths = [len(blob) for blob in found.blobs]
-        line = json.dumps({"facts": found.facts, "lengths": lengths}).encode() + b"\n"
+        line = _line({"facts": found.facts, "lengths": lengths})
         if max(len(line), sum(lengths)) <= MAX_ANSWER_BYTES:
             return [line, *found.blobs]
         reason = "it is too large"
@@ -72,7 +72,19 @@ def _answer(parse: Callable[..., Answer], body: bytes, arguments: dict[str, Any]
     # The content is at fault for any error of the parser, so the error becomes the reason.
     except Exception as error:
         reason = f"the parser gave up ({type(error).__name__}: {str(error)[:200]})"
-    return [json.dumps({"error": reason, "facts": {}, "lengths": []}).encode() + b"\n"]
+    return [_line({"error": reason, "facts": {}, "lengths": []})]
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    """Return the answer as a line of JSON.
+
+    Not in ASCII, in which other letters would be up to three times as long, unless the answer
+    contains a lone surrogate, which UTF-8 does not have.
+    """
+    try:
+        return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(answer).encode() + b"\n"
 
 
 def _write(answers: BinaryIO, *pieces: bytes) -> None:

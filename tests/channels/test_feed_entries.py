@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from html import escape
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scrm.channels import parser_main
 from scrm.channels.feed import elements, parse
 from scrm.channels.feed.parse import parse_feed
 from tests.standins.failing import failing
@@ -390,9 +392,10 @@ class TestDamage:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         body = rss("<guid>1</guid><description>" + "насос" * 50_000 + "</description>")
-        monkeypatch.setattr(parse, "MAX_ANSWER_BYTES", int(2.5 * len(body)))
-        request = {"op": "feed", "base": BASE, "type": "application/xml"}
-        assert b"error" not in parse._answer(request, body)[:20]
+        monkeypatch.setattr(parser_main, "MAX_ANSWER_BYTES", int(2.5 * len(body)))
+        arguments = {"base": BASE, "content_type": "application/xml"}
+        [line] = parser_main._answer(parse.feed, body, arguments)
+        assert "error" not in json.loads(line)
 
 
 class TestTooMany:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from scrm.channels import parser_process
+from scrm.channels import parser_main, parser_process
 from scrm.channels.base import ChannelError
 from scrm.channels.parser_process import PARSER, Answer, ParserError, ParserNotStarted
 
@@ -205,3 +206,10 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     os.waitpid(forked, 0)
     psutil.wait_procs([orphan], timeout=5)
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("text", ["насос", "a\udc80b", "\x00\n"])
+def test_any_text_comes_back_as_it_is(text: str) -> None:
+    line = parser_main._line({"text": text})
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == {"text": text}
