@@ -388,6 +388,15 @@ class TestDamage:
         assert [entry["key"] for entry in entries] == ["1", "2"]
         assert time.process_time() - began < 2
 
+    @pytest.mark.parametrize("charset", ["utf-8", "shift_jis", "euc-jp", "gb18030", "euc-kr"])
+    def test_an_invalid_byte_costs_one_character(self, charset: str) -> None:
+        words = "水漏" if charset != "euc-kr" else "누수"
+        item = f"<guid>1</guid><title>{words}X{words}</title><description>{words}</description>"
+        text = f'<?xml version="1.0" encoding="{charset}"?>{rss(item).decode()}'
+        body = text.encode(charset).replace(b"X", b"\xff")
+        assert one(body)["title"] == f"{words}\ufffd{words}"
+        assert one(body)["text"] == words
+
     def test_an_answer_in_other_letters_is_not_too_large(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -196,14 +196,32 @@ def test_a_compressed_bomb_is_refused(server: HTTPServer) -> None:
         fetch(address)
 
 
-def test_a_compressed_feed_without_a_header_is_read(server: HTTPServer) -> None:
-    for body in (gzip.compress(RSS), gzip.compress(RSS)[:-8]):
-        assert len(fetch(publish(server, body)).items) == 3
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(RSS),
+        gzip.compress(RSS)[:-8],
+        gzip.compress(RSS, mtime=1),
+        gzip.compress(RSS) + b"\0\0",
+        gzip.compress(RSS.decode().encode("utf-16")),
+    ],
+)
+def test_a_compressed_feed_without_a_header_is_read(server: HTTPServer, body: bytes) -> None:
+    for content_type in ("application/xml", "application/gzip"):
+        address = publish(server, body, **{"Content-Type": content_type})
+        assert len(fetch(address).items) == 3
 
 
 def test_a_compressed_bomb_without_a_header_is_refused(server: HTTPServer) -> None:
     with pytest.raises(ChannelError, match="more than 10 MB"):
         fetch(publish(server, gzip.compress(bytes(100_000_000))))
+
+
+def test_many_compressed_parts_take_little_time(server: HTTPServer) -> None:
+    """Only the first part is read."""
+    began = time.process_time()
+    assert len(fetch(publish(server, gzip.compress(RSS) + gzip.compress(b"") * 400_000)).items) == 3
+    assert time.process_time() - began < 3
 
 
 def test_a_file_that_only_begins_like_a_compressed_one(server: HTTPServer) -> None:

@@ -219,7 +219,9 @@ def _is_html(response: http.Response) -> bool:
     content_type = response.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     declared = kind in ("text/html", "application/xhtml+xml")
-    head = decode(response.body[:_SNIFFED], charset_of(content_type), markup=True).text
+    head = decode(
+        response.body[:_SNIFFED], charset_of(content_type), markup=True, may_guess=False
+    ).text
     is_feed = bool(_FEED.search(head)) or head.lstrip().startswith("{")
     return bool(_HTML.match(head)) or (declared and not is_feed)
 

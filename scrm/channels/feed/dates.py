@@ -122,7 +122,7 @@ def parse(written: str) -> datetime | None:
         )
         day = _date(f"{before} {rest}" if clock else rest, has_half=bool(clock and clock[4]))
         return _in_zone(datetime.combine(day, datetime.min.time()) + _since_midnight(clock), zone)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, LookupError):
         return None
 
 
