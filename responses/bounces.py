@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from crm.ledger import lock_workspace
 from responses.models import Delivery
+from responses.models.copies import copies_of
 from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
 from routing.models import CaseEvent, ItemDecision
 from routing.models.status import Status
 from routing.unsent_answer import recompute_with_newer
 from scrm.channels.base import BOUNCE, Item
+from scrm.channels.email.people import address_of
 
 _RESTING = {Status.WAITING, Status.SNOOZED, Status.DONE}
 
@@ -29,7 +32,7 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
     named = [(nonce, item) for item in items if (nonce := nonce_in(item.in_reply_to))]
     if not named:
         return
-    ours = Delivery.objects.filter(uuid__in=[nonce for nonce, _item in named])
+    ours = Delivery.objects.filter(uuid__in=[nonce for nonce, _bounce in named])
     lock_workspace()  # before any row: every writer of the ledger locks in this order
     # All deliveries and their cases are locked at once, so that the order of locks is kept.
     ours.lock()
@@ -42,12 +45,18 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
     )
     for nonce, item in named:
         if delivery := deliveries.get(nonce):
-            if item.author.key in delivery.response.copies:
-                _copy_failed(delivery, item, now)
-            elif item.kind == BOUNCE:
-                _bounced(delivery, item.text, now)
-            else:
-                _late(delivery, item.text, now)
+            for address in item.details.get("recipients", [item.author.key]):
+                _apply(delivery, address, item, now)
+
+
+def _apply(delivery: Delivery, address: str, item: Item, now: datetime) -> None:
+    """Store that the mail did not reach this address, or reaches it late."""
+    if copies_of(delivery) and address != address_of(delivery.destination):
+        _copy_failed(delivery, address, item, now)
+    elif item.kind == BOUNCE:
+        _bounced(delivery, item.text, now)
+    else:
+        _late(delivery, item.text, now)
 
 
 def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
@@ -77,13 +86,13 @@ def _bounced(delivery: Delivery, why: str, now: datetime) -> None:
         recompute_with_newer(case, case.newer)
 
 
-def _copy_failed(delivery: Delivery, item: Item, now: datetime) -> None:
+def _copy_failed(delivery: Delivery, address: str, item: Item, now: datetime) -> None:
     """Record that a further recipient did not get the mail, or gets it late.
 
     The delivery stays as it is: its own recipient has got the mail.
     """
     what = "The copy to %s bounced: %s" if item.kind == BOUNCE else "The copy to %s is late: %s"
-    _log_once(delivery, what % (item.author.handle or item.author.key, item.text), now)
+    _log_once(delivery, what % (address or _("somebody"), item.text), now)
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:

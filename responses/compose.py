@@ -243,7 +243,7 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
     """Call `write` at most once for each form; return the response that the first call created.
 
     This is guarantee G2 (docs/guarantees.md). Raises Stale if the same form was submitted with
-    another text, or if the response was cancelled.
+    other text or copies, or if the response was cancelled.
     """
     # This look-up is first: the rules must not judge a form again that was submitted before.
     existing = Response.objects.filter(uuid=words.form).first()
@@ -256,7 +256,8 @@ def once(words: Words, write: Callable[[], Response]) -> Response:
             existing = Response.objects.filter(uuid=words.form).first()
             if existing is None:
                 raise
-    if existing.text != words.text or existing.state == "cancelled":
+    said = (existing.text, existing.copies)
+    if said != (words.text, list(words.copies)) or existing.state == "cancelled":
         raise Stale(
             "This form was already sent with another text, or was undone. Press the button again."
         )
@@ -334,9 +335,11 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     same = wanted.keys() & present.keys() if visibility == response.visibility else set()
     gone = [delivery.pk for key, delivery in present.items() if key not in same]
     response.deliveries.filter(pk__in=gone).delete()
+    dropped: list[str] = []
     if response.case and not response.is_macro:
         response.visibility, response.is_quote = visibility, is_quote
-        response.copies = []  # they received the message that is answered at the old place
+        # They received the message that is answered at the old place.
+        dropped, response.copies = response.copies, []
         response.in_reply_to = _answered(response.case, places[0], visibility)
         response.save(update_fields=["visibility", "in_reply_to", "is_quote", "copies"])
         is_public = visibility == Response.Visibility.PUBLIC
@@ -349,7 +352,8 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
         _add(response, added, response.in_reply_to)
     names = ", ".join(f"{place.account} → {place.profile or 'everyone'}" for place in places)
     kind = f"{visibility} quote" if is_quote else visibility
-    response.note(f"Recipients changed: {names} ({kind}).", by=by, now=timezone.now())
+    without = f" Not to {', '.join(dropped)} any more." if dropped else ""
+    response.note(f"Recipients changed: {names} ({kind}).{without}", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

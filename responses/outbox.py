@@ -28,6 +28,7 @@ from responses.answered_item import refuse_if_deleted
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
 from responses.models.acknowledged import waiting_for
+from responses.models.copies import recipient_facts
 from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
 from responses.models.response import Refused
 from responses.results.feedback import adopt
@@ -265,7 +266,7 @@ def _entry(delivery: Delivery, receipt: Receipt, now: datetime) -> Entry:
         title=response.subject,
         text=delivery.words,
         url=receipt.url,
-        details=receipt.details,
+        details={**receipt.details, **recipient_facts(delivery)},
         occurred_at=now,
         thread_key=receipt.thread_key,
         in_reply_to=delivery.outgoing.in_reply_to,

@@ -20,6 +20,7 @@ from responses.models.response import Response
 from responses.rules.judge import Facts
 from responses.rules.personal_data import Known, addresses_in, codes_in, find
 from routing.models import Case
+from scrm.channels.email.people import address_of
 
 MAX_CASES = 500
 """Maximum number of an issue's cases whose people are looked up; the newest cases are used."""
@@ -78,9 +79,9 @@ def _common(
 def _known(response: Response, networks: Collection[str]) -> Known:
     """Return personal data of the people in the response's case, or in all cases of its issue.
 
-    The result is empty for a private reply to one person, because nobody else reads the reply.
+    The result is empty for a private reply without copies, because nobody else reads the reply.
     """
-    if response.audience == "one" and response.visibility == "private":
+    if response.audience == "one" and response.visibility == "private" and not response.copies:
         return Known()
     cases = Case.objects.filter(pk=response.case_id or 0)
     if response.issue_id:
@@ -97,7 +98,7 @@ def _known(response: Response, networks: Collection[str]) -> Known:
     names |= {str(name) for name in of_contacts if name}
     return Known(
         names=frozenset(names - _public_names(rows, networks)),
-        emails=frozenset(key for _pk, network, key, _name in rows if network == "email"),
+        emails=frozenset(address_of(key) for _, network, key, _ in rows if network == "email"),
         phones=frozenset(key for _pk, network, key, _name in rows if network == "phone"),
         addresses=addresses_in(private),
         codes=codes_in(private),

@@ -142,7 +142,11 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     matches = _matches(latest)
     panels = above.moderation(case, user, [row for row in latest if row.pk in readable])
     entries = [
-        replace(_entry(row, matches[row.pk], row.pk in readable), moderation=panels.get(row.pk))
+        replace(
+            _entry(row, matches[row.pk], row.pk in readable),
+            moderation=panels.get(row.pk),
+            passed_on=row.pk in readable and can_be_answered(row, case),
+        )
         for row in latest
     ]
     events = events_of(case).exclude(kind__in=_NOT_SHOWN).select_related("by", "revision__rule")
@@ -232,7 +236,6 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         changes=_changes(interaction) if readable else (),
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,
-        passed_on=readable and can_be_answered(interaction),
         has_quotation=readable and _has_quotation(interaction),
     )
 

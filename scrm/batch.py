@@ -335,6 +335,7 @@ def _item(mention: Mention) -> Item:
         visibility=mention.visibility,  # type: ignore[arg-type]
         thread_key=mention.thread_key,
         in_reply_to=mention.in_reply_to,
+        details=mention.details,
     )
 
 

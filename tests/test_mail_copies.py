@@ -8,9 +8,12 @@ from email import message_from_bytes, policy
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from crm.models import Account, Contact, Department, Interaction, Profile, User
-from responses.models import Draft, Response, ResponseRule
+from responses.models import Delivery, Draft, RecordCheck, Response, ResponseRule
+from responses.record_check.run import check_record
+from responses.rule_facts import facts_of
 from routing.models import Case
 from scrm.channels.email.letter import identity, seal
 from tests.test_mail import CARE, JO, Post, answer, care, hear, post, typed
@@ -58,6 +61,8 @@ def test_who_is_selected_gets_the_same_mail(post: Post, browser: Client, case: C
     assert (sent["To"], sent["Cc"]) == (JO, f"{KIM}, {MAX}")
     assert len(post.sent) == 1
     assert seal(delivery.account.credentials, delivery.parcel).copies == (KIM, MAX)
+    assert delivery.interaction
+    assert delivery.interaction.mail.cc == ((KIM, ""), (MAX, ""))
     page = browser.get(delivery.response.get_absolute_url()).content.decode()
     assert f"Also to:\n    <bdi>{KIM}</bdi>, <bdi>{MAX}</bdi>" in page
 
@@ -98,7 +103,9 @@ def test_a_draft_keeps_the_selection(browser: Client, case: Case) -> None:
     assert page.context["form"]["also_to"].value() == [MAX]
 
 
-def test_an_approval_covers_the_recipients(browser: Client, case: Case, admin: User) -> None:
+def test_an_approval_covers_the_recipients(
+    browser: Client, case: Case, admin: User, as_: Callable[[User], Client]
+) -> None:
     """Fails without the recipients in the hash: an approval would cover other recipients."""
     contains = {"field": "text", "op": "contains", "value": "refund"}
     ResponseRule.objects.create(
@@ -111,22 +118,68 @@ def test_an_approval_covers_the_recipients(browser: Client, case: Case, admin: U
     before = held.content_hash
     held.copies = []
     assert held.content_hash != before
+    as_(admin).post(reverse("responses:approve", args=[held.pk]), {"shown": before})
+    held.refresh_from_db()
+    assert held.state == "released"
+    checked = RecordCheck.objects.create()
+    check_record(checked)
+    checked.refresh_from_db()
+    assert checked.found["signatures"] == 0
+
+
+def bounce(post: Post, delivery: Delivery, text: str, **headers: str) -> None:
+    own = identity(delivery.account.credentials, delivery.outgoing)[0]
+    post.write(
+        f"{text}\n\nMessage-ID: <{own}>\nTo: {JO}\nCc: {KIM}",
+        sender="mailer-daemon@mx.example", Subject="failure notice", Return_Path="<>", **headers,
+    )  # fmt: skip
+    for _twice in range(2):
+        hear()
+    delivery.refresh_from_db()
 
 
 def test_a_copy_that_bounces_is_noted_and_the_reply_stays_sent(
     post: Post, browser: Client, case: Case
 ) -> None:
     delivery = answer(browser, case, also_to=[KIM])
-    own = identity(delivery.account.credentials, delivery.outgoing)[0]
-    post.write(
-        f"<{KIM}>: 550 5.1.1 No such user\n\nMessage-ID: <{own}>",
-        sender="mailer-daemon@mx.example", Subject="failure notice", Return_Path="<>",
-    )  # fmt: skip
-    for _twice in range(2):
-        hear()
-    delivery.refresh_from_db()
+    bounce(post, delivery, f"<{KIM}>: 550 5.1.1 No such user")
     case.refresh_from_db()
     assert (delivery.state, case.status) == ("sent", "waiting")
+    assert case.events.filter(why__startswith=f"The copy to {KIM} bounced").count() == 1
+
+
+def test_only_the_recipient_that_bounced_gets_the_mail_again(
+    post: Post, browser: Client, case: Case
+) -> None:
+    """Fails if the new delivery has the same copies: they would get the mail twice."""
+    delivery = answer(browser, case, also_to=[KIM])
+    bounce(post, delivery, f"<{JO}>: 550 5.1.1 No such user")
+    assert delivery.state == "bounced"
+    again = reverse("responses:send_again", args=[delivery.pk])
+    assert "do not get it again" in browser.get(again).content.decode()
+    browser.post(again)
+    second = Delivery.objects.get(replaces=delivery)
+    assert (second.destination, second.outgoing.copies) == (JO, ())
+
+
+def test_a_report_of_two_recipients_is_read_whole(post: Post, browser: Client, case: Case) -> None:
+    delivery = answer(browser, case, also_to=[KIM])
+    own = identity(delivery.account.credentials, delivery.outgoing)[0]
+    failed = "".join(
+        f"\nFinal-Recipient: rfc822; {address}\nAction: failed\nStatus: 5.1.1\n"
+        for address in (KIM, JO)
+    )
+    report = (
+        "From: MAILER-DAEMON@mx.example\nSubject: Undelivered\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\n\n'
+        "--b\nContent-Type: text/plain\n\nFailed.\n"
+        f"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n{failed}\n"
+        f"--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{own}>\n\n--b--\n"
+    )
+    post.box.append(report.encode())
+    hear()
+    delivery.refresh_from_db()
+    assert delivery.state == "bounced"
     assert case.events.filter(why__startswith=f"The copy to {KIM} bounced").count() == 1
 
 
@@ -139,3 +192,21 @@ def test_an_answer_of_a_further_recipient_is_in_the_case(
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
     assert said.conversation.case_links.get().case == case
+
+
+def test_the_same_form_with_other_copies_is_no_double_click(browser: Client, case: Case) -> None:
+    form = typed(browser, case, also_to=[KIM])
+    reply = reverse("responses:reply", args=[case.pk])
+    assert browser.post(reply, form).status_code == 302
+    assert browser.post(reply, form | {"also_to": [KIM, MAX]}).status_code == 409
+    assert Response.objects.get().copies == [KIM]
+
+
+def test_personal_data_is_found_if_others_read_the_reply(case: Case, agent: User) -> None:
+    private = Response(
+        case=case, author=agent, department=case.department, audience="one", visibility="private",
+        text=f"Your mail is {JO}.",
+    )  # fmt: skip
+    assert not facts_of(private, [], now=timezone.now())[0].personal
+    private.copies = [KIM]
+    assert facts_of(private, [], now=timezone.now())[0].personal

@@ -8,8 +8,9 @@ from email import message_from_bytes
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from crm.models import Account, Interaction, User
+from crm.models import Account, Department, Interaction, User
 from listening.models import Topic
 from routing.models import Case
 from scrm.channels.email.quotes import passed_on
@@ -106,6 +107,53 @@ def test_a_stranger_passes_on_nobodys_mail(
     assert Interaction.objects.count() == 1
 
 
+def test_a_second_customer_is_not_mixed_into_the_case(
+    post: Post, browser: Client, case: Case
+) -> None:
+    """Fails if the second mail goes to the case of the first customer."""
+    click(browser, case)
+    other = FORWARDED.replace(MAX, "ann@customers.example").replace("Max Lost", "Ann")
+    post.write(other, sender=f"Ben Osei <{BEN}>", Subject="Fwd: my seat")
+    hear()
+    second = Interaction.objects.filter(direction="in").latest("pk")
+    theirs = Case.objects.get(
+        conversation_links__conversation=second.conversation, conversation_links__ended_at=None
+    )
+    action = reverse("routing:on_behalf", args=[theirs.pk])
+    browser.post(action, {"item": second.pk})
+    case.refresh_from_db()
+    assert case.profile.key == MAX
+    wrote = Interaction.objects.filter(profile__key="ann@customers.example")
+    assert all(each.conversation.case_links.get().case != case for each in wrote)
+
+
+def test_a_closed_case_stays_as_it_is(browser: Client, case: Case) -> None:
+    Case.objects.filter(pk=case.pk).update(status="done", done_at=timezone.now())
+    assert OFFER not in browser.get(case.get_absolute_url()).content.decode()
+    assert click(browser, case) == 409
+    case.refresh_from_db()
+    assert (case.status, case.profile.key) == ("done", BEN)
+
+
+def test_the_restriction_of_the_conversation_is_kept(
+    browser: Client, case: Case, service: Department
+) -> None:
+    conversation = case.conversations.get()
+    conversation.__class__.objects.filter(pk=conversation.pk).update(restricted_to=service)
+    click(browser, case)
+    said = Interaction.objects.filter(direction="in").latest("pk")
+    assert said.conversation.restricted_to == service
+
+
+@pytest.mark.parametrize("author", [CARE, BEN])
+def test_we_are_not_our_own_customer(
+    post: Post, care: Account, browser: Client, author: str
+) -> None:
+    post.write(FORWARDED.replace(MAX, author), sender=f"Ben <{BEN}>", Subject="Fwd: my bag")
+    hear()
+    assert OFFER not in browser.get(Case.objects.get().get_absolute_url()).content.decode()
+
+
 def test_an_item_of_another_case_is_refused(post: Post, browser: Client, case: Case) -> None:
     post.write("Hello", sender=MAX)
     hear()
@@ -140,6 +188,7 @@ def test_forwarded_heads(program: str) -> None:
         (f"On Monday Max <{MAX}> wrote:\n> Lost.", "Re: Bag"),
         ("---- Forwarded message ----\nFrom: Max\nSubject: Bag\n\nLost.", "Fwd: Bag"),
         (f"From: Max <{MAX}>\nSent: Monday\nTo: Ben\nSubject: Bag\n\nLost.", "Re: Bag"),
+        (f"Yes\n> ---- Forwarded message ----\n> From: Max <{MAX}>\n>\n> Lost.", "Re: Bag"),
         ("", ""),
     ],
 )

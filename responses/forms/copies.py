@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account
 from responses.compose import Place
+from scrm.channels.email.people import address_of
 from scrm.web.form_fields import set_choices
 
 
@@ -48,7 +49,7 @@ def _others(place: Place, ours: set[str]) -> dict[str, str]:
     if place.message is None or not place.account.channel.copies:
         return {}
     mail, author = place.message.mail, place.profile
-    known = {*ours, mail.written_to, *((author.key, author.handle) if author else ())}
+    known = {*ours, mail.written_to, address_of(author.key) if author else ""}
     return {
         address: f"{name} <{address}>" if name else address
         for address, name in (*mail.to, *mail.cc)

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
 from responses.models import acknowledged
+from responses.models.copies import copies_of
 from responses.models.delivery_state import UNSETTLED, DeliveryAction, DeliveryState
 from responses.models.response import Response, seen_by
 from responses.text_limits import thread_of
@@ -256,7 +257,7 @@ class Delivery(models.Model):
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered else "",
             tried_at=self.tried_at,
-            copies=tuple(self.response.copies) if self.account.channel.copies else (),
+            copies=copies_of(self),
         )
         as_thread = self.response.may_be_thread
         return replace(message, parts=thread_of(message, self.account)) if as_thread else message

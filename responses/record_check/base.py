@@ -70,11 +70,13 @@ def _is_gap(row: dict[str, Any]) -> bool:
     """
     if "signed" not in row:
         return True
-    signed, places, versions, steps, files = (
-        json.loads(row[name]) for name in ("signed", "places", "versions", "steps", "files")
+    signed, places, versions, steps, files, copies = (
+        json.loads(row[name])
+        for name in ("signed", "places", "versions", "steps", "files", "copies")
     )
     content = (row["text"], row["title"], row["audience"], row["visibility"])
-    expected = content_hash(*content, [(account, to) for account, to in places], versions, files)
+    pairs = [(account, to) for account, to in places]
+    expected = content_hash(*content, pairs, versions, files, copies)
     return bool(signed.count(expected) < max(len(steps), 1))
 
 

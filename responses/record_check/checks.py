@@ -240,7 +240,7 @@ CHECKS = (
         "Response {subject} was held by a rule, but the sent version was not approved.",
         """
         SELECT r.id AS subject, r.id AS response, r.case_id AS "case",
-            r.text, r.subject AS title, r.audience, r.versions,
+            r.text, r.subject AS title, r.audience, r.versions, to_jsonb(r.copies) AS copies,
             r.visibility || CASE WHEN r.is_quote THEN ' quote' ELSE '' END AS visibility,
             COALESCE((SELECT steps FROM responses_approvalrequest q WHERE q.response_id = r.id),
                 '[]'::jsonb) AS steps,

@@ -116,7 +116,11 @@ def _as_response(
     if kind == "reply":
         offered = {place_name(place): place for place in places_for(case)}
         place = offered.get(request.POST.get("place", ""))
-        facts = {"audience": "one", "visibility": place.visibility if place else "private"}
+        facts: dict[str, Any] = {
+            "audience": "one",
+            "visibility": place.visibility if place else "private",
+            "copies": _also_to(request),
+        }
         places = [place] if place else []
     else:
         facts = {"audience": "many", "visibility": "public"}
@@ -185,17 +189,20 @@ def _fields(request: StaffRequest) -> dict[str, Any]:
         )
     ]
     serves = [storable(value)[:40] for value in request.POST.getlist("serves")[:MAX_SERVED]]
-    also_to = [storable(value)[:1000] for value in request.POST.getlist("also_to")[:MAX_SERVED]]
     return values | {
         name: value_list
         for name, value_list in (
             ("accounts", accounts),
             ("kept", along),
             ("serves", serves),
-            ("also_to", also_to),
+            ("also_to", _also_to(request)),
         )
         if value_list
     }
+
+
+def _also_to(request: StaffRequest) -> list[str]:
+    return [storable(value)[:1000] for value in request.POST.getlist("also_to")[:MAX_SERVED]]
 
 
 def _typed(request: StaffRequest, name: str, most: int = 300) -> str:

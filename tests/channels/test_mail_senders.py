@@ -14,6 +14,7 @@ from scrm.channels.email.people import address_of, mail_address, unverified_key
 CARE = "care@skyward.test"
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 CHECKED = {"checked_by": "mx.skyward.test"}
+OUR_LIST = "List-Id: <c-list.skyward.test>\r\n"
 KIM = "From: Kim Fly <kim@customers.test>\r\n"
 
 
@@ -78,6 +79,34 @@ def test_the_header_counts_only_if_the_setting_names_our_server() -> None:
     assert doubt(heard(results("mx.skyward.test; dmarc=fail") + KIM)) == ""
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        f"From: {CARE}\r\nReply-To: Kim <kim@customers.test>\r\n",
+        "From: no-reply@bank.test\r\nReply-To: Kim <kim@customers.test>\r\n",
+        "From: kim@skyward.test\r\nList-Post: <mailto:kim@skyward.test>\r\n",
+        f"{OUR_LIST}From: Kim via C <c-list@skyward.test>\r\nReply-To: kim@customers.test\r\n",
+    ],
+    ids=["form", "no-reply", "own list", "own list with a member"],
+)
+def test_a_failed_check_counts_for_forms_and_lists_too(headers: str) -> None:
+    failed = heard(results("mx.skyward.test; dmarc=fail") + headers, CHECKED)
+    assert failed.author.key.startswith("unverified:")
+    assert doubt(failed) == "dmarc"
+    passed = heard(results("mx.skyward.test; dmarc=pass") + headers, CHECKED)
+    assert (doubt(passed), passed.author.key[:4]) == ("", "kim@")
+
+
+def test_a_server_may_write_one_header_for_each_check() -> None:
+    separate = results("mx.skyward.test; dkim=pass") + results("mx.skyward.test; dmarc=fail")
+    assert doubt(heard(separate + KIM, CHECKED)) == "dmarc"
+
+
+def test_a_service_that_sends_from_no_reply_is_a_list() -> None:
+    found = heard("From: Kim via Sign <no-reply@sign.test>\r\nReply-To: kim@customers.test\r\n")
+    assert (found.author.key, doubt(found)) == ("unverified:kim@customers.test", "list")
+
+
 LIST = "List-Id: <pumps.elsewhere.test>\r\n"
 POST = "List-Post: <mailto:pumps@elsewhere.test>\r\n"
 
@@ -123,7 +152,7 @@ def test_who_writes_under_their_own_address_is_verified(headers: str) -> None:
     assert (found.author.key, doubt(found)) == ("maria@customers.test", "")
 
 
-@pytest.mark.parametrize("name", ["", "kim via lattea", "kim"])
+@pytest.mark.parametrize("name", ["", "kim via lattea", "kim", "k" * 500])
 def test_an_unverified_person_is_answered_at_the_address(name: str) -> None:
     key = unverified_key("kim@customers.test", name)
     assert address_of(key) == "kim@customers.test"

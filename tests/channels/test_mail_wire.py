@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import pytest
 
-from scrm.channels.base import ChannelError, Credentials, Outgoing, Receipt
+from scrm.channels.base import ChannelError, Credentials, Outgoing
 from scrm.channels.email.item import self_key
 from scrm.channels.email.speak import MailSpeaker
 from scrm.net import http
@@ -48,14 +48,12 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         server.shutdown()
 
 
-def send(
-    sink: Any, to: str, us: str = "care@skyward.test", copies: tuple[str, ...] = ()
-) -> Receipt:
+def send(sink: Any, to: str, us: str = "care@skyward.test", copies: tuple[str, ...] = ()) -> None:
     config = {"smtp_host": "127.0.0.1", "smtp_port": sink.server_address[1],
               "smtp_security": "none", "name": "Skyward"}  # fmt: skip
     credentials = Credentials("email", self_key(us), us, config=config)
     outgoing = Outgoing(nonce=NONCE, text="Found.", destination=to, copies=copies)
-    return MailSpeaker().send(credentials, outgoing)
+    MailSpeaker().send(credentials, outgoing)
 
 
 # Fails with `encode("idna")`, because the first mail is then sent to eva@strasse.test.
@@ -139,13 +137,12 @@ KIM, MAX = "kim@customers.test", "max@straße.test"
 
 
 def test_copies_go_in_the_same_mail(sink: Any) -> None:
-    receipt = send(sink, "jo@customers.test", copies=(KIM, MAX))
+    send(sink, "jo@customers.test", copies=(KIM, MAX))
     told = [line for line in sink.told if line.startswith("RCPT")]
     wire = "max@xn--strae-oqa.test"
     assert told == [f"RCPT TO:<{address}>" for address in ("jo@customers.test", KIM, wire)]
     assert len(sink.letters) == 1
     assert f"\r\nCc: {KIM}, {wire}\r\n".encode() in sink.letters[0]
-    assert receipt.details["mail"]["cc"] == [[KIM, ""], [MAX, ""]]
 
 
 # Fails if the mail is sent to the other recipients: staff would not know who received it.

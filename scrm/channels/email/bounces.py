@@ -35,6 +35,7 @@ _COPY = re.compile(
 """Where a bounce without parts begins to quote the mail that it returns."""
 _QUOTED_ID = re.compile(r"(?im)^[> ]*message-id:\s*(\S+)")
 _QUOTED_TO = re.compile(r"(?im)^[> ]*to:\s*(\S.{0,300})")
+_QUOTED_CC = re.compile(r"(?im)^[> ]*cc:")
 _RECIPIENT = re.compile(r"(?m)^[ \t]*<([^<>\s]+@[^<>\s]+)>(?:[: \t].{0,200})?$")
 _IN_ADDRESS = r"[^\s<>()\[\],;:\"'@]"
 _ADDRESS = re.compile(rf"(?<!{_IN_ADDRESS}){_IN_ADDRESS}{{1,64}}+@{_IN_ADDRESS}{{1,255}}")
@@ -59,6 +60,7 @@ class Returned:
     recipient: str
     reason: str
     ours: Ours | None
+    others: tuple[str, ...] = ()
 
 
 def returned(letter: Letter) -> Returned | None:
@@ -90,14 +92,21 @@ def _by_report(letter: Letter) -> Returned | None:
     )
     fields = failed or reports[0]
     late = _field(fields, "action").lower() == "delayed"
-    recipient = _field(fields, "original-recipient") or _field(fields, "final-recipient")
     answer = _field(fields, "diagnostic-code").partition(";")[2] or _field(fields, "status")
+    action = _field(fields, "action").lower()
+    same = [each for each in reports if _field(each, "action").lower() == action]
     return Returned(
         BOUNCE if failed else NOTICE,
-        _address(recipient.partition(";")[2] or recipient),
+        _reported(fields),
         _tidy(answer) or _reason(letter),
         _ours(letter) if failed or late else None,  # all other values of Action report success
+        tuple(_reported(each) for each in same if each is not fields),
     )
+
+
+def _reported(fields: Headers) -> str:
+    recipient = _field(fields, "original-recipient") or _field(fields, "final-recipient")
+    return _address(recipient.partition(";")[2] or recipient)
 
 
 def _by_signs(letter: Letter) -> Returned | None:
@@ -154,7 +163,9 @@ def _whom(letter: Letter) -> str:
     stands alone on a line, as <jo@example.com>, or the first address before the copy of the mail.
     """
     text = letter.text[:_SEARCHED]
-    if quoted := _QUOTED_TO.search(letter.returned):
+    quoted = _QUOTED_TO.search(letter.returned)
+    # A mail with copies has several recipients: then only the text says which one failed.
+    if quoted and not _QUOTED_CC.search(letter.returned):
         return _address(quoted[1])
     copy = _COPY.search(text)
     above = text[: copy.start()] if copy else text

@@ -17,7 +17,7 @@ from scrm.channels.email.people import domain_of, mail_address, readable
 from scrm.channels.email.quotes import Folded, fold, passed_on
 from scrm.channels.email.read import Letter
 from scrm.channels.email.recipients import written_to
-from scrm.channels.email.senders import Sender, may_be_form, sender_of
+from scrm.channels.email.senders import SHARED_DOMAINS, Sender, may_be_form, sender_of
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
@@ -104,9 +104,17 @@ def _item(
     )
 
 
-def _passed_on(letter: Letter) -> dict[str, str]:
+def _passed_on(letter: Letter, own: str) -> dict[str, str]:
+    """Return the mail that a colleague passes on; an empty dict if there is none.
+
+    A colleague has an address of our domain. What anybody else passes on is only text.
+    """
+    domain = own.rpartition("@")[2]
+    colleague = letter.sender.address if letter.sender else ""
+    if not colleague.endswith(f"@{domain}") or domain in SHARED_DOMAINS:
+        return {}
     found = passed_on(letter.text, letter.subject)
-    if found is None:
+    if found is None or found.sender.address in (own, colleague):
         return {}
     sender = found.sender
     return {
@@ -138,7 +146,7 @@ def _facts(letter: Letter, folded: Sequence[tuple[int, int]], own: str) -> dict[
         "cc": [[person.address, person.name] for person in letter.cc],
         "written_to": written_to((*letter.to, *letter.cc), letter.headers, own),
         "folded": [list(place) for place in folded],
-        "passed_on": _passed_on(letter),
+        "passed_on": _passed_on(letter, own),
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -198,6 +206,7 @@ def _bounce(letter: Letter, back: Returned, raw: bytes, came: datetime | None) -
         thread_key=back.ours.thread if back.ours else "",
         in_reply_to=back.ours.id if back.ours else "",
         raw=raw[:KEPT_RAW],
+        details={"recipients": [back.recipient, *back.others]} if back.others else {},
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from unicodedata import category, normalize
 
 from scrm.net.addresses import domain_to_ascii, domain_to_unicode
@@ -87,7 +88,9 @@ def unverified_key(address: str, name: str = "") -> str:
     Such a person never becomes the same profile as the owner of the address.
     name: given if `address` is the address of a list and not of the person.
     """
-    return f"{UNVERIFIED}{name}{_VIA}{address}" if name else f"{UNVERIFIED}{address}"
+    # The name is hashed, because a long key would be cut.
+    who = f"{sha256(name.encode()).hexdigest()[:20]}{_VIA}" if name else ""
+    return f"{UNVERIFIED}{who}{address}"
 
 
 def address_of(key: str) -> str:

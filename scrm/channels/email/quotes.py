@@ -23,6 +23,7 @@ _MAX_LINE = 400
 _MAX_ATTRIBUTION = 4
 """Lines that a program may make of “On Monday, Jo wrote:”."""
 _MAX_HEAD = 8
+_LONGEST_HEADER = 2000
 
 
 def _any_of(choices: Iterable[str]) -> str:
@@ -116,22 +117,25 @@ def passed_on(text: str, subject: str = "") -> PassedOn | None:
     subject: the subject of the mail that passes it on. If it begins like “Fwd:”, the headers of the
     other mail are enough.
     """
-    lines = [_UNQUOTED.sub("", line) for line in text.splitlines()]
+    lines = text.splitlines()
     comparable = [_comparable(line) for line in lines]
     is_forward = bool(_FORWARD_SUBJECT.match(subject.strip()))
     for index, line in enumerate(comparable):
+        # Not in a quotation: its author could name anybody there.
         if _FORWARDED.match(line) or (is_forward and _is_head(comparable, index)):
-            return _mail_below(lines, comparable, index)
+            return _mail_below([_UNQUOTED.sub("", line) for line in lines], index)
     return None
 
 
-def _mail_below(lines: list[str], comparable: list[str], index: int) -> PassedOn | None:
+def _mail_below(lines: list[str], index: int) -> PassedOn | None:
     """Return the mail whose headers begin at this line or a few lines below."""
+    comparable = [_comparable(line) for line in lines]
     headers: dict[str, str] = {}
     for place in range(index, min(index + 2 * _MAX_HEAD, len(lines))):
         found = _HEADER.match(comparable[place])
         if found and found.lastgroup:
-            headers.setdefault(found.lastgroup, _AFTER_COLON.sub("", lines[place], count=1))
+            value = _AFTER_COLON.sub("", lines[place][:_LONGEST_HEADER], count=1)
+            headers.setdefault(found.lastgroup, value)
         elif headers and not lines[place].strip():
             index = place
             break

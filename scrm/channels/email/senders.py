@@ -17,6 +17,13 @@ from scrm.channels.email.people import Person, outside_quotes, readable, unverif
 from scrm.channels.email.read import Letter
 
 Doubt = Literal["", "dmarc", "list"]
+SHARED_DOMAINS = frozenset({
+    "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.de", "gmx.net", "googlemail.com",
+    "hotmail.com", "icloud.com", "laposte.net", "libero.it", "live.com", "mail.ru", "mailbox.org",
+    "me.com", "msn.com", "orange.fr", "outlook.com", "posteo.de", "proton.me", "protonmail.com",
+    "qq.com", "t-online.de", "web.de", "yahoo.com", "yandex.ru", "163.com",
+})  # fmt: skip
+"""Domains at which anybody can have an address, so that it does not make somebody a colleague."""
 _NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
 _RESULT = re.compile(r"\bdmarc\s{0,9}=\s{0,9}([a-z]{1,20})", re.IGNORECASE)
 _VIA = re.compile(r"\s(?:via|über|a través de|przez|tramite)\s")
@@ -56,13 +63,14 @@ def sender_of(letter: Letter, network: str, own: str, *, checker: str = "") -> S
     if sender is None:
         stated = letter.original or letter.reply_to
         return Sender(network, stated) if stated else None
-    is_form = may_be_form(sender.address, own)
-    if is_form or _is_our_list(sender.address, letter, own):
-        return Sender(network, _named(letter, sender, own) or sender)
+    doubt: Doubt = "dmarc" if _fails_dmarc(letter, checker) else ""
+    if _is_our_list(sender.address, letter, own):
+        return Sender(network, _named(letter, sender, own) or sender, doubt)
     if _is_list(sender, letter):
         member = _named(letter, sender, own) or _without_list(sender)
-        return Sender(network, member, "list", sender.address)
-    doubt: Doubt = "dmarc" if _fails_dmarc(letter, checker) else ""
+        return Sender(network, member, doubt or "list", sender.address)
+    if may_be_form(sender.address, own):
+        return Sender(network, _named(letter, sender, own) or sender, doubt)
     return Sender(network, sender, doubt)
 
 
@@ -115,6 +123,8 @@ def _fails_dmarc(letter: Letter, checker: str) -> bool:
     for header in letter.headers.get("authentication-results", ()):
         stated = outside_quotes(header)
         server = stated.partition(";")[0].split()
-        if server and server[0].lower() == checker.lower():
-            return any(found[1].lower() == "fail" for found in _RESULT.finditer(stated))
+        results = {found[1].lower() for found in _RESULT.finditer(stated)}
+        # A server may write one header for each of its checks.
+        if results and server and server[0].lower() == checker.lower():
+            return "fail" in results
     return False

@@ -10,14 +10,13 @@ from scrm.channels.base import (
     ChannelError,
     Credentials,
     Idempotence,
-    Json,
     Lookup,
     Outgoing,
     Receipt,
 )
 from scrm.channels.email.item import NETWORK
 from scrm.channels.email.letter import Sealed, identity, seal
-from scrm.channels.email.people import address_of, readable
+from scrm.channels.email.people import readable
 from scrm.channels.email.wire import Mailbox, Smtp, answer_text, mailbox, outbox
 from scrm.net import http
 
@@ -38,7 +37,7 @@ class MailSpeaker:
         letter = seal(credentials, outgoing)
         with outbox(credentials, until=time.monotonic() + SECONDS) as smtp:
             _send(smtp, letter)
-        return Receipt(NETWORK, letter.id, letter.thread, details=_facts(outgoing))
+        return Receipt(NETWORK, letter.id, letter.thread)
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Search the Sent folders and the inbox for a mail.
@@ -48,16 +47,8 @@ class MailSpeaker:
         own, thread = identity(credentials, outgoing)
         with mailbox(credentials, until=time.monotonic() + LOOKUP_SECONDS) as box:
             if any(_contains(box, folder, own) for folder in _sent_folders(box)):
-                return Receipt(NETWORK, own, thread, details=_facts(outgoing))
+                return Receipt(NETWORK, own, thread)
         return Lookup.CANNOT_TELL
-
-
-def _facts(outgoing: Outgoing) -> Json:
-    """Return the recipients as `crm.interaction_details.MailDetails` reads them."""
-    if not outgoing.copies:
-        return {}
-    to = [[address_of(outgoing.destination), ""]]
-    return {"mail": {"to": to, "cc": [[address, ""] for address in outgoing.copies]}}
 
 
 def _sent_folders(box: Mailbox) -> list[str]:
