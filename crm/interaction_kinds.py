@@ -16,7 +16,11 @@ WORK_KINDS = {
     **OFFLINE_KINDS,
 }
 """The kinds of incoming interactions that can become cases, online and offline."""
+EDIT, DELETION = "edit", "deletion"
+"""Kinds of interactions that revise an item which its author or its network has changed."""
 _OTHER_KINDS = {
+    EDIT: InteractionKind(_("Edited at the source"), "pen-line"),
+    DELETION: InteractionKind(_("Deleted at the source"), "ban"),
     AUTOMATIC: InteractionKind(_("Automatic answer"), "mail"),
     "reply": InteractionKind(_("Reply"), "corner-up-left"),
     "statement": InteractionKind(_("Our post"), "megaphone"),

@@ -1,15 +1,29 @@
-"""Store the edits and deletions of items that networks report after the items were found."""
+"""Store edits and deletions of items at their source.
+
+Networks report them as changes. Feeds and blogs only show another content. Both become rows of
+`MentionChange`, and if the item is in the ledger, also interactions that revise the first one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 
-from crm.ledger import tellable
+from django.db.models import F, Prefetch, QuerySet
+
+from crm.ledger import lock_workspace, tellable
+from listening import above
 from listening.models import Fetch, Mention, MentionChange
-from scrm.channels.base import Change
+from listening.sightings import Shown, mark_removed
+from listening.versions import record_versions
+from scrm.channels.base import Change, Item
 from scrm.db.locks import locked
+
+MAX_EDITS = 3
+"""An item with more edits in an hour is volatile, for example because it shows a counter."""
+_HOUR = timedelta(hours=1)
+_DELETED = "deleted"
 
 
 def keep_changes(fetch: Fetch, changes: Iterable[Change], *, now: datetime) -> list[MentionChange]:
@@ -19,6 +33,10 @@ def keep_changes(fetch: Fetch, changes: Iterable[Change], *, now: datetime) -> l
     was never found, its changes are ignored.
     """
     changes = list(changes)
+    if not changes:
+        return []
+    # Before any row is locked: this is the order in which a batch takes these locks.
+    lock_workspace()
     mentions = _mentions(changes)
     now_known = {mention.pk: _state(mention) for mention in mentions.values()}
     new = []
@@ -28,18 +46,68 @@ def keep_changes(fetch: Fetch, changes: Iterable[Change], *, now: datetime) -> l
         if mention and now_known[mention.pk] != state:
             now_known[mention.pk] = state
             new.append(_row(fetch, mention, change, state, now))
-    return MentionChange.objects.bulk_create(new)
+    mark_removed(row.mention_id for row in new if row.kind == MentionChange.Kind.DELETED)
+    return _keep(new, now=now)
 
 
-def _mentions(changes: list[Change]) -> dict[tuple[str, str], Mention]:
-    if not changes:
-        return {}
+def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[Shown]:
+    """Store the items that their source shows with another content.
+
+    Returns the items whose content is now known. An edit of a volatile item is only counted, and
+    its content stays unknown: the first fetch in which the item is no longer volatile stores it. If
+    only the markup has changed and not the words, nothing is stored.
+    """
+    mentions = _with_changes(Mention.objects.filter(pk__in=[pk for pk, _ in edited]))
+    compared = [(mentions[pk], item) for pk, item in edited]
+    known = [(row.pk, item) for row, item in compared if _state(row) == _item_hash(item)]
+    other = [(row, item) for row, item in compared if _state(row) != _item_hash(item)]
+    volatile = [row.pk for row, _ in other if len(_edits(row, now)) >= MAX_EDITS]
+    Mention.objects.filter(pk__in=volatile).update(unrecorded_changes=F("unrecorded_changes") + 1)
+    new = [(row.pk, item) for row, item in other if row.pk not in volatile]
+    keep_changes(fetch, [_edit(item) for _, item in new], now=now)
+    return known + new
+
+
+def _edit(item: Item) -> Change:
+    return Change(item.scope, item.key, "edited", title=item.title, text=item.text, html=item.html)
+
+
+def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
+    if not rows:
+        return []
+    # Before the new rows are stored: they are compared with the edits before them.
+    calm = {
+        row.mention_id
+        for row in rows
+        if row.kind == MentionChange.Kind.DELETED or len(_edits(row.mention, now)) < MAX_EDITS
+    }
+    stored = MentionChange.objects.bulk_create(rows)
+    record_versions(stored, now=now)
+    changed = {row.mention.interaction_id: row.mention_id in calm for row in stored}
+    above.tell_changed({pk: notify for pk, notify in changed.items() if pk}, now)
+    return stored
+
+
+def _mentions(changes: Collection[Change]) -> dict[tuple[str, str], Mention]:
     found = Mention.objects.filter(
         scope__in={change.scope for change in changes}, key__in={change.key for change in changes}
     )
     # Locked, because two sources may report the same change at the same moment.
-    rows = locked(found.prefetch_related("changes"))
-    return {(row.scope, row.key): row for row in rows}
+    return {(row.scope, row.key): row for row in _with_changes(locked(found)).values()}
+
+
+def _with_changes(mentions: QuerySet[Mention]) -> dict[int, Mention]:
+    earlier = MentionChange.objects.defer("title", "text", "html")
+    return {row.pk: row for row in mentions.prefetch_related(Prefetch("changes", earlier))}
+
+
+def _edits(mention: Mention, now: datetime) -> list[MentionChange]:
+    """Return the stored edits of the last hour."""
+    return [
+        row
+        for row in mention.changes.all()
+        if row.kind == MentionChange.Kind.EDITED and row.recorded_at > now - _HOUR
+    ]
 
 
 def _state(mention: Mention) -> str:
@@ -53,11 +121,16 @@ def _state(mention: Mention) -> str:
 
 
 def _hash(change: Change) -> str:
-    return "deleted" if change.kind == "deleted" else _content_hash(change.title, change.text)
+    return _DELETED if change.kind == "deleted" else _content_hash(change.title, change.text)
+
+
+def _item_hash(item: Item) -> str:
+    return _content_hash(item.title, item.text)
 
 
 def _content_hash(title: str, text: str) -> str:
-    return sha256(f"{title}\0{text}".encode()).hexdigest()
+    """Return a hash of the words: other software may write the same words with other spaces."""
+    return sha256(f"{' '.join(title.split())}\0{' '.join(text.split())}".encode()).hexdigest()
 
 
 def _row(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 from types import MappingProxyType
@@ -16,20 +16,21 @@ from typing import Any
 
 import structlog
 from django.core.files.base import ContentFile
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from crm.ledger import tellable
+from crm.ledger import lock_workspace, tellable
 from crm.models import Attachment
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
 from crm.spending import Reservation
-from listening import paid
-from listening.changes import keep_changes
+from listening import aliases, paid
+from listening.changes import keep_changes, keep_edits
 from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
-from listening.models.seen import Seen
+from listening.models.seen import Place, Seen
 from listening.models.source import EVERYTHING, Fetch, Source
+from listening.sightings import remember, sight
 from scrm.channels.base import Author, Batch, ChannelError, Credentials, FetchRequest, File, Item
 from scrm.db.locks import update_in_order
 from scrm.db.retry import again, is_passing
@@ -112,6 +113,9 @@ def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
         Quarantined(fetch=fetch, raw=item.raw, reason=item.reason, at=now)
         for item in batch.unreadable
     )
+    if batch.changes:
+        # Before rows are locked: a batch of mentions takes this lock first, too.
+        lock_workspace()
     fetch.found, fetch.size = len(batch.items), batch.size
     fetch.new = store(fetch, source, batch.items, files, now=now) if batch.items else 0
     # After store(): a network may report a new item and its change in one fetch.
@@ -132,58 +136,81 @@ def _fail(fetch: Fetch, error: ChannelError) -> None:
             source.record_failure(error, now=now)
 
 
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What storing the items of a fetch needs.
+
+    files: the stored files of the new items. known: the items that were found before.
+    cases_since: an older item opens no case.
+    """
+
+    fetch: Fetch
+    source: Source
+    files: Files
+    known: set[Place]
+    cases_since: datetime
+    now: datetime
+
+
 def store(
     fetch: Fetch, source: Source, items: Sequence[Item], files: Files = NO_FILES, *, now: datetime
 ) -> int:
     """Store the new items of a fetch and return how many items are new.
 
-    This also records that the source found all these items, new or not. Call this inside the
-    transaction that holds the lock of `Fetch.fence`.
+    This also records that the source found all these items, new or not, and stores the edits of
+    known items. Call this inside the transaction that holds the lock of `Fetch.fence`.
     files: the stored files of the new items.
     If the database refuses a group of items, each half of the group is stored separately, and so
     on, until the refused items are found. The refused items are quarantined with their raw data;
     the other items are stored.
     """
+    known = Seen.objects.known({(item.scope, item.key) for item in items})
+    recognised = aliases.recognise(source, items, known)
+    cases_since = max(source.cases_since, recognised.cases_since or source.cases_since)
     # Sorted, so that two sources with the same items lock the rows in the same order.
-    by_place = {(item.scope, item.key): item for item in items}
+    by_place = {(item.scope, item.key): item for item in recognised.items}
     ordered = [by_place[place] for place in sorted(by_place)]
+    context = _Context(fetch, source, files, known, cases_since, now)
     return sum(
-        _store_or_halve(fetch, source, ordered[start : start + _CHUNK], files, now)
+        _store_or_halve(context, ordered[start : start + _CHUNK])
         for start in range(0, len(ordered), _CHUNK)
     )
 
 
-def _store_or_halve(
-    fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime
-) -> int:
+def _store_or_halve(context: _Context, items: Sequence[Item]) -> int:
     try:
         # Without this savepoint, one refused item would abort the whole transaction.
         with transaction.atomic():
-            return _store(fetch, source, items, files, now)
+            return _store(context, items)
     except (DatabaseError, ValueError, OverflowError) as error:
         # A transient error of the database is not caused by an item: the whole fetch is repeated.
         if is_passing(error):
             raise
         if len(items) == 1:
             Quarantined.objects.create(
-                fetch=fetch, raw=items[0].raw, reason=str(error)[:2000], at=now
+                fetch=context.fetch, raw=items[0].raw, reason=str(error)[:2000], at=context.now
             )
             return 0
         half = len(items) // 2
-        halves = (items[:half], items[half:])
-        return sum(_store_or_halve(fetch, source, part, files, now) for part in halves)
+        return sum(_store_or_halve(context, part) for part in (items[:half], items[half:]))
 
 
-def _store(fetch: Fetch, source: Source, items: Sequence[Item], files: Files, now: datetime) -> int:
+def _store(context: _Context, items: Sequence[Item]) -> int:
+    fetch, source, now = context.fetch, context.source, context.now
     # claim() decides which items are new, even if another fetch runs at the same moment.
-    fresh = Seen.objects.claim({(item.scope, item.key) for item in items})
+    places = {(item.scope, item.key) for item in items}
+    fresh = Seen.objects.claim(places, places & context.known)
     new = [item for item in items if (item.scope, item.key) in fresh]
-    mentions = Mention.objects.bulk_create(_mention(fetch, source, item, now) for item in new)
-    _enclose(zip(mentions, new, strict=True), files)
-    newly_sighted = _sight(fetch, source, items, now)
-    if source.stance == Source.Stance.FOR_US and len(newly_sighted) > len(fresh):
+    mentions = Mention.objects.bulk_create(_mention(context, item) for item in new)
+    _enclose(zip(mentions, new, strict=True), context.files)
+    sighted = sight(fetch, source, items, now)
+    known = keep_edits(fetch, sighted.edited, now=now) if sighted.edited else []
+    remember(source, [*sighted.unhashed, *known])
+    aliases.remember(source, [*sighted.new, *sighted.unhashed, *known])
+    if source.stance == Source.Stance.FOR_US and len(sighted.new) > len(fresh):
         # Mentions that so far only sources about us had found are now addressed to us: process them
         # again.
+        newly_sighted = [mention for mention, _ in sighted.new]
         unrouted = Mention.objects.filter(pk__in=newly_sighted, interaction=None, backlog=False)
         update_in_order(unrouted.exclude(processed_at=None), processed_at=None, attempt=0)
     return len(fresh)
@@ -227,11 +254,11 @@ def _enclose(found: Iterable[tuple[Mention, Item]], files: Files) -> None:
     )
 
 
-def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention:
+def _mention(context: _Context, item: Item) -> Mention:
     return Mention(
         scope=item.scope,
         key=item.key,
-        fetch=fetch,
+        fetch=context.fetch,
         author_network=item.author.network,
         author_key=item.author.key,
         author_handle=item.author.handle[:300],
@@ -254,8 +281,8 @@ def _mention(fetch: Fetch, source: Source, item: Item, now: datetime) -> Mention
         details=dict(item.details),
         raw=item.raw,
         occurred_at=tellable(item.occurred_at),
-        recorded_at=now,
-        backlog=_is_backlog(source, item),
+        recorded_at=context.now,
+        backlog=_is_backlog(context.source, item, context.cases_since),
     )
 
 
@@ -270,7 +297,7 @@ def _about(author: Author) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
-def _is_backlog(source: Source, item: Item) -> bool:
+def _is_backlog(source: Source, item: Item, cases_since: datetime) -> bool:
     """Return whether an item is older than the date from which its source opens cases.
 
     An item without a date counts as older if the source was never fetched successfully before.
@@ -280,29 +307,5 @@ def _is_backlog(source: Source, item: Item) -> bool:
     if item.occurred_at is None and source.is_pushed:
         return False
     if item.occurred_at is None:
-        return source.last_ok_at is None and source.cases_since > EVERYTHING
-    return item.occurred_at < source.cases_since
-
-
-def _sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) -> list[int]:
-    """Record the mentions that this source finds for the first time; return their ids."""
-    # Two fetches may run at once: ORDER BY prevents deadlocks, ON CONFLICT prevents duplicates.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO listening_sighting (mention_id, source_id, fetch_id, at) "
-            "SELECT mention.id, %s, %s, %s FROM listening_mention mention "
-            "JOIN unnest(%s::text[], %s::text[]) AS found (scope, key) "
-            "ON mention.scope = found.scope AND mention.key = found.key "
-            "WHERE NOT EXISTS (SELECT FROM listening_sighting seen "
-            "WHERE seen.mention_id = mention.id AND seen.source_id = %s) "
-            "ORDER BY mention.id ON CONFLICT DO NOTHING RETURNING mention_id",
-            [
-                source.pk,
-                fetch.pk,
-                now,
-                [item.scope for item in items],
-                [item.key for item in items],
-                source.pk,
-            ],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
+        return source.last_ok_at is None and cases_since > EVERYTHING
+    return item.occurred_at < cases_since

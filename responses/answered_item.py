@@ -1,19 +1,29 @@
-"""Find out whether the item that a response answers was deleted on its network."""
+"""Find out whether the item that a response answers was edited or deleted at its source."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
 
 from crm.models import Interaction
 from listening.models import MentionChange
+from responses.models import Delivery
 from scrm.channels.base import ChannelError
 
 
-def deletions(items: Collection[int]) -> dict[int, datetime]:
-    """Return {interaction id: when scrm learned of it} for the items that were deleted.
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """The newest change of an item at its source, and when scrm learned of it."""
+
+    is_deletion: bool
+    at: datetime
+
+
+def last_changes(items: Collection[int]) -> dict[int, LastChange]:
+    """Return {interaction id: its newest change} for the items that were changed.
 
     This takes one query for any number of items.
     """
@@ -22,7 +32,12 @@ def deletions(items: Collection[int]) -> dict[int, datetime]:
     changes = MentionChange.objects.filter(mention__interaction__in=items)
     last = changes.order_by("mention__interaction", "-pk").distinct("mention__interaction")
     rows = last.values_list("mention__interaction", "kind", "recorded_at")
-    return {pk: at for pk, kind, at in rows if kind == MentionChange.Kind.DELETED}
+    return {pk: LastChange(kind == MentionChange.Kind.DELETED, at) for pk, kind, at in rows}
+
+
+def deletions(items: Collection[int]) -> dict[int, datetime]:
+    """Return {interaction id: when scrm learned of it} for the items that were deleted."""
+    return {pk: change.at for pk, change in last_changes(items).items() if change.is_deletion}
 
 
 def deleted_at(item: Interaction | None) -> datetime | None:
@@ -39,13 +54,31 @@ def why_not_answered(item: Interaction | None) -> str:
     if at is None:
         return ""
     return (
-        "The author deleted the message that you answer (noticed on "
+        "The message that you answer was deleted at the source (noticed on "
         f"{timezone.localtime(at):%-d %b at %H:%M}). "
         "Nothing was sent. Write a private message instead, or close the case without a reply."
     )
 
 
-def refuse_if_deleted(item: Interaction | None) -> None:
-    """Raise a permanent ChannelError if the author has deleted the item."""
-    if why := why_not_answered(item):
-        raise ChannelError(why, permanent=True)
+def refuse_if_changed(delivery: Delivery) -> None:
+    """Raise a permanent ChannelError if the item that the delivery answers has changed.
+
+    A reply to a deleted item is never sent. If the item was edited after a user has released the
+    reply, the reply is not sent until a user sends it again.
+    """
+    item = delivery.response.in_reply_to
+    change = last_changes([item.pk]).get(item.pk) if item else None
+    if change is None:
+        return
+    if change.is_deletion:
+        raise ChannelError(why_not_answered(item), permanent=True)
+    # A user who sends it again has read the new text.
+    first = delivery.replaces
+    decided_at = first.settled_at if first else delivery.response.released_at
+    if decided_at and change.at > decided_at:
+        raise ChannelError(
+            "The message that you answer was edited at the source after the reply was released "
+            f"(noticed on {timezone.localtime(change.at):%-d %b at %H:%M}). Nothing was sent. "
+            "Read the new text in the case. If the reply still fits, send it again.",
+            permanent=True,
+        )

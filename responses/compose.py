@@ -98,7 +98,7 @@ def places_for(case: Case) -> list[Place]:
     last = {
         (interaction.profile_id, interaction.visibility): interaction
         for interaction in Interaction.objects.filter(
-            conversation__in=case.conversations, profile__in=profiles, direction="in"
+            conversation__in=case.conversations, profile__in=profiles, direction="in", revises=None
         )
         .select_related("conversation", "mention")
         .order_by("pk")
@@ -302,7 +302,7 @@ def _answered(case: Case, place: Place, visibility: str) -> Interaction | None:
     its author has deleted: it can be sent all the same.
     """
     messages = Interaction.objects.filter(
-        conversation__in=case.conversations, profile=place.profile, direction="in"
+        conversation__in=case.conversations, profile=place.profile, direction="in", revises=None
     )
     if place.conversation:
         messages = messages.filter(conversation=place.conversation)

@@ -1,6 +1,7 @@
-"""What to do with a reply if the author has deleted the message that it answers.
+"""What to do with a reply if the message that it answers was deleted or edited at its source.
 
-The reply is not sent. A user can move its text to the private composer, or close the case.
+If the message was edited, users are warned. If it was deleted, the reply is not sent. A user can
+move its text to the private composer, or close the case.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import User
 from responses import check_sending, upload_field
-from responses.answered_item import deletions
+from responses.answered_item import last_changes
 from responses.compose import Place, default_place, places_for
 from responses.decisions import answer_nothing, decide
 from responses.models import Draft, Response
@@ -29,32 +30,39 @@ from routing.models.status import Stale
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a user can do with a reply to a deleted message.
+    """What a page says about a reply to a message that was edited or deleted since.
 
-    deleted_at: when scrm learned of the deletion.
+    changed_at: when scrm learned of the change.
+    is_deletion: whether the message was deleted. Then a user can move the text or close the case.
     last_inbound: the newest message of the case that the page shows.
     """
 
-    deleted_at: datetime
+    changed_at: datetime
+    is_deletion: bool
     last_inbound: int | None
 
 
 def offers(responses: Collection[Response], user: User) -> dict[int, Offer]:
-    """Return {response id: offer} for the unsent replies to deleted messages.
+    """Return {response id: offer} for the unsent replies to messages that were changed since.
 
-    Only replies that the user may edit are included. If no message was deleted, this takes one
+    Only replies that the user may edit are included. If no message was changed, this takes one
     query.
     """
     replies = [row for row in responses if row.case_id and row.in_reply_to_id and is_unsent(row)]
-    gone = deletions({row.in_reply_to_id for row in replies if row.in_reply_to_id})
-    replies = [row for row in replies if row.in_reply_to_id in gone]
-    if not replies:
-        return {}
-    mine = editable(replies, user)
-    return {
-        row.pk: Offer(gone[row.in_reply_to_id], _last_inbound(row))
+    changes = last_changes({row.in_reply_to_id for row in replies if row.in_reply_to_id})
+    found = {
+        row.pk: (row, change)
         for row in replies
-        if row.pk in mine and row.in_reply_to_id
+        if (change := changes.get(row.in_reply_to_id or 0))
+        and (change.is_deletion or change.at > row.created_at)
+    }
+    if not found:
+        return {}
+    mine = editable([row for row, _ in found.values()], user)
+    return {
+        pk: Offer(change.at, change.is_deletion, _last_inbound(row))
+        for pk, (row, change) in found.items()
+        if pk in mine
     }
 
 
@@ -122,7 +130,7 @@ def close_as_deleted(response: Response, *, seen: int | None, by: User) -> None:
     The case is closed if it is open. Raises Stale if the reply was sent, or if the party has
     written meanwhile.
     """
-    case, why = response.case, _("Deleted by author")
+    case, why = response.case, _("Deleted at the source")
     if case is None:
         raise Stale("This response belongs to no case.")
     case.check_seen(seen)
@@ -150,4 +158,4 @@ def _stop(response: Response, *, by: User) -> None:
     for delivery in failed:
         check_sending.dismiss(delivery, by=by)
     mine.become(State.CANCELLED)
-    mine.note("Cancelled: the author deleted the message.", by=by, now=timezone.now())
+    mine.note("Cancelled: the message was deleted at the source.", by=by, now=timezone.now())

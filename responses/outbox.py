@@ -24,7 +24,7 @@ from crm.money import Refusal
 from crm.renewal import fresh_credentials
 from responses import equal_text, post_changes, restored_database, send_budget, served, throttle
 from responses.account_login import has_login
-from responses.answered_item import refuse_if_deleted
+from responses.answered_item import refuse_if_changed
 from responses.check_sending import take_in_hand
 from responses.models import Delivery
 from responses.models.acknowledged import waiting_for
@@ -127,7 +127,7 @@ def _carry_out(delivery: Delivery) -> Receipt:
     post = delivery.amends
     if post is None:
         # Checked again immediately before sending: the text may have waited for hours.
-        refuse_if_deleted(delivery.response.in_reply_to)
+        refuse_if_changed(delivery)
         return _speaker(delivery).send(delivery.account.credentials, delivery.parcel)
     return post_changes.carry_out(delivery, post)
 

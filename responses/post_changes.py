@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from responses.models import Delivery, ThreadPost
 from responses.models.delivery_state import DeliveryAction
-from scrm.channels.base import ChannelError, Credentials, Editor, Receipt, Usage
+from scrm.channels.base import ChannelError, Credentials, Receipt, Usage
+from scrm.channels.channel import Editor
 
 
 def keep_thread(delivery: Delivery, receipt: Receipt) -> None:

@@ -185,7 +185,10 @@ def fetchable(case: Case, user: User) -> list[Fetchable]:
     }
     last = {(row.account_id, row.thread_key): row for row in case_readings(case)}
     inbound = public_thread(case, user).filter(
-        direction="in", scope__in=reading_accounts, conversation__in=case.conversations.values("pk")
+        direction="in",
+        revises=None,
+        scope__in=reading_accounts,
+        conversation__in=case.conversations.values("pk"),
     )
     # A thread can have thousands of messages: the database chooses, and the ids come first.
     place = ("scope", "conversation__thread_key")

@@ -21,6 +21,7 @@ def private_words(*cases: int) -> QuerySet[Interaction]:
         conversation__case_links__case__in=cases,
         conversation__case_links__ended_at=None,
         direction="in",
+        revises=None,
         visibility="private",
     ).annotate(
         case=F("conversation__case_links__case"),

@@ -112,7 +112,7 @@ def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[st
     not count these names as personal data.
     """
     messages = Interaction.objects.filter(
-        profile__in=[pk for pk, *_rest in rows], direction="in", visibility="public"
+        profile__in=[pk for pk, *_rest in rows], direction="in", revises=None, visibility="public"
     )
     public = set(messages.order_by().values_list("profile", flat=True).distinct())
     on = [
@@ -124,7 +124,7 @@ def _public_names(rows: list[tuple[int, str, str, str]], networks: Collection[st
 
 def _private_words(profiles: list[int]) -> list[str]:
     received = Interaction.objects.filter(
-        profile__in=profiles, visibility="private", direction="in"
+        profile__in=profiles, visibility="private", direction="in", revises=None
     )
     begun = received.order_by("-sort_at", "-pk").annotate(begun=Left("text", LONGEST_TEXT))
     return list(begun.values_list("begun", flat=True)[:MAX_TEXTS])

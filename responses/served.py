@@ -52,7 +52,7 @@ def value_of(profile: int, message: int) -> str:
 
 def candidates(case: Case, user: User) -> list[Candidate]:
     """Return the other people who wrote in the public threads of the case, the newest first."""
-    written = public_thread(case, user).filter(direction="in", profile__isnull=False)
+    written = public_thread(case, user).filter(direction="in", revises=None, profile__isnull=False)
     written = written.exclude(profile__in=party(case)).select_related("profile", "conversation")
     newest: dict[Profile, Interaction] = {}
     # Only who wrote when is needed: the texts of many messages can be long.

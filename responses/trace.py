@@ -117,7 +117,9 @@ def _routed(case: Case) -> CaseEvent | None:
 def _mentions(cases: Sequence[Case], by: User | None) -> list[Mention]:
     links = CaseConversation.objects.filter(case__in=cases)
     messages = Interaction.objects.readable_by(by) if by else Interaction.objects.all()
-    messages = messages.filter(conversation__in=links.values("conversation"), direction="in")
+    messages = messages.filter(
+        conversation__in=links.values("conversation"), direction="in", revises=None
+    )
     mentions = Mention.objects.filter(interaction__in=messages.values("pk"))
     return list(mentions.select_related("fetch__source").order_by("sort_at", "pk")[:MAX_MENTIONS])
 

@@ -48,6 +48,7 @@ class Entry:
     can_undo: whether `event` is a merge or a split that can be undone.
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
+    unrecorded_changes: how many more edits were only counted, because there were too many.
     readable: whether the user may read the interaction.
     has_quotation: whether the whole message has more words than the text, which is without quotes.
     passed_on: whether a colleague passed on a mail whose author can become the customer.
@@ -64,6 +65,7 @@ class Entry:
     passages: Sequence[Passage] = ()
     topics: tuple[str, ...] = ()
     changes: tuple[MentionChange, ...] = ()
+    unrecorded_changes: int = 0
     readable: bool = True
     has_quotation: bool = False
     passed_on: bool = False
@@ -217,7 +219,9 @@ def interactions_of(case: Case) -> InteractionQuerySet:
     ]
     # Use UNION instead of OR: with OR, PostgreSQL would read every interaction ever recorded.
     own = Interaction.objects.filter(conversation__in=here).values("pk")
-    return Interaction.objects.filter(pk__in=own.union(*(part.values("pk") for part in parts)))
+    rows = Interaction.objects.filter(pk__in=own.union(*(part.values("pk") for part in parts)))
+    # The versions of an edited message are shown at the message; see `Entry.changes`.
+    return rows.filter(Q(direction="out") | Q(revises=None))
 
 
 def _works_there(case: Case, user: User) -> bool:
@@ -228,12 +232,15 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
     # Topics of a message that the user may not read would reveal what it says.
     hits = [] if interaction.is_ours or not readable else matches
     spans = [span for match in hits for span in match.spans]
+    # Only an interaction that has a mention can have changes.
+    mention = getattr(interaction, "mention", None)
     return Entry(
         at=interaction.sort_at,
         interaction=interaction,
         title=highlight(interaction.title, spans, field="title"),
         passages=passages(interaction.text, spans, interaction.mail.folded),
-        changes=_changes(interaction) if readable else (),
+        changes=tuple(mention.changes.all()) if mention and readable else (),
+        unrecorded_changes=mention.unrecorded_changes if mention and readable else 0,
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,
         has_quotation=readable and _has_quotation(interaction),
@@ -246,15 +253,6 @@ def _has_quotation(interaction: Interaction) -> bool:
         return False
     whole = f"{interaction.title} {interaction.text}".split()
     return len(plain(interaction.html[:_HTML_READ]).split()) > len(whole)
-
-
-def _changes(interaction: Interaction) -> tuple[MentionChange, ...]:
-    """Return the edits and deletions of an interaction at its network.
-
-    Only an interaction that has a mention can have changes.
-    """
-    mention = getattr(interaction, "mention", None)
-    return tuple(mention.changes.all()) if mention else ()
 
 
 def _readable(interactions: Sequence[Interaction], user: User) -> set[int]:
@@ -325,7 +323,8 @@ def public_thread(case: Case, user: User) -> InteractionQuerySet:
         threads |= Q(network=network, thread_key=root)
     conversations = Conversation.objects.filter(threads, visibility="public")
     readable = Interaction.objects.readable_by(user)
-    return readable.filter(conversation__in=conversations.values("pk")).order_by("sort_at", "pk")
+    rows = readable.filter(Q(direction="out") | Q(revises=None))
+    return rows.filter(conversation__in=conversations.values("pk")).order_by("sort_at", "pk")
 
 
 def other_cases(case: Case, user: User) -> list[Case]:

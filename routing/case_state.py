@@ -34,7 +34,9 @@ def state_of(case: Case) -> State:
 
 def update_last_inbound(case: Case) -> None:
     """Set the last inbound message from the items that the case has now."""
-    items = Interaction.objects.filter(conversation__in=case.conversations, direction="in")
+    items = Interaction.objects.filter(
+        conversation__in=case.conversations, direction="in", revises=None
+    )
     items = items.exclude(kind=AUTOMATIC).exclude(below_case__case=case)
     last = items.order_by("-pk").values_list("pk", flat=True).first()
     Case.objects.filter(pk=case.pk).update(

@@ -106,7 +106,9 @@ def _cases_of(conversations: set[int]) -> dict[int, Case]:
 
 def starters(conversations: Iterable[int]) -> dict[int, int | None]:
     """Return {conversation id: id of the profile that wrote first in it}."""
-    first = Interaction.objects.filter(conversation__in=list(conversations), direction="in")
+    first = Interaction.objects.filter(
+        conversation__in=list(conversations), direction="in", revises=None
+    )
     first = first.order_by("conversation", "pk").distinct("conversation")
     return dict(first.values_list("conversation", "profile"))
 

@@ -342,5 +342,5 @@ def keep_later_marks(
 
 def _inbound_since(at: datetime, conversations: list[int] | QuerySet[Conversation]) -> Any:
     return Interaction.objects.filter(
-        conversation__in=conversations, direction="in", recorded_at__gt=at
+        conversation__in=conversations, direction="in", revises=None, recorded_at__gt=at
     )

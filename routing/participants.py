@@ -34,7 +34,7 @@ def participants(case: Case) -> Participants:
     """Return the participants of the case. This takes four SQL queries."""
     added = list(case.participants.select_related("profile", "contact").order_by("pk"))
     items = Interaction.objects.filter(conversation__in=case.conversations)
-    wrote = items.filter(direction="in").exclude(below_case__case=case)
+    wrote = items.filter(direction="in", revises=None).exclude(below_case__case=case)
     authors = Profile.objects.filter(pk__in=wrote.values("profile")).order_by("pk")
     authors = authors.exclude(pk__in=[row.profile_id for row in added if row.profile_id])
     staff = User.objects.filter(pk__in=items.filter(direction="out").values("staff"))

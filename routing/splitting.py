@@ -82,7 +82,7 @@ def split_off_item(
     answers = Interaction.objects.filter(
         conversation=old, direction="out", scope=item.scope, in_reply_to=item.key
     )
-    moved = [item, *answers]
+    moved = [item, *item.revisions.filter(conversation=old), *answers]
     move_items(moved, to=new, by=by, why=why, now=now)
     # Link it to the old case first, so that both kinds of split move a link.
     CaseConversation.objects.create(case=case, conversation=new, since=now)
@@ -100,7 +100,7 @@ def _lock(*cases: Case) -> None:
 
 
 def _inbound(items: Any) -> Any:
-    return items.filter(direction="in", profile__isnull=False)
+    return items.filter(direction="in", revises=None, profile__isnull=False)
 
 
 def _check_something_remains(

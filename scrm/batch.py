@@ -18,9 +18,10 @@ from django.utils import timezone
 from crm.interaction_details import MailDetails
 from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile, User
-from listening.models import Mention, Quarantined, Sighting, Source
+from listening.models import Mention, MentionChange, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
+from listening.versions import record_versions
 from responses import bounces, outbox
 from responses.results import feedback
 from responses.results.feedback import Answered, Heard
@@ -143,6 +144,9 @@ def _record_and_route(
     # Call this last and in the same transaction, so that the whole batch is due again if the worker
     # dies before the commit.
     _finish(mentions, ledger, now)
+    # The items may have been edited before they were recorded.
+    changes = MentionChange.objects.filter(mention__in=[mention.pk for mention in kept])
+    record_versions(changes.select_related("mention"), now=now)
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:

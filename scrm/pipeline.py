@@ -16,6 +16,7 @@ from django.utils import timezone
 from crm.models import Account, Job, Notice
 from listening import fetch, paid
 from listening.models import Mention, Source
+from listening.new_accounts import open_sources
 from responses import outbox, release, restored_database, throttle
 from responses.models import Delivery, RecordCheck, Response, Trouble
 from responses.results import feedback
@@ -34,7 +35,7 @@ def tick() -> None:
     now = timezone.now()
     # First, so that sending is stopped before a restored database sends anything.
     restored_database.check(now=now)
-    Source.objects.open_for_new_accounts(now=now)
+    open_sources(now=now)
     paid.watch_budgets(now)
     top_up("scrm.pipeline.poll", Source.objects.due(now))
     top_up("scrm.pipeline.process", Mention.objects.due(now), most=1)

@@ -17,7 +17,7 @@ import routing.models.case_clock
 import routing.owned
 from crm.ownership import OwnedKind
 from listening import paid
-from responses import moderation_panels, moving, posts
+from responses import changed_items, moderation_panels, moving, posts
 from routing import due_times, party_cases
 
 _OWNED = (*routing.owned.OWNED, *responses.owned.OWNED, *listening.owned.OWNED, *crm.owned.OWNED)
@@ -42,6 +42,7 @@ def connect() -> None:
     crm.above.unsent_files = posts.unsent_files
     listening.above.opened_cases = party_cases.opened_by
     listening.above.replies_to_us = posts.replies_to_us
+    listening.above.tell_changed = changed_items.tell_changed
     routing.models.case_clock.recompute = due_times.recompute
     routing.above.posts_about = posts.posts_about
     routing.above.bounced = posts.bounced

@@ -99,6 +99,8 @@ class Notice(models.Model):
         DUE_SOON = "due soon", _("Due soon")
         OVERDUE = "overdue", _("Overdue")
         HEARD_LATE = "heard late", _("Received late")
+        CHANGED = "changed", _("Message changed at the source")
+        SOURCE_GAP = "source gap", _("Source with a gap")
 
     LOOKS = {
         Kind.ASSIGNED: ("user-round", ""),
@@ -123,6 +125,8 @@ class Notice(models.Model):
         Kind.DUE_SOON: ("clock", "warn"),
         Kind.OVERDUE: ("clock", "bad"),
         Kind.HEARD_LATE: ("clock", "warn"),
+        Kind.CHANGED: ("pen-line", "warn"),
+        Kind.SOURCE_GAP: ("rss", "warn"),
     }
     """Kind → (name of the icon, tone); the tone is "ok", "warn", "bad" or ""."""
 

@@ -1,3 +1,4 @@
+from listening.models.item_alias import ItemAlias
 from listening.models.mention import Enclosure, Match, Mention, Sighting
 from listening.models.mention_change import MentionChange
 from listening.models.quarantined import Quarantined
@@ -9,6 +10,7 @@ from listening.models.webhook import WebhookDelivery, WebhookSecret
 __all__ = [
     "Enclosure",
     "Fetch",
+    "ItemAlias",
     "Match",
     "Mention",
     "MentionChange",

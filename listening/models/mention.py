@@ -82,6 +82,8 @@ class Mention(LeasedRow):
     details: the facts of a call; see `scrm.channels.base.Item`.
     processed_at, attempt, lease_until: the state of the processing.
     interaction: the ledger row of the item; None if the item is not recorded in the ledger.
+    unrecorded_changes: how many edits were counted but not stored, because the item changed too
+    often; see `listening.changes`.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -122,6 +124,8 @@ class Mention(LeasedRow):
     interaction = models.OneToOneField(
         Interaction, models.PROTECT, null=True, related_name="mention"
     )
+
+    unrecorded_changes = models.PositiveIntegerField(default=0)
 
     objects = MentionQuerySet.as_manager()
 
@@ -184,12 +188,15 @@ class Sighting(models.Model):
     """The fact that a source found a mention.
 
     fetch: the first fetch in which the source found the mention.
+    content_hash: the digest of `Item.content_hash` as this source last showed it; None if unknown.
+    It is stored per source, because a feed and an API show the same item in different forms.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
     source = models.ForeignKey(Source, models.PROTECT, related_name="sightings")
     fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="sightings")
     at = models.DateTimeField(default=timezone.now)
+    content_hash = models.BinaryField(max_length=32, null=True)
 
     objects = SightingQuerySet.as_manager()
 

@@ -10,17 +10,19 @@ Place = tuple[str, str]
 
 
 class SeenManager(models.Manager["Seen"]):
-    def claim(self, places: set[Place]) -> set[Place]:
+    def claim(self, places: set[Place], known: set[Place] | None = None) -> set[Place]:
         """Mark items as seen and return the items that were not seen before.
+
+        known: the result of `known()`, if the caller has asked already.
 
         This uses at most two SQL statements for any number of items. The rows are inserted in
         sorted order, and each fetch claims its chunks in sorted order too. Therefore two fetches
         with the same items do not deadlock: one of them waits until the other has committed.
         """
-        by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places)}
         # Read before writing: most items of a feed were already there at the last fetch.
-        known = self._known(list(by_hash))
-        fresh = [pair for pair in by_hash if pair not in known]
+        known = self.known(places) if known is None else known
+        by_hash = {(scope, digest(key)): (scope, key) for scope, key in sorted(places - known)}
+        fresh = list(by_hash)
         if not fresh:
             return set()
         with connection.cursor() as cursor:

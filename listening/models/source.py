@@ -72,37 +72,6 @@ class SourceQuerySet(LeaseQuerySet["Source"]):
         )
         return source.fetches.create(attempt=source.attempt, started_at=now)
 
-    def open_for_new_accounts(self, *, now: datetime) -> None:
-        """Create the sources that are named in `Account.sources_to_open`, for all active accounts.
-
-        When an account is connected, its channel names these sources. This method creates them and
-        then empties the field, so that a later call does not create them again.
-        """
-        # Do not read the secrets: this must work even if no key can decrypt them.
-        asking = Account.objects.active().exclude(sources_to_open={}).defer("secrets")
-        for account in asking.order_by("pk"):
-            self._open(account, now=now)
-
-    @transaction.atomic
-    def _open(self, account: Account, *, now: datetime) -> None:
-        for address, name in account.sources_to_open.items():
-            self.get_or_create(
-                kind=account.kind,
-                address=address,
-                account=account,
-                defaults={
-                    "name": name[:200],
-                    "stance": Source.Stance.FOR_US,
-                    "owner": account.owner,
-                    "rhythm": 60,
-                    "created_at": now,
-                },
-            )
-        # Empty the field only if it is unchanged. If the account was connected again meanwhile, it
-        # may ask for other sources now.
-        unchanged = Account.objects.filter(pk=account.pk, sources_to_open=account.sources_to_open)
-        unchanged.update(sources_to_open={})
-
 
 @pghistory.track(
     model_name="SourceChange",
@@ -124,6 +93,10 @@ class Source(LeasedRow):
     daily_budget: the most that fetches may cost in one day (UTC), in millionths of a US dollar;
     None if only the budget of the account limits them.
     error: why the last fetch failed, or why the source waits for a budget; else "".
+    sealed_headers: the encrypted HTTP headers that an admin has set, or "".
+    last_new_at: when a fetch last found something new. longest_silence, longest_outage: the longest
+    times so far without anything new, and without a successful fetch; see `listening.gaps`.
+    gap_noticed_at: when the owner was notified that the present gap is the longest so far, or None.
     """
 
     class Stance(models.TextChoices):
@@ -151,6 +124,11 @@ class Source(LeasedRow):
     last_ok_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
+    sealed_headers = models.TextField(blank=True)
+    last_new_at = models.DateTimeField(null=True)
+    longest_silence = models.DurationField(default=timedelta)
+    longest_outage = models.DurationField(default=timedelta)
+    gap_noticed_at = models.DateTimeField(null=True)
 
     objects = SourceQuerySet.as_manager()
 

@@ -267,7 +267,8 @@ class Delivery(models.Model):
         """The complete message for the network, with references and the contents of files."""
         references: list[str] = []
         if self.conversation:
-            before = self.conversation.interactions.filter(scope=self.account.network)
+            known = Q(direction="out") | Q(revises=None)  # there are no keys for edited versions
+            before = self.conversation.interactions.filter(known, scope=self.account.network)
             references = list(before.order_by("sort_at", "pk").values_list("key", flat=True))
         files = [file.as_file() for file in self.response.attachments.order_by("pk")]
         return replace(self.outgoing, references=tuple(references), attachments=tuple(files))

@@ -61,7 +61,8 @@ CHECKS = (
         SELECT i.id AS subject, i.id AS interaction, i.profile_id AS profile,
             i.conversation_id AS conversation
         FROM crm_interaction i LEFT JOIN listening_mention m ON m.interaction_id = i.id
-        WHERE i.direction = 'in' AND i.channel = ANY(%(heard)s) AND m.id IS NULL
+        WHERE i.direction = 'in' AND i.revises_id IS NULL AND i.channel = ANY(%(heard)s)
+            AND m.id IS NULL
         ORDER BY 1 LIMIT %(most)s
         """,
     ),
@@ -134,7 +135,8 @@ CHECKS = (
             LEFT JOIN routing_itemdecision o ON o.interaction_id = i.id
                 AND o.withdrawn_at IS NULL AND o.case_id IS NULL
             LEFT JOIN routing_bystanderreply below ON below.interaction_id = i.id
-            WHERE i.direction = 'in' AND l.id IS NULL AND i.kind <> 'automatic answer'
+            WHERE i.direction = 'in' AND i.revises_id IS NULL AND l.id IS NULL
+                AND i.kind <> 'automatic answer'
                 AND o.id IS NULL AND below.id IS NULL
             UNION ALL
             SELECT i.conversation_id, i.id, r.id, r.case_id
@@ -363,7 +365,7 @@ CHECKS = (
         JOIN responses_delivery d
             ON d.scope = i.scope AND d.sent_key = i.in_reply_to AND d.sent_key <> ''
         LEFT JOIN responses_feedback f ON f.interaction_id = i.id
-        WHERE i.direction = 'in' AND i.in_reply_to <> '' AND f.id IS NULL
+        WHERE i.direction = 'in' AND i.revises_id IS NULL AND i.in_reply_to <> '' AND f.id IS NULL
             AND d.state IN ('sent', 'bounced') AND i.kind <> 'automatic answer'
         GROUP BY i.id
         UNION ALL
@@ -374,6 +376,7 @@ CHECKS = (
         JOIN listening_mention m ON m.interaction_id = i.id
         LEFT JOIN responses_feedback f ON f.interaction_id = i.id
         WHERE d.state IN ('sent', 'bounced') AND i.visibility = 'private' AND i.direction = 'in'
+            AND i.revises_id IS NULL
             AND i.kind <> 'automatic answer' AND m.sort_at >= d.sent_at AND f.id IS NULL
             AND NOT EXISTS (
                 SELECT FROM responses_delivery named

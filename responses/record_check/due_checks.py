@@ -20,7 +20,7 @@ DUE_CHECKS = (
             AND CASE WHEN c.first_response_at IS NULL THEN t.first ELSE t.next END IS NOT NULL
         JOIN routing_caseconversation l ON l.case_id = c.id AND l.ended_at IS NULL
         JOIN crm_interaction i
-            ON i.conversation_id = l.conversation_id AND i.direction = 'in'
+            ON i.conversation_id = l.conversation_id AND i.direction = 'in' AND i.revises_id IS NULL
             AND i.kind <> 'automatic answer'
         LEFT JOIN routing_itemdecision d ON d.interaction_id = i.id AND d.withdrawn_at IS NULL
         WHERE c.due_at IS NULL AND c.status IN ('new', 'open', 'snoozed') AND d.id IS NULL

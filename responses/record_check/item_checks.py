@@ -18,7 +18,7 @@ ITEM_CHECKS = (
         JOIN routing_caseconversation l ON l.case_id = c.id AND l.ended_at IS NULL
         JOIN crm_interaction i ON i.conversation_id = l.conversation_id
         LEFT JOIN routing_itemdecision d ON d.interaction_id = i.id AND d.withdrawn_at IS NULL
-        WHERE c.status IN ('done', 'noise') AND i.direction = 'in'
+        WHERE c.status IN ('done', 'noise') AND i.direction = 'in' AND i.revises_id IS NULL
             AND i.kind <> 'automatic answer' AND d.id IS NULL
             AND NOT EXISTS (
                 SELECT FROM routing_bystanderreply b WHERE b.interaction_id = i.id

@@ -120,7 +120,7 @@ class Results:
         hits = Match.objects.filter(revision__topic=self.campaign.topic_id or 0)
         matched = Q(pk__in=hits.exclude(interaction=None).values("interaction"))
         readable = Interaction.objects.readable_by(self.user)
-        return readable.filter(answered | matched, direction="in").order_by()
+        return readable.filter(answered | matched, direction="in", revises=None).order_by()
 
     @property
     def _since(self) -> Any:

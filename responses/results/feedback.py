@@ -153,7 +153,7 @@ def relink(*, now: datetime) -> None:
     """Link recent interactions without feedback to the texts of ours to which they reply."""
     since = now - UNRESOLVED_FOR
     orphans = Interaction.objects.filter(
-        ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", feedback=None
+        ~Q(in_reply_to=""), recorded_at__gte=since, direction="in", revises=None, feedback=None
     ).exclude(kind=AUTOMATIC)
     answered = Delivery.objects.filter(
         state__in=LEFT, sent_at__gte=since, sent_key__in=orphans.values("in_reply_to")
@@ -168,7 +168,7 @@ def relink(*, now: datetime) -> None:
 
 
 def _take_in(delivery: Delivery, heard: models.QuerySet[Interaction], *, now: datetime) -> None:
-    found = list(heard.filter(direction="in", feedback=None).exclude(kind=AUTOMATIC))
+    found = list(heard.filter(direction="in", revises=None, feedback=None).exclude(kind=AUTOMATIC))
     if not found:
         return
     # The delivery is locked before the feedback is stored, because the delivery and its case are

@@ -41,7 +41,7 @@ def verdict_words(verdict: str) -> str:
 
 @register.filter
 def offer_for(offers: Mapping[int, Offer], response: Response) -> Offer | None:
-    """Return what a user can do with a reply to a deleted message; None for other responses."""
+    """Return what the page says about a reply to a message that was changed since, or None."""
     return offers.get(response.pk)
 
 

@@ -17,7 +17,7 @@ from django_htmx.http import reswap, trigger_client_event
 
 from crm.access import StaffRequest
 from crm.models import Account, Attachment, Interaction, User
-from responses import compose, upload_field
+from responses import changed_items, compose, upload_field
 from responses.acknowledgement import reply_and_acknowledge
 from responses.by_hand import log_by_hand
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
@@ -321,7 +321,7 @@ def _look_again(
     case.refresh_from_db()
     seen = form.cleaned_data["seen"] or 0
     news = Interaction.objects.readable_by(request.user).filter(
-        conversation__in=case.conversations, direction="in", pk__gt=seen
+        conversation__in=case.conversations, direction="in", revises=None, pk__gt=seen
     )
     form.look_again(case.last_inbound_id, marker(case))
     shown = news.select_related("profile").order_by("pk")
@@ -342,6 +342,7 @@ def _composer(
         .select_related("author"),
         "saved": replies_for(case, request.user) if tab in {"reply", "statement"} else [],
         "kept": _stored_files(request, case, tab, form),
+        "change": changed_items.change_to_show(case),
         "colleagues": at_names.colleagues(case) if tab == "note" else [],
         **more,
     }

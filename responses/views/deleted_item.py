@@ -49,7 +49,7 @@ def message_privately(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def close_as_deleted(request: StaffRequest, pk: int) -> HttpResponse:
-    """Cancel the reply, and close the case with the reason “Deleted by author”."""
+    """Cancel the reply, and close the case with the reason “Deleted at the source”."""
     response, offer = _offered(request, pk)
     if offer is None:
         return _not_offered(request, response)
@@ -61,7 +61,7 @@ def close_as_deleted(request: StaffRequest, pk: int) -> HttpResponse:
     else:
         messages.success(
             request,
-            _("Closed as deleted by author. The reply was not sent; its text is in the history."),
+            _("Closed as deleted at the source. The reply was not sent; see the history."),
         )
     return redirect(response.case or response)
 
@@ -72,7 +72,8 @@ def _offered(request: StaffRequest, pk: int) -> tuple[Response, deleted_item.Off
     if response.case_id is None:
         raise PermissionDenied
     case_to_work_on(request, response.case_id)
-    return response, deleted_item.offers([response], request.user).get(response.pk)
+    offer = deleted_item.offers([response], request.user).get(response.pk)
+    return response, offer if offer and offer.is_deletion else None
 
 
 def _not_offered(request: StaffRequest, response: Response) -> HttpResponse:

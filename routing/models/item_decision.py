@@ -33,7 +33,7 @@ def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> Interactio
     items: Any = Interaction.objects.annotate(
         link=FilteredRelation(link, condition=Q(**{f"{link}__ended_at": None}))
     )
-    items = items.filter(link__case__in=cases, direction="in").exclude(kind=AUTOMATIC)
+    items = items.filter(link__case__in=cases, direction="in", revises=None).exclude(kind=AUTOMATIC)
     late = Q(recorded_at__gt=F("sort_at") + HEARD_LATE)
     items = items.annotate(
         in_case=F("link__case"),

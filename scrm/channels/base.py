@@ -31,6 +31,7 @@ class ChannelError(Exception):
     uncertain: whether the network may have sent or changed a text although we got no confirmation.
     usage: the paid operations for which the network charged, or may have charged, although the call
     failed. If it is empty, an `uncertain` error leaves open what the network charged.
+    gone: whether the network says that the source was removed for good. The source is then paused.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ChannelError(Exception):
         retry_after: float | None = None,
         uncertain: bool = False,
         usage: Usage | None = None,
+        gone: bool = False,
     ) -> None:
         message = storable(message)
         if len(message) > _LONGEST_MESSAGE:
@@ -51,6 +53,7 @@ class ChannelError(Exception):
         self.retry_after = retry_after
         self.uncertain = uncertain
         self.usage = usage or {}
+        self.gone = gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,10 @@ class Item:
     other_address: a mail address in the sender's name that is not the sender's own address, or "".
     If it is set, the item never joins the conversation or the case of another person, and staff are
     warned.
+    content_hash: a hash of the raw title and content, computed before cleaning. If a later fetch
+    returns another hash, the item was edited. It is "" if the channel reports `Change`s itself.
+    aliases: other strings that identify the item within its source. If the key of an item is
+    unknown but an alias is known, it is the same item under a new key.
     """
 
     scope: str
@@ -157,6 +164,8 @@ class Item:
     quotes: str = ""
     other_address: str = ""
     details: Json = field(default_factory=dict)
+    content_hash: str = ""
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         make_storable(self)
@@ -207,6 +216,7 @@ class FetchRequest:
     terms: the words of the topic to search for; None if the source is not a search for a topic.
     max_items: the most items that this fetch may read, because we pay for each; None for no limit.
     secrets: the secret parts of the address; see `scrm.net.secret_addresses`.
+    headers: the HTTP headers that an admin has set for the source.
     """
 
     address: str
@@ -215,6 +225,7 @@ class FetchRequest:
     terms: Terms | None = None
     max_items: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,31 +381,4 @@ class Speaker(Protocol):
 
     def find(self, credentials: Credentials, outgoing: Outgoing) -> Receipt | Lookup:
         """Find out whether the text was sent, without sending. Raises ChannelError."""
-        ...
-
-
-class Editor(Protocol):
-    """Corrects and removes published posts.
-
-    Both methods are idempotent, so they can be called again after an error. `receipt` is the
-    receipt that `send` returned for the original post.
-    """
-
-    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
-        """Replace the text of the post. Raises ChannelError."""
-        ...
-
-    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
-        """Remove the post with the receipt's key; of a thread, only this post.
-
-        Succeeds also if the post no longer exists. Raises ChannelError.
-        """
-        ...
-
-
-class ThreadReader(Protocol):
-    def thread(
-        self, credentials: Credentials, key: str, *, max_items: int = 100
-    ) -> tuple[Item, ...]:
-        """Return the public items of the thread of an item, oldest first. Raises ChannelError."""
         ...

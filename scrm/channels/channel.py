@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 from django.utils.functional import Promise
 
 from scrm.channels.base import (
     Credentials,
-    Editor,
+    Item,
     Listener,
     Outgoing,
+    Receipt,
     Speaker,
-    ThreadReader,
     Usage,
     Visibility,
 )
@@ -31,6 +32,33 @@ from scrm.channels.text_rules import TextRules
 
 KeyOf = Callable[[Credentials, str], str]
 """Return the key of the item at a web address of the network, or "" if the address has none."""
+
+
+class Editor(Protocol):
+    """Corrects and removes published posts.
+
+    Both methods are idempotent, so they can be called again after an error. `receipt` is the
+    receipt that `send` returned for the original post.
+    """
+
+    def amend(self, credentials: Credentials, receipt: Receipt, outgoing: Outgoing) -> Receipt:
+        """Replace the text of the post. Raises ChannelError."""
+        ...
+
+    def withdraw(self, credentials: Credentials, receipt: Receipt) -> None:
+        """Remove the post with the receipt's key; of a thread, only this post.
+
+        Succeeds also if the post no longer exists. Raises ChannelError.
+        """
+        ...
+
+
+class ThreadReader(Protocol):
+    def thread(
+        self, credentials: Credentials, key: str, *, max_items: int = 100
+    ) -> tuple[Item, ...]:
+        """Return the public items of the thread of an item, oldest first. Raises ChannelError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

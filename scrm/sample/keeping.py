@@ -59,7 +59,7 @@ _TABLES = {
         "crm.Attachment crm.Contact crm.ContactRelation crm.Conversation crm.Interaction "
         "crm.InteractionMove "
         "crm.Pause crm.PostalAddress crm.Profile crm.ProfileLink crm.ProfileName crm.User "
-        "listening.Enclosure "
+        "listening.Enclosure listening.ItemAlias "
         "listening.Match listening.Mention listening.MentionChange listening.Seen "
         "listening.Quarantined "
         "listening.Sighting listening.Topic responses.Approval responses.ApprovalRequest "

@@ -16,6 +16,7 @@ from werkzeug import Request, Response
 
 from crm.models import Account, User
 from listening.models import Source
+from listening.new_accounts import open_sources
 from scrm.net import http
 from scrm.net.addresses import networks
 
@@ -65,7 +66,7 @@ def test_a_blog_is_connected_and_its_source_appears_by_itself(
         "wordpress", "Skyward stories", "user-1",
     )  # fmt: skip
     for _ in range(2):
-        Source.objects.open_for_new_accounts(now=timezone.now())
+        open_sources(now=timezone.now())
     source = Source.objects.get()
     assert (source.account, source.stance, source.owner) == (account, "for us", admin)
     assert source.address == account.address == "https://blog.example"
@@ -134,13 +135,13 @@ def test_it_is_connected_again_with_another_user_and_password(
     browser = as_(admin)
     browser.post(NEW, there.typed(admin))
     pk = Account.objects.get().pk
-    Source.objects.open_for_new_accounts(now=timezone.now())
+    open_sources(now=timezone.now())
     there.me["id"], there.index["home"] = 2, "http://blog.example"
     browser.post(f"/our-accounts/{pk}/connect/", there.typed(admin, password="other word"))
     account = Account.objects.get()
     assert account.secrets["password"] == "other word"
     assert (account.self_key, account.address) == ("user-2", "http://blog.example")
-    Source.objects.open_for_new_accounts(now=timezone.now())
+    open_sources(now=timezone.now())
     assert Source.objects.count() == 1
     there.index["home"] = "https://b.example"
     answer = browser.post(f"/our-accounts/{pk}/connect/", there.typed(admin))
@@ -149,5 +150,5 @@ def test_it_is_connected_again_with_another_user_and_password(
 
 
 def test_other_accounts_get_no_source_of_their_own(microblog: Account) -> None:
-    Source.objects.open_for_new_accounts(now=timezone.now())
+    open_sources(now=timezone.now())
     assert not Source.objects.exists()

@@ -15,7 +15,7 @@ from django.utils.html import escape
 
 from crm import connecting
 from crm.models import Account, User, Workspace
-from listening.models import Source
+from listening.new_accounts import open_sources
 from scrm.channels import registry
 from tests.crm import pigeon
 from tests.crm.blocking import wait_until_blocked
@@ -71,7 +71,7 @@ def test_it_is_connected_and_the_sources_it_asks_for_are_opened_once(
     assert (account.name, account.address) == ("Loft north", "north 1")
     assert (account.secrets, account.config) == ({"word": "coo"}, {"street": "Quay"})
     for _ in range(2):
-        Source.objects.open_for_new_accounts(now=timezone.now())
+        open_sources(now=timezone.now())
     assert {(row.address, row.name, row.stance) for row in account.sources.all()} == {
         ("roof", "north: roof", "for us"), ("window", "north: window", "for us"),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from django.utils import timezone
 from crm import connecting, oauth
 from crm.models import Account, OAuthAttempt, User
 from crm.models.oauth_attempt import KEPT_FOR
-from listening.models import Source
+from listening.new_accounts import open_sources
 from scrm.channels.base import ChannelError
 from tests.crm.pigeon import Gate
 from tests.together import at_once
@@ -259,7 +259,7 @@ def test_an_account_that_is_connected_already_is_named(
 def test_a_reconnected_account_keeps_its_name_its_sources_and_their_cursors(
     browser: Client, admin: User, account: Account
 ) -> None:
-    Source.objects.open_for_new_accounts(now=timezone.now())
+    open_sources(now=timezone.now())
     account.sources.update(cursor={"seq": 7})
     now = timezone.now()
     Account.objects.update(
@@ -267,7 +267,7 @@ def test_a_reconnected_account_keeps_its_name_its_sources_and_their_cursors(
     )
     state = started(browser, admin, f"/our-accounts/{account.pk}/connect/")
     assert come_back(browser, state).status_code == 302
-    Source.objects.open_for_new_accounts(now=timezone.now())
+    open_sources(now=timezone.now())
     account.refresh_from_db()
     assert account.name == "Our loft"
     assert [source.cursor for source in account.sources.all()] == [{"seq": 7}] * 2

@@ -691,11 +691,11 @@ def test_two_visits_whose_chunks_overlap_do_not_deadlock(
     items = [item(f"{n:03}") for n in range(600)]
     first_stored, claim = Event(), SeenManager.claim
 
-    def in_turn(manager: SeenManager, places: set[Place]) -> set[Place]:
+    def in_turn(manager: SeenManager, places: set[Place], known: set[Place]) -> set[Place]:
         if (SCOPE, "000") not in places:
             first_stored.wait(30)
-            return claim(manager, places)
-        fresh = claim(manager, places)
+            return claim(manager, places, known)
+        fresh = claim(manager, places, known)
         first_stored.set()
         time.sleep(0.5)  # from here on, the other fetch has to wait for these rows
         return fresh
@@ -745,7 +745,7 @@ def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     The cleanup of unused files needs this row to find the file. Fails if files are stored in the
     transaction of the fetch.
     """
-    monkeypatch.setattr("listening.fetch._sight", lambda *_: 1 / 0)
+    monkeypatch.setattr("listening.fetch.sight", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)
     assert done

@@ -22,7 +22,7 @@ from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 
 As = Callable[[User], Client]
-LINE = "The author deleted the message that this reply answers"
+LINE = "The message that this reply answers was deleted at the source"
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_the_reply_is_not_sent_and_both_ways_on_are_offered(
     ):
         assert LINE in page
         assert "Message privately" in page
-        assert "Close as deleted by author" in page
+        assert "Close as deleted at the source" in page
 
 
 def test_while_the_message_stands_nothing_is_offered(
@@ -127,11 +127,11 @@ def test_close_as_deleted_records_the_decision_and_cancels_the_reply(
 ) -> None:
     if tried:
         outbox.deliver(waiting.deliveries.get())
-    press(as_(agent), waiting, "Close as deleted by author")
+    press(as_(agent), waiting, "Close as deleted at the source")
     case = Case.objects.get(pk=waiting.case_id)
     decision = Decision.objects.latest("pk")
     assert (case.status, decision.outcome, decision.by) == ("done", "none", agent)
-    assert decision.why == "Deleted by author"
+    assert decision.why == "Deleted at the source"
     outbox.deliver(waiting.deliveries.get())
     waiting.refresh_from_db()
     assert (waiting.state, Post.objects.count()) == ("cancelled", 0)

@@ -698,5 +698,5 @@ def test_a_reply_to_a_deleted_post_is_not_sent_and_says_why(
     outbox.deliver(delivery)
     delivery.refresh_from_db()
     assert delivery.state == "failed"
-    assert "The author deleted the message that you answer" in delivery.error
+    assert "The message that you answer was deleted at the source" in delivery.error
     assert Post.objects.count() == before

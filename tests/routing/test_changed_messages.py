@@ -43,7 +43,7 @@ def test_an_edited_message_shows_both_texts(
     change(mention, "edited", "@SkywardAir you lost my bag <b>twice</b>")
     shown = page(agent, as_)
     assert "you lost my bag" in shown
-    assert "The author edited this message" in shown
+    assert "Edited at the source" in shown
     assert "you lost my bag &lt;b&gt;twice&lt;/b&gt;" in shown
 
 
@@ -53,7 +53,7 @@ def test_a_deleted_message_keeps_its_text(
     change(mention, "deleted")
     shown = page(agent, as_)
     assert "you lost my bag" in shown
-    assert "The author deleted this message" in shown
+    assert "Deleted at the source" in shown
 
 
 def test_an_unchanged_message_says_nothing_of_changes(
@@ -61,4 +61,4 @@ def test_an_unchanged_message_says_nothing_of_changes(
 ) -> None:
     shown = page(agent, as_)
     assert "you lost my bag" in shown
-    assert "The author" not in shown
+    assert "at the source" not in shown

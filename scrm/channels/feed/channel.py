@@ -29,6 +29,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.channel import Channel
 from scrm.channels.feed import child
+from scrm.channels.feed.aliases import aliases
 from scrm.channels.network_facts import FEED
 from scrm.net import http
 from scrm.net.addresses import ascii_host
@@ -228,7 +229,7 @@ def _is_html(response: http.Response) -> bool:
 
 def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
     for entry in facts["entries"]:
-        moment = entry["occurred_at"]
+        moment = datetime.fromisoformat(entry["occurred_at"]) if entry["occurred_at"] else None
         author = Author(
             network=NETWORK,
             key=f"{space.removeprefix('feed:')}#{entry['author']}",
@@ -243,11 +244,16 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
             title=entry["title"],
             html=entry["html"],
             url=entry["url"],
-            occurred_at=datetime.fromisoformat(moment) if moment else None,
+            occurred_at=moment,
             in_reply_to=entry["in_reply_to"],
             language=entry["language"],
             raw=_bytes(entry["raw"]),
-        )
+            content_hash=entry["content_hash"],
+            aliases=aliases(
+                url=entry["url"], title=entry["title"], text=entry["text"],
+                author=entry["author"], occurred_at=moment,
+            ),
+        )  # fmt: skip
         yield _by_permalink(item, by_wordpress="wordpress.org" in facts["maker"].lower())
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin
 
 from scrm.channels.feed.dates import moment
 from scrm.channels.feed.elements import CONTENT, DESCRIPTION, SUMMARY
-from scrm.channels.feed.keys import Identity, short_key
+from scrm.channels.feed.keys import Identity, digest, short_key
 from scrm.channels.unreadable import UNREADABLE
 from scrm.text.brackets import escape_words
 from scrm.text.clean import clean, plain, safe_url, storable
@@ -56,6 +56,9 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
         "language": _language(entry, detail, parsed),
         "in_reply_to": short_key(text_of(reply.get("ref"))) if isinstance(reply, Mapping) else "",
         "occurred_at": found.isoformat() if found else None,
+        "content_hash": digest(
+            text_of((entry.get("title_detail") or {}).get("value")), text_of(detail.get("value"))
+        ),
     }
     return facts, Identity(
         id=text_of(entry.get("id")).strip(),

@@ -18,13 +18,14 @@ from scrm.channels.feed.entries import (
     name_in,
     text_of,
 )  # fmt: skip
-from scrm.channels.feed.keys import Identity
+from scrm.channels.feed.keys import Identity, digest
 from scrm.text.brackets import escape_words
 from scrm.text.clean import clean, plain
 
 _VERSION = re.compile(r"(?i)https?://(?:www\.)?jsonfeed\.org/version/(1(?:\.\d)?)/?\Z")
 _MAX_TEXT, _MAX_AUTHORS, _LONGEST_NUMBER = 300_000, 20, 400
 _ITEMS = re.compile(r'"items"\s{0,99}:\s{0,99}\[')
+_WRITTEN = ("title", "content_html", "content_text", "summary")
 _COMMA = re.compile(r"[\s,]*+")
 
 
@@ -82,6 +83,7 @@ def item_facts(
         "language": (text_of(item.get("language")) or text_of(feed.get("language"))).strip()[:35],
         "in_reply_to": "",
         "occurred_at": at.isoformat() if at else None,
+        "content_hash": digest(*(text_of(item.get(field)) for field in _WRITTEN)),
     }
     text = facts["text"] or facts["html"]
     return facts, Identity(guid, url, title, text, " ".join(dates))

@@ -1,0 +1,188 @@
+"""A source that only shows items, and reports no changes, shows an item with another content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from crm.models import Account, Department, Interaction
+from listening.models import Mention, MentionChange, Sighting, Source
+from listening.versions import record_versions
+from routing.models import Case
+from routing.unanswered import unanswered
+from scrm import pipeline
+from scrm.channels.base import Change, Item
+from tests.listening.test_fetch import HOUR, NOON, SCOPE, Village, go, item
+from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
+from tests.listening.test_fetch import village as village  # noqa: PLC0414
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def source(make_source: Callable[..., Source], service: Department) -> Source:
+    return make_source(created_at=NOON - timedelta(days=2), stance="for us")
+
+
+def shown(text: str, key: str = "1", **facts: Any) -> Item:
+    """Return an item as its source shows it now."""
+    return item(key, **{"text": text, "content_hash": f"raw of {text}", **facts})
+
+
+def told() -> list[tuple[str, str]]:
+    return list(MentionChange.objects.order_by("pk").values_list("kind", "text"))
+
+
+def fetch_each(source: Source, village: Village, *items: Item) -> None:
+    for each in items:
+        village.says(each)
+        go(source)
+
+
+def test_a_correction_is_a_change_and_an_interaction_that_revises(
+    source: Source, village: Village
+) -> None:
+    fetch_each(source, village, shown("Pilots strike."))
+    pipeline.process()
+    fetch_each(source, village, shown("Pilots do not strike."))
+    assert told() == [("edited", "Pilots do not strike.")]
+    assert Mention.objects.get().text == "Pilots strike."
+    first, version = Interaction.objects.order_by("pk")
+    assert (version.revises, version.kind, version.text) == (first, "edit", "Pilots do not strike.")
+    assert version.key.startswith("1~")
+    assert version.conversation == first.conversation
+
+
+def test_a_correction_before_the_item_is_recorded_is_recorded_with_it(
+    source: Source, village: Village
+) -> None:
+    fetch_each(source, village, shown("Pilots strike."), shown("Pilots do not strike."))
+    pipeline.process()
+    first, version = Interaction.objects.order_by("pk")
+    assert (first.text, version.revises) == ("Pilots strike.", first)
+
+
+def test_a_version_is_no_message_of_the_case(source: Source, village: Village) -> None:
+    fetch_each(source, village, shown("Pilots strike."))
+    pipeline.process()
+    case = Case.objects.get()
+    fetch_each(source, village, shown("Pilots do not strike."))
+    pipeline.process()
+    version = Interaction.objects.get(revises__isnull=False)
+    assert Case.objects.get().last_inbound_id == case.last_inbound_id
+    assert [row.pk for row in unanswered([case.pk])] == [version.revises_id]
+
+
+def test_texts_that_return_are_versions_of_their_own(source: Source, village: Village) -> None:
+    fetch_each(source, village, shown("A"))
+    pipeline.process()
+    fetch_each(source, village, shown("B"), shown("A"), shown("B"))
+    versions = Interaction.objects.filter(revises__isnull=False).order_by("pk")
+    assert [version.text for version in versions] == ["B", "A", "B"]
+
+
+def test_recording_a_version_again_changes_nothing(source: Source, village: Village) -> None:
+    fetch_each(source, village, shown("A"))
+    pipeline.process()
+    fetch_each(source, village, shown("B"))
+    record_versions(MentionChange.objects.select_related("mention"), now=NOON)
+    assert Interaction.objects.count() == 2
+
+
+def test_other_markup_with_the_same_words_is_no_change(source: Source, village: Village) -> None:
+    fetch_each(source, village, shown("two words"))
+    fetch_each(source, village, shown("two\n words", content_hash="<p>two</p>words"))
+    assert told() == []
+
+
+def test_the_same_content_is_compared_by_its_hash_alone(source: Source, village: Village) -> None:
+    """If scrm cleans a text in another way than before, the item has not changed."""
+    fetch_each(source, village, shown("A", content_hash="raw"))
+    fetch_each(source, village, shown("cleaned in another way", content_hash="raw"))
+    assert told() == []
+
+
+def test_an_item_whose_hash_was_never_stored_counts_as_unchanged(
+    source: Source, village: Village
+) -> None:
+    """So the first fetch after an upgrade reports no changes, and the second one does."""
+    fetch_each(source, village, shown("A"))
+    Sighting.objects.update(content_hash=None)
+    fetch_each(source, village, shown("B"))
+    assert told() == []
+    fetch_each(source, village, shown("C"))
+    assert told() == [("edited", "C")]
+
+
+def test_an_item_that_drops_out_of_the_feed_is_not_removed(
+    source: Source, village: Village
+) -> None:
+    fetch_each(source, village, shown("A"), shown("other", key="2"))
+    assert told() == []
+
+
+def test_an_item_that_was_removed_and_returns_has_changed(source: Source, village: Village) -> None:
+    fetch_each(source, village, shown("A"))
+    village.says(changes=(Change(SCOPE, "1", "deleted"),))
+    go(source)
+    fetch_each(source, village, shown("A"), shown("A"))
+    assert told() == [("deleted", ""), ("edited", "A")]
+
+
+def test_two_sources_that_show_an_item_in_two_forms_report_no_change(
+    source: Source, village: Village, make_source: Callable[..., Source]
+) -> None:
+    """A feed and the API of a blog show the same comment with different markup, turn by turn."""
+    other = make_source(address="https://other.example")
+    for _ in range(2):
+        fetch_each(source, village, shown("whole text"))
+        fetch_each(other, village, shown("whole…"))
+    assert told() == []
+
+
+def test_more_than_three_edits_an_hour_are_counted_and_the_last_text_is_stored_later(
+    source: Source, village: Village, clock: time_machine.Coordinates
+) -> None:
+    fetch_each(source, village, *(shown(f"{n} views") for n in range(7)))
+    assert [text for _, text in told()] == ["1 views", "2 views", "3 views"]
+    assert Mention.objects.get().unrecorded_changes == 3
+    clock.shift(HOUR)
+    fetch_each(source, village, shown("6 views"))
+    assert [text for _, text in told()][3:] == ["6 views"]
+
+
+def test_an_unchanged_feed_needs_as_many_statements_for_many_items_as_for_one(
+    source: Source, village: Village
+) -> None:
+    counts = []
+    for items in ([shown("A")], [shown(f"text {n}", key=str(n)) for n in range(50)]):
+        village.says(*items)
+        go(source)
+        village.says(*items)
+        with CaptureQueriesContext(connection) as queries:
+            go(source)
+        counts.append(len(queries))
+        joins = [
+            query["sql"] for query in queries if "LEFT JOIN listening_sighting" in query["sql"]
+        ]
+        assert len(joins) == 1
+    assert counts[0] == counts[1]
+
+
+def test_our_own_post_that_was_edited_is_no_new_version(
+    source: Source, village: Village, microblog: Account
+) -> None:
+    author = item("1").author
+    microblog.network, microblog.self_key = author.network, author.key
+    microblog.save()
+    fetch_each(source, village, shown("Ours."))
+    pipeline.process()
+    fetch_each(source, village, shown("Ours, corrected."))
+    assert told() == [("edited", "Ours, corrected.")]
+    assert Interaction.objects.count() == 1
