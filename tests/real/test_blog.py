@@ -15,9 +15,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Department, Interaction, User
+from crm.models import Account, Department, Interaction, Notice, User
 from listening.fetch import fetch_source
-from listening.models import Mention, Source
+from listening.models import Mention, MentionChange, Source
 from responses import check_sending, outbox
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.corrections import correct, newest, take_down
@@ -347,6 +347,92 @@ class TestKilled:
         listen()
         assert Mention.objects.filter(kind="comment").count() == 3
         assert Case.objects.count() == Feedback.objects.count() == 3
+
+
+class TestChanges:
+    @pytest.fixture
+    def planned(
+        self, blog: WordPress, state: Callable[..., Response], agent: User
+    ) -> tuple[Case, Delivery, int]:
+        """A case with a comment, a reply to it that is planned, and the number of the comment."""
+        blog.comment(number(state().deliveries.get()), "Ann", "You told everyone.")
+        approve_all(blog)
+        listen()
+        case = Case.objects.get()
+        words = Words(
+            uuid.uuid4(), "Dear Ann.", "public", seen=case.last_inbound_id,
+            send_at=timezone.now() + timedelta(hours=2),
+        )  # fmt: skip
+        sending = reply(case, words, place=places_for(case)[0], by=agent).deliveries.get()
+        return case, sending, blog.comments()[0]["id"]
+
+    def test_a_comment_is_edited_and_then_trashed_while_a_reply_is_planned(
+        self, blog: WordPress, planned: tuple[Case, Delivery, int], agent: User, as_: As
+    ) -> None:
+        case, sending, comment = planned
+        edit = "wp_update_comment(['comment_ID'=>%d,'comment_content'=>'I was wrong.']);"
+        blog.php(edit % comment)
+        listen()
+        pages = [
+            as_(agent).get(case.get_absolute_url()).content.decode(),
+            as_(agent).get(reverse("responses:composer", args=[case.pk])).content.decode(),
+            as_(agent).get(reverse("responses:case_responses", args=[case.pk])).content.decode(),
+        ]
+        assert all("edited at the source" in page.lower() for page in pages)
+        assert "I was wrong." in pages[0]
+        assert Notice.objects.filter(user=agent, kind=Notice.Kind.CHANGED).count() == 1
+        version = Interaction.objects.get(kind="edit")
+        assert (version.text, version.revises.text) == ("I was wrong.", "You told everyone.")
+        sweep()
+        sending.refresh_from_db()
+        assert sending.state == DeliveryState.FAILED
+        assert "edited at the source after the reply was released" in sending.error
+
+        # The agent has read the new text and sends the reply again, but the comment is trashed.
+        again = check_sending.send_again(sending, by=agent)
+        blog.php(f"wp_trash_comment({comment});")
+        listen()
+        sweep()
+        again.refresh_from_db()
+        assert again.state == DeliveryState.FAILED
+        assert "deleted at the source" in again.error
+        assert "Deleted at the source" in as_(agent).get(case.get_absolute_url()).content.decode()
+        assert blog.comments() == []
+
+        # It comes back out of the trash: that is a change too, and the reply can be sent.
+        blog.php(f"wp_untrash_comment({comment});")
+        listen()
+        assert [row.kind for row in MentionChange.objects.order_by("pk")] == [
+            "edited", "deleted", "edited",
+        ]  # fmt: skip
+        last = check_sending.send_again(again, by=agent)
+        sweep()
+        last.refresh_from_db()
+        assert last.state == DeliveryState.SENT
+
+    @pytest.mark.parametrize("there", ["wp_spam_comment(%d);", "wp_delete_comment(%d, true);"])
+    def test_a_comment_that_became_spam_or_was_deleted_is_not_answered(
+        self, blog: WordPress, planned: tuple[Case, Delivery, int], there: str
+    ) -> None:
+        _case, sending, comment = planned
+        blog.php(there % comment)
+        listen()
+        assert MentionChange.objects.get().kind == "deleted"
+        sweep()
+        sending.refresh_from_db()
+        assert "deleted at the source" in sending.error
+
+    def test_a_pingback_is_heard(self, blog: WordPress, state: Callable[..., Response]) -> None:
+        post = number(state().deliveries.get())
+        blog.php(
+            f"wp_insert_comment(['comment_post_ID'=>{post},'comment_type'=>'pingback',"
+            "'comment_author'=>'Fly blog','comment_author_url'=>'https://fly.example/seats/',"
+            "'comment_content'=>'[…] said the airline […]','comment_approved'=>1]);"
+        )
+        listen()
+        ping = Mention.objects.get(kind="comment")
+        assert ping.title.startswith("Pingback")
+        assert ping.author_key == "site:fly.example"
 
 
 class TestTrouble:

@@ -68,7 +68,7 @@ class Blog:
                 "author_email": "ann@readers.example", "author_url": "", "status": "approved",
                 "date_gmt": "2026-11-02T10:00:00",
                 "content": {"rendered": f"<p>{text}</p>", "raw": text},
-                "link": f"http://blog.example/so/#comment-{number}",
+                "link": f"http://blog.example/so/#comment-{number}", "type": "comment",
             } | facts  # fmt: skip
             return self.comments[number]
 
@@ -124,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = set(query["status"].split(","))
         wanted |= _STATUSES.get(query["status"], set()) if kind == "comments" else set()
         rows = [row for row in rows if row["status"] in wanted or query["status"] == "any"]
+        if kind == "comments" and query.get("type") != "all":
+            rows = [row for row in rows if row["type"] == query.get("type", "comment")]
         if "slug" in query:
             rows = [row for row in rows if row["slug"] in query["slug"].split(",")]
         if "parent" in query:

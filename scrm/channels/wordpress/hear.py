@@ -4,7 +4,8 @@ Comments are read newest first. A fetch stops at the comments that an earlier fe
 read. Consecutive pages of results overlap, so that no comment is missed if another comment is
 deleted during the fetch. If there are too many pages, the next fetch reads the rest. Every fetch
 reads the newest hundred comments again. Thus a comment is also found after an editor has moved it
-out of the spam.
+out of the spam, and an edit is noticed. If one of these comments is missing, it is looked up: it
+may have been deleted, moved to the trash or marked as spam.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from html import unescape
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from scrm.channels.base import (
     Author,
     Batch,
+    Change,
     Credentials,
     FetchRequest,
     Found,
@@ -29,17 +31,29 @@ from scrm.channels.base import (
     Json,
     UnreadableItem,
 )
-from scrm.channels.permalink import comment_key, guid_key
+from scrm.channels.permalink import comment_key, comment_number, guid_key
 from scrm.channels.unreadable import UNREADABLE
 from scrm.channels.wordpress.site import Site, reading_answers
 from scrm.text.clean import clean, plain, safe_url
 
 COMMENTS, POSTS, OVERLAP, PAGES = 100, 20, 10, 10
+LOOKUPS = 20
+"""So many missing comments are looked up in one fetch; the next fetch looks up the others."""
 HELD = "held for moderation on the blog"
 _POST_FIELDS = "id,guid,link,title,content,date_gmt,modified_gmt,author,status"
 _COMMENT_FIELDS = (
-    "id,post,parent,author,author_name,author_email,author_url,date_gmt,content,link,status,_links"
+    "id,post,parent,author,author_name,author_email,author_url,date_gmt,content,link,status,type,"
+    "_links"
 )
+_TYPES = {
+    "comment": "Comment",
+    "review": "Comment",
+    "pingback": "Pingback",
+    "trackback": "Trackback",
+}
+"""Types of comments → how their titles begin. Plugins store other data as other types."""
+_PUBLIC = ("approved", "hold")
+"""The states of a comment that was not removed."""
 _ROUTE, _LONGEST_ROUTE = re.compile(r"/wp/v2/([a-z0-9_/-]+)/([0-9]+)"), 500
 
 Row = dict[str, Any]
@@ -62,9 +76,15 @@ class WordPressListener:
         posts += _posts(site, "date", 0)
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
-        cursor = {"comments": comment_cursor, "posts": post_cursor, "hash": mark}
+        watched = dict(request.cursor.get("watched", ()))
+        changes, missing = _removed(site, account, watched, comments)
+        cursor: dict[str, Any] = {"comments": comment_cursor, "posts": post_cursor, "hash": mark}
         if mark == request.cursor.get("hash"):
-            return Batch(cursor=cursor, unchanged=True)
+            return Batch(
+                cursor={**cursor, "watched": _watched(watched, changes)},
+                unchanged=not changes, changes=changes,
+            )  # fmt: skip
+        comments = [row for row in comments if row.get("type", "comment") in _TYPES]
         # With an editor's login, posts that are protected by a password are readable too.
         posts = [post for post in posts if not _needs_password(post)]
         known = _CommentedPost.all(posts)
@@ -75,7 +95,11 @@ class WordPressListener:
                 *((row, lambda row: _comment(row, account, known)) for row in comments),
             ]
         )
-        return Batch(items, cursor, not items, None, unreadable, len(raw))
+        watched = {number: watched[number] for number in missing}
+        watched |= {str(number): item.key for item in items if (number := comment_number(item.key))}
+        cursor["watched"] = _watched(watched, changes)
+        unchanged = not items and not changes
+        return Batch(items, cursor, unchanged, None, unreadable, len(raw), changes)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         if credentials is None:
@@ -90,10 +114,41 @@ class WordPressListener:
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
+def _removed(
+    site: Site, account: Credentials, watched: dict[str, str], rows: list[Row]
+) -> tuple[tuple[Change, ...], list[str]]:
+    """Look up the watched comments that are missing among the newest comments.
+
+    Returns the deletions, and the numbers of missing comments that are to be watched further.
+    watched: number of each comment → its key. rows: the comments that were read, newest first.
+    """
+    there, newest = {_number(row) for row in rows}, rows[:COMMENTS]
+    # An older comment is not missing: it is only no longer among those that every fetch reads.
+    oldest = min(map(_number, newest)) if len(newest) == COMMENTS else 0
+    missing = [number for number in watched if int(number) not in there and int(number) >= oldest]
+    changes, left = [], missing[LOOKUPS:]
+    for number in missing[:LOOKUPS]:
+        answer = site.get(f"comments/{number}", context="edit", _fields="id,status")
+        if answer.status != 404 and answer.row.get("status") in _PUBLIC:
+            left.append(number)
+        else:
+            changes.append(Change(account.network, watched[number], "deleted"))
+    return tuple(changes), left
+
+
+def _watched(watched: dict[str, str], removed: Iterable[Change]) -> list[tuple[str, str]]:
+    """Return the newest comments of those to watch, without the removed ones."""
+    gone = {change.key for change in removed}
+    numbers = sorted(watched, key=int, reverse=True)
+    return [(number, watched[number]) for number in numbers if watched[number] not in gone][
+        :COMMENTS
+    ]
+
+
 def _comments(site: Site, offset: int) -> list[Row]:
     return site.get(
         "comments",
-        status="all", context="edit", orderby="id", order="desc", per_page=COMMENTS,
+        status="all", type="all", context="edit", orderby="id", order="desc", per_page=COMMENTS,
         offset=offset, _fields=_COMMENT_FIELDS,
     ).rows  # fmt: skip
 
@@ -233,6 +288,7 @@ def _post(row: Row, account: Credentials) -> Item:
         occurred_at=_moment(row),
         thread_key=key,
         raw=_raw(row),
+        content_hash=_content_hash(row),
     )
 
 
@@ -241,7 +297,8 @@ def _comment(row: Row, account: Credentials, known: dict[int, _CommentedPost]) -
     home = guid_key(account.address).partition("?")[0].rstrip("/")
     under = known.get(post) or _CommentedPost(f"{home}/?p={post}", "")
     html, author = str(row["content"]["rendered"]), _author(row, account)
-    title = f"Comment on “{under.title}”" if under.title else "Comment"
+    what = _TYPES[str(row.get("type", "comment"))]
+    title = f"{what} on “{under.title}”" if under.title else what
     return Item(
         scope=account.network,
         key=comment_key(under.key, number),
@@ -255,6 +312,7 @@ def _comment(row: Row, account: Credentials, known: dict[int, _CommentedPost]) -
         thread_key=under.key,
         in_reply_to=comment_key(under.key, parent) if parent else under.key,
         raw=_raw(row),
+        content_hash=_content_hash(row),
     )
 
 
@@ -262,13 +320,16 @@ def _author(row: Row, account: Credentials) -> Author:
     """Return the author of a comment.
 
     The key of a user of the blog contains the user's number. The key of a guest contains the mail
-    address, or the name if there is no address.
+    address, or the name if there is no address. The author of a pingback or a trackback is the site
+    that links to the post; its name is the title of the page there.
     """
     name = " ".join(plain(str(row.get("author_name") or "")).split())
     email = str(row.get("author_email") or "").strip().lower()
     user = int(row.get("author") or 0)
     key = f"user-{user}" if user else f"mail:{email}" if email else f"name:{name}"
     url = safe_url(str(row.get("author_url") or ""))
+    if row.get("type") in ("pingback", "trackback") and (host := urlsplit(url).hostname):
+        return Author(account.network, f"site:{host}", handle=host, name=name, url=url)
     return Author(account.network, key, handle=email, name=name, url=url)
 
 
@@ -285,6 +346,13 @@ def _moment(row: Row) -> datetime | None:
         return datetime.fromisoformat(str(row.get("date_gmt"))).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def _content_hash(row: Row) -> str:
+    """Return a hash of title and content as they were written, before plugins change them."""
+    parts = [(row.get(name) or {}) for name in ("title", "content")]
+    written = "\0".join(str(part.get("raw", part.get("rendered", ""))) for part in parts)
+    return sha256(written.encode("utf-8", "replace")).hexdigest()
 
 
 def _raw(row: Row) -> bytes:

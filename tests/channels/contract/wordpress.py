@@ -9,8 +9,6 @@ from scrm.channels.base import Credentials
 from tests.channels.contract.adapter import Adapter
 from tests.standins.wordpress import GUID, PASSWORD, USER, Blog
 
-_NO_CHANGES = "The blog lists no changes; comments are read again, but not compared."
-
 
 class WordPress(Adapter):
     kind = "wordpress"
@@ -21,8 +19,7 @@ class WordPress(Adapter):
         "limit": "A post of a blog is as long as it needs to be.",
         "messages": "Everything on a blog is public.",
         "prices": "A blog of our own is free of charge.",
-        "edits": _NO_CHANGES,
-        "deletions": _NO_CHANGES,
+        "edits": "The blog lists no edits. They are found by `Item.content_hash`.",
     }
 
     def start(self) -> None:
