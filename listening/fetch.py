@@ -24,7 +24,7 @@ from crm.models import Attachment
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
 from crm.spending import Reservation
-from listening import aliases, paid
+from listening import aliases, gaps, paid
 from listening.changes import keep_changes, keep_edits
 from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
@@ -122,6 +122,7 @@ def _keep(fetch: Fetch, batch: Batch, files: Files, *, now: datetime) -> None:
     keep_changes(fetch, batch.changes, now=now)
     fetch.quarantined = fetch.quarantined_items.count()
     fetch.end(Fetch.Outcome.UNCHANGED if batch.unchanged else Fetch.Outcome.OK, now=now)
+    gaps.after_success(source, found_new=fetch.new > 0, now=now)
     # In the same transaction as the items: if only the cursor were stored, items would be lost.
     source.record_success(cursor=batch.cursor, next_after=batch.next_after, now=now)
 
@@ -133,6 +134,7 @@ def _fail(fetch: Fetch, error: ChannelError) -> None:
         source = fetch.fence()
         if source:
             fetch.end(Fetch.Outcome.FAILED, now=now, error=error.message)
+            gaps.after_failure(source, error, now=now)
             source.record_failure(error, now=now)
 
 

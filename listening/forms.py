@@ -11,12 +11,13 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Account, User
+from listening.header_field import HeadersField
 from listening.matching import MAX_TERMS, validate_terms
 from listening.models import Source, Topic
 from listening.models.source import EVERYTHING
 from listening.sensitivity import Sensitivity
 from listening.webhooks import KIND
-from scrm.channels.base import Found
+from scrm.channels.base import ChannelError, Found
 from scrm.channels.registry import channel, kinds
 from scrm.web.form_fields import set_choices, set_empty_label, set_queryset
 from scrm.web.usd_field import UsdField
@@ -197,6 +198,10 @@ class AddressForm(forms.Form):
         return str(self.cleaned_data["address"])
 
 
+UNSTORED = ("daily_limit", "new_address", "headers")
+"""Fields of `SettingsForm` that are stored in other columns."""
+
+
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     """The settings of a source; a stored source of a paid network also has a limit per day."""
 
@@ -231,6 +236,8 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 initial=self.instance.daily_budget,
                 help_text=_("Leave empty to use the budget of the account only."),
             )
+        if self.instance.pk and self.instance.channel.takes_headers:
+            self.fields["headers"] = HeadersField(stored=_stored_headers(self.instance))
         if self.instance.sealed_secrets:
             self.fields["new_address"] = forms.CharField(
                 label=_("New address, with its token"),
@@ -254,7 +261,16 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or {}
         if "daily_limit" in data:
             self.instance.daily_budget = data["daily_limit"]
+        if "headers" in data:
+            self.instance.headers = data["headers"]
         return data
+
+
+def _stored_headers(source: Source) -> dict[str, str]:
+    try:
+        return source.headers
+    except ChannelError:  # no key decrypts them, so they can only be entered again
+        return {}
 
 
 class WebhookForm(SettingsForm):

@@ -32,6 +32,7 @@ urlpatterns = [
     path("sources/<int:pk>/", source.source, name="source"),
     path("sources/<int:pk>/edit/", source.edit, name="source_edit"),
     path("sources/<int:pk>/pause/", source.pause, name="source_pause"),
+    path("sources/<int:pk>/move/", source.move, name="source_move"),
     path("sources/<int:pk>/fetch/", source.fetch, name="source_fetch"),
     path("sources/<int:pk>/bring-in/", source.bring_in, name="source_bring_in"),
     path("sources/new/webhook/", webhook.new, name="webhook_new"),

@@ -177,7 +177,7 @@ POST = {
     "listening:topic_stored "
     "listening:source_new "
     "listening:csv_upload listening:topic_import "
-    "listening:source_edit listening:source_pause listening:source_fetch "
+    "listening:source_edit listening:source_pause listening:source_fetch listening:source_move "
     "listening:webhook_new listening:webhook_add_secret listening:webhook_remove_secret "
     "listening:webhook_test "
     "listening:source_bring_in listening:replay routing:invite crm:person_edit crm:deactivate "

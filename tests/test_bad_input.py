@@ -310,6 +310,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "listening:source_edit": {
         "name": "B", "stance": "about us", "rhythm": "300", "owner": "@admin"
     },
+    "listening:source_move": {"address": "https://b.example/feed"},
     "listening:source_pause": {"to": "active"},
     "listening:webhook_new": {
         "name": "Survey", "stance": "for us", "owner": "@admin", "address": uuid.UUID(int=11),

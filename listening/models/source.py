@@ -188,9 +188,12 @@ class Source(LeasedRow):
     def record_failure(self, error: ChannelError, *, now: datetime) -> None:
         """Store the error, release the lease and schedule a retry. The cursor is not changed.
 
+        If the source was removed for good, it is paused.
+
         Call this only in the transaction in which `Fetch.fence` has locked the source.
         """
         self.failures, self.error = self.failures + 1, error.message
+        self.is_active = self.is_active and not error.gone
         self._schedule(self.pause_after_failure(error), now)
 
     def record_delivery(self, *, now: datetime, error: str = "") -> None:
@@ -264,6 +267,7 @@ class Source(LeasedRow):
         self.save(
             update_fields=[
                 "cursor", "last_ok_at", "failures", "error", "lease_until", "next_fetch_at",
+                "is_active", "last_new_at", "longest_silence", "longest_outage", "gap_noticed_at",
             ]
         )  # fmt: skip
 
@@ -299,6 +303,19 @@ class Source(LeasedRow):
     def secrets(self, secrets: Mapping[str, str]) -> None:
         self.sealed_secrets = seal(dict(secrets)) if secrets else ""
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that an admin has set. Raises ChannelError."""
+        try:
+            return dict(unseal(self.sealed_headers)) if self.sealed_headers else {}
+        except ValueError as error:
+            message = f"The headers cannot be decrypted. Enter them again. {error}"
+            raise ChannelError(message, permanent=True) from error
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        self.sealed_headers = seal(dict(headers)) if headers else ""
+
     def replace_secrets(self, address: str) -> bool:
         """Store the secrets of an address, and return whether that is possible.
 
@@ -318,7 +335,9 @@ class Source(LeasedRow):
         credentials: the credentials of the account of this source, or None if it has none. Raises
         ChannelError if the secrets of the address cannot be decrypted.
         """
-        request = FetchRequest(self.address, self.cursor, credentials, secrets=self.secrets)
+        request = FetchRequest(
+            self.address, self.cursor, credentials, secrets=self.secrets, headers=self.headers
+        )
         if self.topic is None or self.topic.current is None:
             return request
         return replace(request, address=SEARCH, terms=self.topic.current.terms)

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,10 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
 from listening import filters, paid
-from listening.forms import SettingsForm
+from listening.forms import UNSTORED, SettingsForm
 from listening.mention_rows import Shown, shown
 from listening.models import Mention, Quarantined, Source
 from listening.models.source import SourceQuerySet
+from listening.move_form import MoveForm
 from listening.views import webhook
 from scrm.bus.nudge import nudge
 from scrm.web.params import number
@@ -62,8 +63,8 @@ def edit(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, form, status=422)
     # Save only the fields of the form: a fetch may have stored its cursor in the meantime.
-    stored = [name for name in form.fields if name not in ("daily_limit", "new_address")]
-    row.save(update_fields=[*stored, "daily_budget", "sealed_secrets"])
+    stored = [name for name in form.fields if name not in UNSTORED]
+    row.save(update_fields=[*stored, "daily_budget", "sealed_secrets", "sealed_headers"])
     messages.success(request, _("Saved."))
     return redirect(row)
 
@@ -74,7 +75,10 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     """Pause fetching, or resume it if the POST parameter `to` is "active"."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
-    row.save(update_fields=["is_active"])
+    if row.is_active and row.last_new_at:
+        # The pause was no silence of the source.
+        row.last_new_at = timezone.now()
+    row.save(update_fields=["is_active", "last_new_at"])
     messages.success(request, _pause_message(row))
     return redirect(row)
 
@@ -85,6 +89,23 @@ def _pause_message(row: Source) -> str:
         return _("Resumed. Deliveries are accepted again.") if row.is_active else refused
     paused = _("Paused. The source is not fetched until you resume it.")
     return _("Resumed. The source is fetched again.") if row.is_active else paused
+
+
+@admin_only
+@require_POST
+def move(request: StaffRequest, pk: int) -> HttpResponse:
+    """Fetch the source from another address, or undo a permanent redirect."""
+    row = get_object_or_404(_with_health(), pk=pk)
+    if row.channel.moves is None:
+        raise Http404
+    form = MoveForm(row, request.POST)
+    if not form.is_valid():
+        return _page(request, row, SettingsForm(instance=row), status=422, move_form=form)
+    form.keep(now=timezone.now())
+    nudge("scrm.pipeline.poll", row.pk)
+    address = form.cleaned_data["address"]
+    messages.success(request, _("The source is now fetched from %s.") % address)
+    return redirect(row)
 
 
 @admin_only
@@ -140,11 +161,16 @@ def _with_health() -> SourceQuerySet:
 
 
 def _page(
-    request: StaffRequest, row: Source, form: SettingsForm, status: int = 200
+    request: StaffRequest,
+    row: Source,
+    form: SettingsForm,
+    status: int = 200,
+    move_form: MoveForm | None = None,
 ) -> HttpResponse:
     context = {
         "source": row,
         "form": form,
+        "move_form": move_form or (MoveForm(row) if row.channel.moves else None),
         "cost": paid.cost_today(row, now=timezone.now()),
         **_items_part(request, row),
         **webhook.context(row),

@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from scrm.channels.base import (
     Credentials,
     Item,
+    Json,
     Listener,
     Outgoing,
     Receipt,
@@ -58,6 +59,21 @@ class ThreadReader(Protocol):
         self, credentials: Credentials, key: str, *, max_items: int = 100
     ) -> tuple[Item, ...]:
         """Return the public items of the thread of an item, oldest first. Raises ChannelError."""
+        ...
+
+
+class Moves(Protocol):
+    """Reads and changes the address in the cursor of a source that follows permanent redirects."""
+
+    def fetched_at(self, cursor: Json, asked: str) -> str:
+        """Return the address that is fetched. asked: the address of the source."""
+        ...
+
+    def fetch_from(self, cursor: Json, asked: str, address: str) -> Json:
+        """Return a cursor that fetches another address.
+
+        A permanent redirect from it to the present address is not stored any more.
+        """
         ...
 
 
@@ -115,6 +131,8 @@ class Channel:
     connector: None if accounts of this channel need no login.
     events: receives events, after which sources are fetched at once; None if there are none.
     is_pushed: true if the network sends its items to us, so that its sources are never fetched.
+    moves: reads and changes the address after a permanent redirect; None if there are none.
+    takes_headers: whether an admin can set HTTP headers for a source.
     joins_within: an item joins another case of the same person with a shared topic if the person
     wrote there no longer ago than this.
     reopens_within: an item reopens a case that was done no longer ago than this. A later item opens
@@ -154,6 +172,8 @@ class Channel:
     carries: int = 0
     events: Events | None = None
     is_pushed: bool = False
+    moves: Moves | None = None
+    takes_headers: bool = False
     joins_within: timedelta = timedelta(hours=24)
     reopens_within: timedelta = timedelta(days=14)
 

@@ -30,6 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from scrm.net.addresses import HttpError, Network, Target, ascii_host, denied, networks
+from scrm.net.redirects import PERMANENT, REDIRECTS, ChainCookies, harmless
 
 __all__ = ["HttpError", "Response", "connect", "fetch", "guarded_session", "secure", "stream"]
 
@@ -41,9 +42,6 @@ SECONDS = 30.0
 
 allow: tuple[Network, ...] = networks(os.environ.get("SCRM_ALLOW_CIDRS", ""))
 """Private or reserved networks that requests may reach."""
-
-_REDIRECTS = {301, 302, 303, 307, 308}
-_PERMANENT = {301, 308}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +72,23 @@ def fetch(
 ) -> Response:
     """Request `url`, follow redirects (GET and HEAD only), and read the whole answer.
 
+    Cookies are kept within this call. Another host gets only headers that reveal nothing.
     deadline: seconds for the whole exchange. An answer with an error status is returned as well.
     Raises HttpError if there is no usable answer.
     """
     until = time.monotonic() + deadline
     target, sent = Target.of(url), dict(headers or {})
-    moved_to, permanently = "", True
+    moved_to, permanently, cookies = "", True, ChainCookies()
     for _ in range(max_redirects + 1):
-        status, received, content = _exchange(target, method, sent, body, max_bytes, until)
+        asked = cookies.add_to(sent, target.url)
+        status, received, content = _exchange(target, method, asked, body, max_bytes, until)
         location = received.get("location", "")
-        if status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+        if status not in REDIRECTS or not location or method not in ("GET", "HEAD"):
             return Response(status, target.url, moved_to, received, content)
         onward = target.follow(location)
-        # A redirect must not send our credentials to another host.
-        if onward.origin != target.origin:
-            sent = {k: v for k, v in sent.items() if k.lower() not in ("authorization", "cookie")}
-        permanently = permanently and status in _PERMANENT
+        sent = sent if onward.origin == target.origin else harmless(sent)
+        cookies.keep(target.url, received)
+        permanently = permanently and status in PERMANENT
         moved_to = onward.url if permanently else moved_to
         target = onward
     raise HttpError(f"{target.host} redirects more than {max_redirects} times.", "redirects")

@@ -30,6 +30,7 @@ from scrm.channels.base import (
 from scrm.channels.channel import Channel
 from scrm.channels.feed import child
 from scrm.channels.feed.aliases import aliases
+from scrm.channels.feed.moves import FeedMoves
 from scrm.channels.network_facts import FEED
 from scrm.net import http
 from scrm.net.addresses import ascii_host
@@ -77,12 +78,15 @@ class FeedListener:
         address = str(cursor.get("address") or request.address)
         response = _get(
             join(address, request.secrets), request.secrets,
-            headers=_conditions(cursor), deadline=VISIT_SECONDS,
+            headers={**request.headers, **_conditions(cursor)}, deadline=VISIT_SECONDS,
         )  # fmt: skip
-        address = _moved(response, request.secrets) or address
+        moved, refused = _moved(response, request.secrets), str(cursor.get("refused", ""))
+        # If an admin has undone this move, the redirect is followed at each fetch but not stored.
+        address = moved if moved and moved != refused else address
         fresh = {
             "asked": request.address,
             "address": address,
+            "refused": refused,
             "scope": cursor.get("scope") or scope(address),
             "etag": response.headers.get("etag", ""),
             "modified": response.headers.get("last-modified", ""),
@@ -187,7 +191,8 @@ def _refuse(response: http.Response) -> None:
         what = "asks for fewer requests" if status == 429 else "is not available at the moment"
         raise ChannelError(f"{url} {what} ({status}).", retry_after=_retry_after(response))
     if status == 410:
-        raise ChannelError(f"{url} says that the feed was removed for good (410).", permanent=True)
+        message = f"{url} says that the feed was removed for good (410)."
+        raise ChannelError(message, permanent=True, gone=True)
     if status in (401, 403):
         raise ChannelError(f"{url} denies access ({status}): it may ask for a password.")
     if status == 404:
@@ -376,4 +381,6 @@ CHANNEL = Channel(
     icon=FEED.icon,
     hears=_("blogs, forums, podcasts, every site with a feed"),
     listener=FeedListener(),
+    moves=FeedMoves(),
+    takes_headers=True,
 )
