@@ -21,9 +21,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Department, Profile, User, Workspace
+from crm.models import Account, Department, Interaction, Profile, User, Workspace
+from listening.changes import keep_changes
 from listening.fetch import fetch_source
-from listening.models import Source
+from listening.models import Mention, Source
 from responses import check_sending, outbox, release
 from responses.compose import Words, places_for, reply, state_publicly
 from responses.models import Delivery, Gap, RecordCheck, Response, ResponseRule, record_check
@@ -34,6 +35,7 @@ from responses.tasks import check_record
 from routing.models import BystanderReply, Case, ResponseTarget, case_clock
 from scrm import pipeline
 from scrm.celery import app
+from scrm.channels.base import Change
 from scrm.channels.sandbox import community
 from tests.routing.hearing import MINUTE, NOW
 from tests.routing.hearing import hear as hear_message
@@ -134,6 +136,16 @@ ROWS = {
 
 
 def test_a_whole_chain_has_no_hole(whole: Response) -> None:
+    assert gaps() == []
+
+
+def test_a_version_of_an_edited_message_is_no_hole(whole: Response) -> None:
+    """Fails if a version counts as an incoming message, which would need a mention or a case."""
+    for mention in Mention.objects.exclude(interaction=None):
+        edit = Change(mention.scope, mention.key, "edited", text="other words")
+        with transaction.atomic():
+            keep_changes(mention.fetch, [edit], now=timezone.now())
+    assert Interaction.objects.filter(direction="in", revises__isnull=False).exists()
     assert gaps() == []
 
 
