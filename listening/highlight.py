@@ -40,7 +40,8 @@ class Passage:
 def passages(text: str, spans: Spans, folded: Iterable[tuple[int, int]]) -> list[Passage]:
     """Divide a text into the passages that are folded and the passages between them.
 
-    The hits are marked as by the function `highlight`. Passages without words are left out.
+    The hits are marked as by the function `highlight`. Blank lines before and after a passage are
+    left out, and so are passages without words.
     folded: the start and the end of each folded passage, in code points, in order.
     """
     hits = _merged(spans, "text", len(text))
@@ -48,9 +49,10 @@ def passages(text: str, spans: Spans, folded: Iterable[tuple[int, int]]) -> list
     last = 0
     for start, end in (*folded, (len(text), len(text))):
         for first, until, is_folded in ((last, start, False), (start, end, True)):
-            part = text[first:until]
-            if part.strip():
-                inside = [(max(a, first) - first, min(b, until) - first) for a, b in hits]
+            whole = text[first:until].rstrip()
+            if part := whole.lstrip("\r\n"):
+                begin, stop = first + len(whole) - len(part), first + len(whole)
+                inside = [(max(a, begin) - begin, min(b, stop) - begin) for a, b in hits]
                 places = [(a, b) for a, b in inside if a < b]
                 found.append(Passage(_marked(part, places), is_folded, bool(places)))
         last = end
