@@ -55,6 +55,7 @@ def test_the_author_is_offered_and_answered(post: Post, browser: Client, case: C
     assert OFFER in page
     assert f"Max Lost ({MAX}) wrote the forwarded message." in page
     assert click(browser, case) == 302
+    assert OFFER not in browser.get(case.get_absolute_url()).content.decode()
     case.refresh_from_db()
     assert (case.profile.key, str(case.profile)) == (MAX, "Max Lost")
     said = Interaction.objects.filter(direction="in").latest("pk")
