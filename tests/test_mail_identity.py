@@ -31,12 +31,17 @@ def browser(as_: Callable[[User], Client], agent: User) -> Client:
     return as_(agent)
 
 
-def came(post: Post, name: str) -> Case:
-    """Receive the mail that is stored in the file `name`, dated now, and return its case."""
+def put(post: Post, name: str) -> None:
+    """Put the mail that is stored in the file `name` into our mailbox, dated now."""
     # With its stored date, the mail would be too old to open a case.
     today = f"Date: {format_datetime(timezone.now())}".encode()
     letter = (LETTERS / f"{name}.eml").read_bytes()
     post.box.append(re.sub(rb"(?m)^Date:.*$", today, letter, count=1))
+
+
+def came(post: Post, name: str) -> Case:
+    """Receive the mail that is stored in the file `name`, dated now, and return its case."""
+    put(post, name)
     hear()
     said = Interaction.objects.filter(direction="in").latest("pk")
     return Case.objects.get(conversation_links__conversation=said.conversation)

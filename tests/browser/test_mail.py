@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -20,8 +21,9 @@ from tests.browser.conftest import DESK, PHONE, Windows
 from tests.browser.hands import Mouse
 from tests.browser.test_axe import found, inspected, opened
 from tests.browser.test_phone import fits
+from tests.machinery import eventually
 from tests.test_mail import CARE, JO, Post, care, hear, post
-from tests.test_mail_identity import came
+from tests.test_mail_identity import put
 
 __all__ = ["care", "inspected", "post"]
 Opens = Callable[[Case], Page]
@@ -58,11 +60,22 @@ def opens(inspected: Windows, post: Post, care: Account, agent: User) -> Opens:
     return open_case
 
 
+def came(post: Post, name: str) -> Case:
+    """Receive the mail that is stored in the file `name`, and return its case."""
+    put(post, name)
+    return received()
+
+
 def wrote(post: Post, text: str, **facts: str) -> Case:
-    """Receive a mail, and return its case."""
+    """Receive a mail with this text and these headers, and return its case."""
     post.write(text, **facts)
+    return received()
+
+
+def received() -> Case:
+    """Receive the mail in our mailbox, from which a worker of the site may open the case."""
     hear()
-    return Case.objects.latest("pk")
+    return eventually(Case.objects.first)
 
 
 def message(page: Page, text: str) -> Locator:
@@ -110,6 +123,8 @@ def test_the_other_recipients_are_shown_and_can_get_the_reply(
     page.get_by_role("button", name="Send privately").click()
     expect(page.locator("#messages")).to_contain_text("is sent in")
     delivery = Delivery.objects.get()
+    # Not by the sender of the site, which knows no fake mail server.
+    Delivery.objects.update(send_after=timezone.now() + timedelta(hours=1))
     page.goto(case.get_absolute_url())
     expect(page.locator(".pending")).to_contain_text(f"Also to: {KIM}")
     looks_right(page, "pending")
