@@ -46,6 +46,7 @@ def test_all_facts_of_an_item() -> None:
         date_published="2020-01-07T10:00:00+01:00",
     )
     assert entry.pop("raw")
+    assert entry.pop("content_hash")
     assert entry == {
         "key": "1",
         "title": "A<B & C",

@@ -52,7 +52,43 @@ def test_a_new_item_is_new_and_the_others_stay_known(shared: str, titles: bool) 
 
 def test_the_sample() -> None:
     body = (FEEDS / "same-link-no-guid.xml").read_bytes()
-    assert len(set(keys(body))) == 3
+    known = keys(body)
+    assert len(set(known)) == 3
+    site = b"<link>https://news.example/</link>"
+    fourth = b"<item><title>Tender 4</title>" + site + b"<description>Words 4</description></item>"
+    after = keys(body.replace(b"<item>", fourth + b"<item>", 1))
+    assert after[1:] == known
+    assert after[0] not in known
+
+
+def dated(n: int, ids: str) -> str:
+    return f"{ids}<title>Tender {n}</title><pubDate>2020-01-0{n}</pubDate>"
+
+
+TWINS = {
+    "guid": ("g", "<guid isPermaLink='false'>g</guid><link>https://news.example/{}</link>"),
+    "link": ("https://news.example/t", "<link>https://news.example/t</link>"),
+}
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_an_entry_keeps_its_key_if_a_twin_appears_or_goes(kind: str) -> None:
+    key, ids = TWINS[kind]
+    first, second = (dated(n, ids.format(n)) for n in (1, 2))
+    assert keys(rss(first)) == [key]
+    for items in ((first, second), (second, first)):
+        found = dict(zip(items, keys(rss(*items)), strict=True))
+        assert found[first] == key
+        assert found[second] != key
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_no_entry_takes_the_key_of_an_older_one_that_has_gone(kind: str) -> None:
+    ids = TWINS[kind][1]
+    items = [dated(n, ids.format(n)) for n in range(6, 0, -1)]
+    before, after = keys(rss(*items[2:])), keys(rss(*items[:4]))
+    assert after[2:] == before[:2]
+    assert not set(after[:2]) & set(before)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +124,22 @@ def test_versions_of_an_atom_entry_are_one() -> None:
         f'<feed xmlns="http://www.w3.org/2005/Atom">{entry.format("a")}{entry.format("b")}</feed>'
     )
     assert keys(feed.encode()) == ["urn:1", "urn:1"]
+
+
+def test_versions_of_an_atom_entry_with_another_title_are_one() -> None:
+    entry = '<entry><id>urn:1</id><link href="https://news.example/1"/><title>{}</title></entry>'
+    both = entry.format("New") + entry.format("Old")
+    feed = f'<feed xmlns="http://www.w3.org/2005/Atom">{both}</feed>'
+    assert keys(feed.encode()) == ["urn:1", "urn:1"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://news.example/über uns", "https://news.example/a'b", "ftp://news.example/1"],
+)
+def test_a_link_is_the_key_as_it_is_written(link: str) -> None:
+    """The link that is shown is cleaned; the keys of stored entries are not."""
+    assert keys(rss(f"<link> {link}\n</link>", "<guid>2</guid>"))[0] == link
 
 
 def test_the_same_words_on_two_days_are_two_items() -> None:

@@ -62,10 +62,11 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
     }
     return facts, Identity(
         id=text_of(entry.get("id")).strip(),
-        link=facts["url"],
+        link=text_of(entry.get("link")).strip() or facts["url"],
         title=title,
         text=facts["text"] or facts["html"],
         dates=" ".join(dates),
+        at=found,
         may_be_revised=is_atom,
     )
 

@@ -86,7 +86,7 @@ def item_facts(
         "content_hash": digest(*(text_of(item.get(field)) for field in _WRITTEN)),
     }
     text = facts["text"] or facts["html"]
-    return facts, Identity(guid, url, title, text, " ".join(dates))
+    return facts, Identity(guid, url, title, text, " ".join(dates), at)
 
 
 def json_dates(item: Any) -> list[str]:

@@ -2,6 +2,9 @@
 
 The key of an entry is its id, or else its link. But some programs give all entries one id, or all
 of them the link of the site. Then the key is made from the words of the entry.
+
+An entry keeps its key if a second entry with its id or link appears. With more such entries, no
+one has that key: whenever the oldest left the feed, the next one would be taken for it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 _MAX_KEY = 500
@@ -17,7 +21,8 @@ _MAX_KEY = 500
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What may identify an entry: its id, its link, its title, its text, and its dates as written.
+    """What may identify an entry: its id, its link, its title, its text, its dates as written,
+    and when it was published.
 
     may_be_revised: whether several entries with one id can be versions of one entry, as in Atom.
     """
@@ -27,6 +32,7 @@ class Identity:
     title: str
     text: str
     dates: str = ""
+    at: datetime | None = None
     may_be_revised: bool = False
 
 
@@ -42,9 +48,11 @@ def keys(entries: list[Identity], site: Iterable[str]) -> Iterator[str]:
         by_link[entry.link].append(entry)
         by_words[_words(entry)].add(entry.dates)
     for entry in entries:
-        if entry.id and _is_one(by_id[entry.id]):
+        same_id, same_link = by_id[entry.id], by_link[entry.link]
+        has_own_link = _is_own(_place(entry.link), home)
+        if entry.id and (_is_one(same_id, has_own_link) or _is_older(entry, same_id)):
             yield short_key(entry.id)
-        elif _is_own(_place(entry.link), home) and _is_one_text(by_link[entry.link]):
+        elif has_own_link and (_is_one_text(same_link) or _is_older(entry, same_link)):
             yield short_key(entry.link)
         elif len(by_words[_words(entry)]) > 1:
             yield digest(*_words(entry), entry.dates)
@@ -62,12 +70,22 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
-def _is_one(entries: list[Identity]) -> bool:
+def _is_one(entries: list[Identity], has_own_link: bool) -> bool:
     """Return whether all entries with an id are one entry, perhaps in several versions."""
     first = entries[0]
-    if all(entry.link == first.link and entry.title == first.title for entry in entries):
-        return (first.may_be_revised and bool(first.title)) or _is_one_text(entries)
-    return False
+    if any(entry.link != first.link for entry in entries):
+        return False
+    has_one_title = all(entry.title == first.title for entry in entries)
+    is_revised = first.may_be_revised and (has_own_link or (has_one_title and bool(first.title)))
+    return is_revised or _is_one_text(entries)
+
+
+def _is_older(entry: Identity, entries: list[Identity]) -> bool:
+    """Return whether an entry is the older one of two with the same id or link."""
+    if len(entries) != 2 or entry.at is None:
+        return False
+    other = entries[1] if entry is entries[0] else entries[0]
+    return other.at is not None and entry.at < other.at
 
 
 def _is_one_text(entries: list[Identity]) -> bool:
