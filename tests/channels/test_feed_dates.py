@@ -126,6 +126,59 @@ def test_months_whose_names_are_alike() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("7 Aralık 2026 Pazartesi 10:00", (2026, 12, 7, 10)),
+        ("2025. december 10., szerda", (2025, 12, 10)),
+        ("2026.11.02. szerda", (2026, 11, 2)),
+        ("2.11.2026 Pazartesi", (2026, 11, 2)),
+        ("Tue Jun 30 2026 10:00:00 GMT+0300 (Arabian Standard Time)", (2026, 6, 30, 7)),
+        ("mar. 10 févr. 2026 10:00", (2026, 2, 10, 10)),
+        ("3 září 2026", (2026, 9, 3)),
+    ],
+)
+def test_a_weekday_or_a_zone_is_no_month(written: str, at: tuple[int, ...]) -> None:
+    assert parse(written) == datetime(*at, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("10:30 - 12 Dec 2016", (2016, 12, 12, 10, 30)),
+        ("1 Nov 2026 10:00 - 12:00", (2026, 11, 1, 10)),
+        ("1 Nov 2026 10:00 - 2 Nov", (2026, 11, 1, 10)),
+        ("1 Nov 2026 10:00 + 0200", (2026, 11, 1, 8)),
+        ("1 Nov 2026 10:00 - 0200", (2026, 11, 1, 12)),
+        ("1 Nov 2026 10:00 +02", (2026, 11, 1, 8)),
+        ("10 AM 1 Nov 2026", (2026, 11, 1, 10)),
+        ("Nov 1, 2026 3 p.m. EST", (2026, 11, 1, 20)),
+        ("1 Nov 2026 10:00 Etc/GMT-3", (2026, 11, 1, 7)),
+    ],
+)
+def test_what_belongs_to_the_time(written: str, at: tuple[int, ...]) -> None:
+    assert parse(written) == datetime(*at, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("01.12.26", (2026, 12, 1)),
+        ("1.12.26", (2026, 12, 1)),
+        ("Freitag, 06.11.26 - 10:00 Uhr", (2026, 11, 6, 10)),
+        ("11/12/25 3:00 PM", None),
+        ("01/12/26", None),
+        ("06/1/2", (2006, 1, 2)),
+        ("06.11.26 szerda", (2026, 11, 6)),
+        ("6 Nov 2026 10.30.00", (2026, 11, 6)),
+        ("06-01-02", (2006, 1, 2)),
+    ],
+)
+def test_a_year_of_two_digits(written: str, at: tuple[int, ...] | None) -> None:
+    expected = datetime(*at, tzinfo=UTC) if at else None  # type: ignore[misc, arg-type]
+    assert parse(written) == expected
+
+
+@pytest.mark.parametrize(
     "written",
     ["", "hello", "10:00", "31 Feb 2020", "2020-13-45", "Mon, 2 Jan 15:04:05 MST",
      "25:61 2020-01-07", "9" * 99, "2020-01-07" * 20, "0000-00-00 00:00:00", "\u0669" * 50],

@@ -22,14 +22,20 @@ _TIME = re.compile(
 )
 _COMPACT_TIME = re.compile(r"(?<=\d)t(\d\d)(\d\d)(\d\d)?(?:[.,]\d{1,9})?(?!\d)()")
 _HOUR_ALONE = re.compile(r"(?<=\d{4}) (\d{1,2})()()()(?= [+-]\d)")
-_OFFSET = re.compile(r"(?<!\d)([+-]){1,2} ?(\d{1,2}):?(\d\d)?(?!\d)")
-_ZONE_NAME = re.compile(r"(?<![a-z/])(?:etc/)?([a-z]{1,5})(?![a-z/])")
+_HOUR_OF_HALF = re.compile(r"(?<![\d:.])(\d{1,2})()() ?([ap])\.?m\b\.?")
+_OFFSET = re.compile(
+    r"(?<!\d)([+-]){1,2}(?:(\d{1,2}):?(\d\d)?| (\d\d):?(\d\d)(?<! - \d\d:\d\d))(?!\d)"
+)
+"""A space after the sign only before four digits. ` - 12:00` is the end of a period."""
+_ETC = re.compile(r"\betc/gmt([+-]\d{1,2})(?!\d)")
+_ZONE_NAME = re.compile(r"(?<![^\W\d_])(?<!/)(?:etc/)?([a-z]{1,5})(?![^\W\d_]|/)")
 _REGION = re.compile(r"\b([a-z]{3,12}/[a-z_]{3,30})\b")
 _WORD = re.compile(r"[^\W\d_]+")
+_FOUR_DIGITS = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _NUMBER = re.compile(r"(?<!\d)\d{1,4}(?!\d)")
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?!\d)")
-_SHORT = re.compile(r"(?<!\d)(\d\d)([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
+_SHORT = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
 _DIGITS = re.compile(r"(?<!\d)(\d{4}|\d\d)(\d\d)(\d\d)(?!\d)")
 _ORDINAL = re.compile(r"(?<!\d)(\d{4}|\d\d)-?(\d{3})(?!\d)")
 _WEEK = re.compile(r"(?<!\d)(\d{4})-?w(\d\d)(?:-?([1-7]))?(?!\d)")
@@ -127,7 +133,8 @@ def parse(written: str) -> datetime | None:
 
 
 def _time_in(text: str) -> re.Match[str] | None:
-    return _TIME.search(text) or _COMPACT_TIME.search(text) or _HOUR_ALONE.search(text)
+    patterns = (_TIME, _COMPACT_TIME, _HOUR_ALONE, _HOUR_OF_HALF)
+    return next((found for pattern in patterns if (found := pattern.search(text))), None)
 
 
 def _since_midnight(clock: re.Match[str] | None) -> timedelta:
@@ -154,14 +161,11 @@ def _zone(text: str, *, has_time: bool, is_korean: bool) -> tuple[timedelta | st
     The zone is its offset, or the name of a region. An offset counts more than a name, as in
     `10:00 +0200 (CEST)`, and belongs to it in `UTC+1`.
     """
-    # Not at the start of a date without a time: there "-03-12" is December 2003.
-    if (found := _OFFSET.search(text)) and (has_time or found.start()):
-        sign, hours, minutes = found.groups()
-        if len(hours) == 2 and not minutes and text[found.end() - 3 : found.end()].isdigit():
-            hours, minutes = hours[0], hours[1]
-        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
-        if offset <= timedelta(hours=15):
-            return (-offset if sign == "-" else offset), text[: found.start()] + text[found.end() :]
+    if found := _ETC.search(text):
+        # In these names, "-" means ahead of UTC (POSIX).
+        return timedelta(hours=-int(found[1])), text.replace(found[0], "")
+    if (offset := _offset(text, has_time=has_time)) is not None:
+        return offset
     if found := _REGION.search(text):
         area, _, place = found[1].partition("/")
         if area != "etc":
@@ -172,6 +176,21 @@ def _zone(text: str, *, has_time: bool, is_korean: bool) -> tuple[timedelta | st
             zone = timedelta(minutes=_ZONES[name]) if name in _ZONES else _REGIONS[name]
             return zone, text[: found.start()] + text[found.end() :]
     return timedelta(hours=9 if is_korean else 0), text
+
+
+def _offset(text: str, *, has_time: bool) -> tuple[timedelta, str] | None:
+    """Return the offset that is written after a time, and the text without it."""
+    found = _OFFSET.search(text)
+    # Not at the start of a date without a time: there "-03-12" is December 2003.
+    if not found or not (has_time or found.start()):
+        return None
+    sign, hours, minutes = found[1], found[2] or found[4], found[3] or found[5]
+    if len(hours) == 2 and not minutes and text[found.end() - 3 : found.end()].isdigit():
+        hours, minutes = hours[0], hours[1]
+    offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    if offset > timedelta(hours=15):
+        return None
+    return -offset if sign == "-" else offset, text[: found.start()] + text[found.end() :]
 
 
 def _region(area: str, place: str) -> timedelta | str:
@@ -189,21 +208,40 @@ def _date(text: str, *, has_half: bool) -> date:
     has_half: whether the time has am or pm, as in the United States, where the month comes first.
     """
     text = text.strip(" t,;()[]")
-    months = [number for word in _WORD.findall(text) if (number := _month(word))]
-    if months:
-        # The last one: "mar." is also Tuesday.
-        return _with_month_name(months[-1], _NUMBER.findall(text))
-    if found := _WEEK.search(text):
-        return date.fromisocalendar(int(found[1]), int(found[2]), int(found[3] or 1))
     if found := _YEAR_FIRST.search(text):
         return date(int(found[1]), int(found[2]), int(found[3] or 1))
     if found := _YEAR_LAST.search(text):
         first, second, year = (int(part) for part in found.groups())
         month_first = second > 12 or (has_half and first <= 12)
         return date(year, first, second) if month_first else date(year, second, first)
-    if found := _SHORT.search(text):
-        return date(_year(found[1]), int(found[3]), int(found[4]))
+    if not _FOUR_DIGITS.search(text) and (found := _SHORT.search(text)):
+        return _short(*found.groups())
+    if month := _named_month(text):
+        return _with_month_name(month, _NUMBER.findall(text))
+    if found := _WEEK.search(text):
+        return date.fromisocalendar(int(found[1]), int(found[2]), int(found[3] or 1))
     return _without_separators(text)
+
+
+def _short(first: str, sign: str, second: str, third: str) -> date:
+    """Return a date whose year has two digits. Raises ValueError if its order is not certain."""
+    if sign == "." and len(third) == 2:
+        return date(_year(third), int(second), int(first))
+    if len(first) == 2 and (sign == "-" or len(third) == 1):
+        return date(_year(first), int(second), int(third))
+    raise ValueError("no certain date")
+
+
+def _named_month(text: str) -> int:
+    """Return the month that is named in a text; 0 if there is none.
+
+    Names of weekdays and zones begin like months: "mar." is also Tuesday. The month is the last
+    such word before the year, or else the first one after it.
+    """
+    found = [(word.start(), number) for word in _WORD.finditer(text) if (number := _month(word[0]))]
+    year = _FOUR_DIGITS.search(text)
+    before = [number for place, number in found if not year or place < year.start()]
+    return before[-1] if before else next((number for _place, number in found), 0)
 
 
 def _without_separators(text: str) -> date:
