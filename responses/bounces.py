@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from crm.ledger import lock_workspace
 from responses.models import Delivery
-from responses.models.copies import copies_of
 from responses.models.delivery_state import DeliveryState
 from responses.outbox import nonce_in, prove
 from routing.models import CaseEvent, ItemDecision
@@ -51,7 +50,7 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
 
 def _apply(delivery: Delivery, address: str, item: Item, now: datetime) -> None:
     """Store that the mail did not reach this address, or reaches it late."""
-    if copies_of(delivery) and address != address_of(delivery.destination):
+    if delivery.copies and address != address_of(delivery.destination):
         _copy_failed(delivery, address, item, now)
     elif item.kind == BOUNCE:
         _bounced(delivery, item.text, now)

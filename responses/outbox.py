@@ -26,9 +26,9 @@ from responses import equal_text, post_changes, restored_database, send_budget, 
 from responses.account_login import has_login
 from responses.answered_item import refuse_if_changed
 from responses.check_sending import take_in_hand
+from responses.copies import recipient_facts
 from responses.models import Delivery
 from responses.models.acknowledged import waiting_for
-from responses.models.copies import recipient_facts
 from responses.models.delivery_state import LEFT, DeliveryAction, DeliveryState
 from responses.models.response import Refused
 from responses.results.feedback import adopt

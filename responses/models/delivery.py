@@ -11,7 +11,6 @@ from django.urls import reverse
 
 from crm.models import Account, Conversation, Instance, Interaction, Notice, Pause, Profile, User
 from responses.models import acknowledged
-from responses.models.copies import copies_of
 from responses.models.delivery_state import UNSETTLED, DeliveryAction, DeliveryState
 from responses.models.response import Response, seen_by
 from responses.text_limits import thread_of
@@ -74,10 +73,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def overdue(self, now: datetime) -> DeliveryQuerySet:
-        """Return the queued deliveries that are overdue, for example after an outage.
+        """Return the queued deliveries whose time passed STALE_SEND_SECONDS ago, as in an outage.
 
-        A delivery is overdue STALE_SEND_SECONDS after its planned time. A user must then decide
-        whether to send it late or not at all.
+        A user must decide whether to send them late or not at all.
         """
         return self.filter(
             acknowledged.reply_was_sent(Delivery.objects.all()),
@@ -111,9 +109,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def lock(self) -> list[Delivery]:
-        """Lock these deliveries until the commit, and return them.
+        """Lock these deliveries until the commit; return them.
 
-        To avoid deadlocks, the cases are locked first, then the responses, and then the deliveries.
+        To avoid deadlocks, the cases are locked first, then the responses, then the deliveries.
         """
         found = dict(self.values_list("pk", "response"))
         Response.objects.filter(pk__in=found.values()).lock()
@@ -129,9 +127,8 @@ class Delivery(models.Model):
     corrects or removes. It is None for a new text. If this delivery removes a text, `by` is the
     user who removed the text, and `why` is the reason.
 
-    scrm waits for an answer until `answer_due_at`. If no answer arrives before this time, scrm
-    marks the delivery as unanswered: `silent_at` is the time of this mark. If an answer arrives
-    after the mark, `silent_at` is set to None again.
+    If no answer arrives before `answer_due_at`, the delivery is marked as unanswered at
+    `silent_at`. If an answer arrives later, `silent_at` is set to None again.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -141,15 +138,11 @@ class Delivery(models.Model):
     profile = models.ForeignKey(Profile, models.PROTECT, null=True, related_name="deliveries")
     conversation = models.ForeignKey(Conversation, models.PROTECT, null=True, related_name="+")
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
-    act = models.CharField(
-        max_length=10, choices=DeliveryAction.choices, default=DeliveryAction.SAY
-    )
+    act = models.CharField(max_length=10, choices=DeliveryAction, default=DeliveryAction.SAY)
     amends = models.ForeignKey("self", models.PROTECT, null=True, related_name="changes")
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     why = models.TextField(blank=True)
-    state = models.CharField(
-        max_length=10, choices=DeliveryState.choices, default=DeliveryState.QUEUED
-    )
+    state = models.CharField(max_length=10, choices=DeliveryState, default=DeliveryState.QUEUED)
     send_after = models.DateTimeField(null=True)
     waits_since = models.DateTimeField("held back by the budget of its account since", null=True)
     tried_at = models.DateTimeField("the last try", null=True)
@@ -257,7 +250,7 @@ class Delivery(models.Model):
             visibility=self.response.visibility,  # type: ignore[arg-type]
             about=answered.title if answered else "",
             tried_at=self.tried_at,
-            copies=copies_of(self),
+            copies=self.copies,
         )
         as_thread = self.response.may_be_thread
         return replace(message, parts=thread_of(message, self.account)) if as_thread else message
@@ -272,6 +265,12 @@ class Delivery(models.Model):
             references = list(before.order_by("sort_at", "pk").values_list("key", flat=True))
         files = [file.as_file() for file in self.response.attachments.order_by("pk")]
         return replace(self.outgoing, references=tuple(references), attachments=tuple(files))
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The further recipients of a mail; none if it replaces one that only they have got."""
+        is_again = self.replaces and self.replaces.state == DeliveryState.BOUNCED
+        return tuple(self.response.copies) if self.account.channel.copies and not is_again else ()
 
     @property
     def is_change(self) -> bool:
