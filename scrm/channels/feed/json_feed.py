@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from scrm.channels.feed.dates import moment
+from scrm.channels.feed.elements import Unread
 from scrm.channels.feed.entries import (
     MAX_NAME,
     Facts,
@@ -27,14 +28,18 @@ _MAX_TEXT, _MAX_AUTHORS, _LONGEST_NUMBER = 300_000, 20, 400
 _ITEMS = re.compile(r'"items"\s{0,99}:\s{0,99}\[')
 _WRITTEN = ("title", "content_html", "content_text", "summary")
 _COMMA = re.compile(r"[\s,]*+")
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
+_DEPTHS = {"{": 1, "[": 1, "}": -1, "]": -1}
+_MAX_SKIPPED = 100
+_DAMAGE = (ValueError, RecursionError)
 
 
 def is_json(text: str) -> bool:
     return text.lstrip()[:1] == "{"
 
 
-def read_json(text: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Return a JSON Feed, and the source and the reason of the part that cannot be read.
+def read_json(text: str) -> tuple[dict[str, Any], list[Unread]]:
+    """Return a JSON Feed, and the items that cannot be read.
 
     The feed is empty if the text is none. A feed that ends early is read up to there.
     """
@@ -66,7 +71,7 @@ def item_facts(
         raise ValueError("it is no JSON object")
     html = _html(item)
     title = name(item.get("title"), is_plain=True)
-    author, author_url = _authors(item) or _authors(feed) or (text_of(feed.get("title")), "")
+    author, author_url = _authors(item) or _authors(feed) or (name_in(feed, "title"), "")
     dates = json_dates(item)
     at = moment(dates, now)
     guid = text_of(item.get("id")).strip()
@@ -94,36 +99,61 @@ def json_dates(item: Any) -> list[str]:
     return [text_of(fields.get(field)) for field in ("date_published", "date_modified")]
 
 
-def _load(text: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    decoder = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=str)
+def _load(text: str) -> tuple[dict[str, Any], list[Unread]]:
+    # Not strict: a line break in a string is invalid JSON, but clear.
+    decoder = json.JSONDecoder(
+        strict=False, parse_int=_number, parse_float=_number, parse_constant=str
+    )
     try:
         found = decoder.decode(text)
-    except ValueError:
+    except _DAMAGE:
         return _load_items(text, decoder)
     return (found, []) if isinstance(found, dict) else ({}, [])
 
 
-def _load_items(
-    text: str, decoder: json.JSONDecoder
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Read a damaged feed: what is before its items, and each item up to the damage."""
+def _load_items(text: str, decoder: json.JSONDecoder) -> tuple[dict[str, Any], list[Unread]]:
+    """Read a damaged feed: what is before and after its items, and each item that is whole."""
     start = _ITEMS.search(text)
     if not start:
         return {}, []
-    try:
-        found = decoder.decode(text[: start.start()].rstrip().rstrip(",") + "}")
-    except ValueError:
-        return {}, []
+    found = _object(text[: start.start()].rstrip().rstrip(",") + "}", decoder)
     items: list[Any] = []
-    place = start.end()
-    while True:
-        space = _COMMA.match(text, place)
-        place = space.end() if space else place
+    bad: list[Unread] = []
+    place = _after_comma(text, start.end())
+    while text[place : place + 1] != "]":
         try:
-            item, place = decoder.raw_decode(text, place)
-        except ValueError as error:
-            return {**found, "items": items}, [(text[place:], str(error))]
-        items.append(item)
+            item, end = decoder.raw_decode(text, place)
+            items.append(item)
+        except _DAMAGE as error:
+            end = _item_end(text, place) if len(bad) < _MAX_SKIPPED else len(text)
+            bad.append((text[place:end], str(error)))
+        if (place := _after_comma(text, end)) == len(text):
+            return {**found, "items": items}, bad
+    after = _object("{" + text[_after_comma(text, place + 1) :], decoder)
+    return {**found, **after, "items": items}, bad
+
+
+def _object(text: str, decoder: json.JSONDecoder) -> dict[str, Any]:
+    try:
+        found = decoder.decode(text)
+    except _DAMAGE:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _after_comma(text: str, place: int) -> int:
+    space = _COMMA.match(text, place)
+    return space.end() if space else place
+
+
+def _item_end(text: str, place: int) -> int:
+    """Return where a damaged object ends, by its brackets; the end of the text if it does not."""
+    depth = 0
+    for found in _BRACKET.finditer(text, place):
+        depth += _DEPTHS.get(found[0], 0)
+        if depth <= 0:
+            return found.end() if depth == 0 and text[place] in "{[" else len(text)
+    return len(text)
 
 
 def _number(written: str) -> str:

@@ -68,8 +68,9 @@ def _contents(
     found: list[tuple[Facts, Identity]] = []
     unreadable = [_unreadable(source, reason) for source, reason in bad]
     for entry in entries:
-        raw = raw_entry(entry, MAX_RAW_BYTES)
+        raw = ""
         try:
+            raw = raw_entry(entry, MAX_RAW_BYTES)
             facts, identity = read(entry)
         except UNREADABLE as error:
             unreadable.append(_unreadable(raw, str(error)))
