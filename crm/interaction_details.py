@@ -102,22 +102,23 @@ class MailDetails:
     """The facts of a mail.
 
     to, cc: the recipients, as pairs of address and name.
-    written_to: our address to which the mail was written; it may be an alias.
+    recipient_address: our address that received the mail; it may be an alias.
     folded: the start and the end of each passage of the text that quotes another mail, in code
       points. It is only shown folded: topics, rules and the search read the whole text.
-    doubt: why nobody knows whether the mail comes from the stated address: "dmarc" if our mail
-      server found this, "list" if only a list or service of another domain names the author; or "".
+    unverified: why the sender is not verified: "dmarc" if the mail fails DMARC, "list" if only a
+      list or service of another domain names the author; "" if the sender counts as verified.
     via: the address of this list or service, or "".
-    passed_on: the mail that this mail passes on, with its address, name, title and text; or empty.
+    forwarded_mail: the forwarded mail in this mail: its sender's address and name, its title and
+      text. It is empty if there is none.
     """
 
     to: tuple[tuple[str, str], ...] = ()
     cc: tuple[tuple[str, str], ...] = ()
-    written_to: str = ""
+    recipient_address: str = ""
     folded: tuple[tuple[int, int], ...] = ()
-    doubt: str = ""
+    unverified: str = ""
     via: str = ""
-    passed_on: Mapping[str, str] = field(default_factory=dict)
+    forwarded_mail: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Self:
@@ -125,17 +126,17 @@ class MailDetails:
         return cls(
             to=_pairs(facts.get("to", ())),
             cc=_pairs(facts.get("cc", ())),
-            written_to=facts.get("written_to", ""),
+            recipient_address=facts.get("recipient_address", ""),
             folded=_pairs(facts.get("folded", ())),
-            doubt=facts.get("doubt", ""),
+            unverified=facts.get("unverified", ""),
             via=facts.get("via", ""),
-            passed_on=facts.get("passed_on", {}),
+            forwarded_mail=facts.get("forwarded_mail", {}),
         )
 
     @property
-    def is_hidden_copy(self) -> bool:
+    def is_bcc(self) -> bool:
         """Whether neither To nor Cc names our address."""
-        return self.written_to not in {address for address, _name in (*self.to, *self.cc)}
+        return self.recipient_address not in {address for address, _name in (*self.to, *self.cc)}
 
 
 def _pairs(stored: Iterable[Sequence[Any]]) -> tuple[tuple[Any, Any], ...]:

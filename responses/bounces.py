@@ -90,8 +90,8 @@ def _copy_failed(delivery: Delivery, address: str, item: Item, now: datetime) ->
 
     The delivery stays as it is: its own recipient has got the mail.
     """
-    what = "The copy to %s bounced: %s" if item.kind == BOUNCE else "The copy to %s is late: %s"
-    _log_once(delivery, what % (address or _("somebody"), item.text), now)
+    what = "The copy to %s bounced: %s" if item.kind == BOUNCE else "The copy to %s is delayed: %s"
+    _log_once(delivery, what % (address or _("a recipient"), item.text), now)
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:

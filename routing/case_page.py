@@ -18,9 +18,9 @@ from listening.highlight import Passage, highlight, passages
 from listening.models import Match, MentionChange, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
+from routing.forwarded_sender import has_forwarded_sender
 from routing.merge_preview import undoable_events
 from routing.models import Case, CaseClock, CaseEvent
-from routing.on_behalf import can_be_answered
 from routing.party import party
 from scrm.text.clean import plain
 
@@ -51,7 +51,7 @@ class Entry:
     unrecorded_changes: how many more edits were only counted, because there were too many.
     readable: whether the user may read the interaction.
     has_quotation: whether the whole message has more words than the text, which is without quotes.
-    passed_on: whether a colleague passed on a mail whose author can become the customer.
+    has_forwarded_sender: whether a colleague forwarded a mail whose sender can become the customer.
     stack: the replies of bystanders, if the line shows them.
     moderation: the panel with the moderation actions of the interaction, or None; see
       `routing.above.moderation`.
@@ -68,7 +68,7 @@ class Entry:
     unrecorded_changes: int = 0
     readable: bool = True
     has_quotation: bool = False
-    passed_on: bool = False
+    has_forwarded_sender: bool = False
     moderation: object | None = None
     stack: Stack | None = None
     can_undo: bool = False
@@ -147,7 +147,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
         replace(
             _entry(row, matches[row.pk], row.pk in readable),
             moderation=panels.get(row.pk),
-            passed_on=row.pk in readable and can_be_answered(row, case),
+            has_forwarded_sender=row.pk in readable and has_forwarded_sender(row, case),
         )
         for row in latest
     ]

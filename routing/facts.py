@@ -115,7 +115,7 @@ def facts(
         contact_kind=contact_kind or "",
         handle=origin.handle,
         text=f"{message.title}\n{message.text}".strip(),
-        written_to=MailDetails.read(message.details).written_to,
+        recipient_address=MailDetails.read(message.details).recipient_address,
         language=origin.language,
         weekday=WEEKDAYS[written.local.weekday()] if written else "",
         time=written.local.hour * 60 + written.local.minute if written else None,

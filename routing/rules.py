@@ -47,7 +47,7 @@ class Facts:
     reach: number of the author's followers or readers.
     known: whether the author's profile is linked to a contact.
     contact_kind: the kind of this contact.
-    written_to: our address to which a mail was written; it may be an alias.
+    recipient_address: our address that received a mail; it may be an alias.
     weekday, time: when it was written, in the workspace's time zone. `weekday` is one of
       `WEEKDAYS`, and `time` is the number of minutes since midnight.
     working_hours: whether the default calendar was open then.
@@ -65,7 +65,7 @@ class Facts:
     contact_kind: str = ""
     handle: str = ""
     text: str = ""
-    written_to: str = ""
+    recipient_address: str = ""
     language: str = ""
     weekday: str = ""
     time: int | None = None
@@ -88,7 +88,7 @@ SCHEMA: Schema = {
         Field("contact_kind", "choice", "contact kind", section=_BY),
         Field("handle", "text", "handle", section=_BY),
         Field("text", "text", "text", section=_SAID),
-        Field("written_to", "text", "address written to", section=_WHERE),
+        Field("recipient_address", "text", "recipient address", section=_WHERE),
         Field("language", "choice", "language", section=_SAID),
         Field("weekday", "choice", "weekday", WEEKDAYS, section=_WHERE),
         Field("time", "time", "time of day", section=_WHERE),

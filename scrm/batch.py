@@ -284,7 +284,7 @@ class _Context:
                 written=self.clock.at(mention.sort_at),
             ),
             topics=self.topics[mention.pk],
-            joins=not (mention.other_address or MailDetails.read(mention.details).doubt),
+            joins=not (mention.other_address or MailDetails.read(mention.details).unverified),
             hint=_hint(answer) if answer else None,
         )
 

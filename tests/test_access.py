@@ -136,7 +136,7 @@ POST = {
     "routing:done routing:noise routing:reopen routing:group routing:tag routing:priority "
     "routing:assign routing:call_back routing:cancel_call_back routing:mute "
     "routing:dismiss_thanks responses:thanks routing:merge routing:split "
-    "routing:on_behalf routing:link routing:follow routing:participant "
+    "routing:forwarded_sender routing:link routing:follow routing:participant "
     "routing:add_follower routing:remove_follower routing:remove_participant",
     READ: "routing:here routing:left routing:unfollow",
     MINE: "responses:bulk_undo routing:drop_view responses:drop_view",

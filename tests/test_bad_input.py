@@ -167,7 +167,7 @@ TYPED: dict[str, dict[str, Any]] = {
     "routing:tag": {"was": "", "tags": "bag, seat"},
     "routing:priority": {"priority": "high"},
     "routing:merge": {"other": "@other_case", "keep": "this", "why": "The same."},
-    "routing:on_behalf": {"item": "@last_inbound"},
+    "routing:forwarded_sender": {"item": "@last_inbound"},
     "routing:split": {"item": "@last_inbound", "what": "item", "why": ""},
     "routing:link": {"other": "@other_case", "kind": "linked"},
     "routing:participant": {"person": "@profile", "role": "influencer", "q": "Ron"},

@@ -92,7 +92,7 @@ def test_another_place_has_other_recipients(
     form = typed(browser, case, also_to=[KIM]) | {"place": elsewhere}
     refused = browser.post(reverse("responses:reply", args=[case.pk]), form)
     assert refused.status_code == 422
-    assert "did not receive the message that you answer" in refused.content.decode()
+    assert "Only recipients of the message that you answer" in refused.content.decode()
 
 
 def test_a_draft_keeps_the_selection(browser: Client, case: Case) -> None:
@@ -156,7 +156,7 @@ def test_only_the_recipient_that_bounced_gets_the_mail_again(
     bounce(post, delivery, f"<{JO}>: 550 5.1.1 No such user")
     assert delivery.state == "bounced"
     again = reverse("responses:send_again", args=[delivery.pk])
-    assert "do not get it again" in browser.get(again).content.decode()
+    assert "It is not sent to them again" in browser.get(again).content.decode()
     browser.post(again)
     second = Delivery.objects.get(replaces=delivery)
     assert (second.destination, second.outgoing.copies) == (JO, ())

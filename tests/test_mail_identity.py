@@ -210,7 +210,7 @@ def test_a_name_that_they_had_before_stays(post: Post, care: Account) -> None:
 def test_mail_that_fails_dmarc_is_marked_and_not_in_her_case(
     post: Post, care: Account, browser: Client
 ) -> None:
-    care.config = {**care.config, "checked_by": "mx.skyward.test"}
+    care.config = {**care.config, "authserv_id": "mx.skyward.test"}
     care.save()
     hers = came(post, "kim-herself")
     failed = {"Authentication-Results": "mx.skyward.test; dmarc=fail header.from=customers.test"}
@@ -220,7 +220,7 @@ def test_mail_that_fails_dmarc_is_marked_and_not_in_her_case(
     assert forged != hers
     assert forged.profile != hers.profile
     page = browser.get(forged.get_absolute_url()).content.decode()
-    assert "our mail server found that it fails DMARC" in page
+    assert "it fails DMARC according to your mail server" in page
     assert "Also open from this person" not in page
     answer(browser, forged)
     assert went_to(post) == KIM

@@ -40,7 +40,7 @@ class CopyFields(forms.Form):
         """Add a form error if a selected person did not receive the mail that is answered."""
         chosen = self.cleaned_data.get("also_to", ())
         if not set(chosen) <= _others(place, set()).keys():
-            why = _t("These people did not receive the message that you answer at this place.")
+            why = _t("Only recipients of the message that you answer can get a copy.")
             self.add_error("also_to", why)
 
 
@@ -49,7 +49,7 @@ def _others(place: Place, ours: set[str]) -> dict[str, str]:
     if place.message is None or not place.account.channel.copies:
         return {}
     mail, author = place.message.mail, place.profile
-    known = {*ours, mail.written_to, address_of(author.key) if author else ""}
+    known = {*ours, mail.recipient_address, address_of(author.key) if author else ""}
     return {
         address: f"{name} <{address}>" if name else address
         for address, name in (*mail.to, *mail.cc)

@@ -268,7 +268,7 @@ class Delivery(models.Model):
 
     @property
     def copies(self) -> tuple[str, ...]:
-        """The further recipients of a mail; none if it replaces one that only they have got."""
+        """The recipients of copies; none if the bounced mail is sent again, as they have got it."""
         is_again = self.replaces and self.replaces.state == DeliveryState.BOUNCED
         return tuple(self.response.copies) if self.account.channel.copies and not is_again else ()
 

@@ -16,12 +16,12 @@ from django_htmx.http import trigger_client_event
 from crm.access import StaffRequest
 from crm.models import Interaction
 from routing.forms.merge import LinkForm, MergeForm, SplitForm
+from routing.forwarded_sender import make_customer
 from routing.linking import link_cases
 from routing.merge_preview import also_open, preview
 from routing.merging import merge, undo_merge
 from routing.models import Case, CaseEvent, CaseLink
 from routing.models.status import Stale
-from routing.on_behalf import answer_author
 from routing.splitting import split_off_conversation, split_off_item, undo_split
 from routing.views.case import page
 from scrm.web.params import number
@@ -81,15 +81,15 @@ def split(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def on_behalf(request: StaffRequest, pk: int) -> HttpResponse:
-    """Answer the author of the mail that a colleague passed on with a message of this case."""
+def forwarded_sender(request: StaffRequest, pk: int) -> HttpResponse:
+    """Make the sender of a forwarded mail the customer of this case."""
     case = _workable(request, pk)
     readable = Interaction.objects.readable_by(request.user).select_related("profile", "account")
     item = readable.filter(pk=number(request.POST.get("item", "")) or 0).first()
     if item is None:
         return page(request, case, error=_("Choose a message of this case."), status=422)
     try:
-        said = answer_author(case, item, by=request.user)
+        said = make_customer(case, item, by=request.user)
     except Stale as stale:
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, error=str(stale), status=409)

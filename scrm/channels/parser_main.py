@@ -78,8 +78,7 @@ def _answer(parse: Callable[..., Answer], body: bytes, arguments: dict[str, Any]
 def _line(answer: dict[str, Any]) -> bytes:
     """Return the answer as a line of JSON.
 
-    Not in ASCII, in which other letters would be up to three times as long, unless the answer
-    contains a lone surrogate, which UTF-8 does not have.
+    UTF-8 is shorter than escapes. Escapes are used only for lone surrogates, which UTF-8 lacks.
     """
     try:
         return json.dumps(answer, ensure_ascii=False).encode() + b"\n"

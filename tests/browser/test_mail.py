@@ -157,7 +157,7 @@ def test_a_suspicious_sender_is_named(post: Post, opens: Opens) -> None:
 
 
 def test_an_unverified_sender_is_named(post: Post, care: Account, opens: Opens) -> None:
-    care.config = {**care.config, "checked_by": "mx.skyward.example"}
+    care.config = {**care.config, "authserv_id": "mx.skyward.example"}
     care.save()
     failed = "mx.skyward.example; dmarc=fail header.from=customers.example"
     page = opens(

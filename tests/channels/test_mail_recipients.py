@@ -43,7 +43,7 @@ def test_the_people_in_to_and_cc_are_kept() -> None:
     kept = letter("with-cc").details["mail"]
     assert kept["to"] == [[CARE, ""], ["kim@customers.test", "Kim"]]
     assert kept["cc"] == [["max@customers.test", ""]]
-    assert kept["written_to"] == CARE
+    assert kept["recipient_address"] == CARE
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_many_recipients_are_cut() -> None:
     ],
 )
 def test_the_address_written_to(headers: str, address: str) -> None:
-    assert facts(f"From: jo@c.test\r\n{headers}\r\n\r\nHello")["written_to"] == address
+    assert facts(f"From: jo@c.test\r\n{headers}\r\n\r\nHello")["recipient_address"] == address
 
 
 # Folding

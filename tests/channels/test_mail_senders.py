@@ -13,7 +13,7 @@ from scrm.channels.email.people import address_of, mail_address, unverified_key
 
 CARE = "care@skyward.test"
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
-CHECKED = {"checked_by": "mx.skyward.test"}
+CHECKED = {"authserv_id": "mx.skyward.test"}
 OUR_LIST = "List-Id: <c-list.skyward.test>\r\n"
 KIM = "From: Kim Fly <kim@customers.test>\r\n"
 
@@ -25,8 +25,8 @@ def heard(headers: str, config: dict[str, str] | None = None) -> Item:
     return found
 
 
-def doubt(found: Item) -> str:
-    return str(found.details["mail"].get("doubt", ""))
+def unverified(found: Item) -> str:
+    return str(found.details["mail"].get("unverified", ""))
 
 
 def results(text: str) -> str:
@@ -47,7 +47,7 @@ def test_mail_that_fails_dmarc_is_unverified(header: str) -> None:
     found = heard(results(header) + KIM, CHECKED)
     assert found.author.key == "unverified:kim@customers.test"
     assert found.author.handle == "kim@customers.test"
-    assert doubt(found) == "dmarc"
+    assert unverified(found) == "dmarc"
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_mail_that_fails_dmarc_is_unverified(header: str) -> None:
 )
 def test_mail_that_does_not_fail_is_from_its_sender(header: str) -> None:
     found = heard(results(header) + KIM, CHECKED)
-    assert (found.author.key, doubt(found)) == ("kim@customers.test", "")
+    assert (found.author.key, unverified(found)) == ("kim@customers.test", "")
 
 
 def test_only_the_newest_header_of_our_server_counts() -> None:
     newest, older = (f"mx.skyward.test; dmarc={result}" for result in ("pass", "fail"))
-    assert doubt(heard(results(newest) + results(older) + KIM, CHECKED)) == ""
-    assert doubt(heard(results(older) + results(newest) + KIM, CHECKED)) == "dmarc"
+    assert unverified(heard(results(newest) + results(older) + KIM, CHECKED)) == ""
+    assert unverified(heard(results(older) + results(newest) + KIM, CHECKED)) == "dmarc"
 
 
 def test_the_header_counts_only_if_the_setting_names_our_server() -> None:
-    assert doubt(heard(results("mx.skyward.test; dmarc=fail") + KIM)) == ""
+    assert unverified(heard(results("mx.skyward.test; dmarc=fail") + KIM)) == ""
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_the_header_counts_only_if_the_setting_names_our_server() -> None:
 def test_a_failed_check_counts_for_forms_and_lists_too(headers: str) -> None:
     failed = heard(results("mx.skyward.test; dmarc=fail") + headers, CHECKED)
     assert failed.author.key.startswith("unverified:")
-    assert doubt(failed) == "dmarc"
+    assert unverified(failed) == "dmarc"
     passed = heard(results("mx.skyward.test; dmarc=pass") + headers, CHECKED)
-    assert (doubt(passed), passed.author.key[:4]) == ("", "kim@")
+    assert (unverified(passed), passed.author.key[:4]) == ("", "kim@")
 
 
 def test_a_server_may_write_one_header_for_each_check() -> None:
     separate = results("mx.skyward.test; dkim=pass") + results("mx.skyward.test; dmarc=fail")
-    assert doubt(heard(separate + KIM, CHECKED)) == "dmarc"
+    assert unverified(heard(separate + KIM, CHECKED)) == "dmarc"
 
 
 def test_a_service_that_sends_from_no_reply_is_a_list() -> None:
     found = heard("From: Kim via Sign <no-reply@sign.test>\r\nReply-To: kim@customers.test\r\n")
-    assert (found.author.key, doubt(found)) == ("unverified:kim@customers.test", "list")
+    assert (found.author.key, unverified(found)) == ("unverified:kim@customers.test", "list")
 
 
 LIST = "List-Id: <pumps.elsewhere.test>\r\n"
@@ -125,7 +125,7 @@ def test_behind_a_list_the_member_is_the_author(headers: str) -> None:
     found = heard(headers)
     assert found.author.key == "unverified:kim@customers.test"
     assert found.author.handle == "kim@customers.test"
-    assert doubt(found) == "list"
+    assert unverified(found) == "list"
     assert found.details["mail"]["via"] in ("pumps@elsewhere.test", "sign@service.test")
 
 
@@ -149,7 +149,7 @@ def test_members_without_an_address_are_two_people() -> None:
 )
 def test_who_writes_under_their_own_address_is_verified(headers: str) -> None:
     found = heard(headers)
-    assert (found.author.key, doubt(found)) == ("maria@customers.test", "")
+    assert (found.author.key, unverified(found)) == ("maria@customers.test", "")
 
 
 @pytest.mark.parametrize("name", ["", "kim via lattea", "kim", "k" * 500])

@@ -172,5 +172,5 @@ def test_a_mailbox_is_logged_in_to_only_if_its_login_changed_or_is_tested(
         answer = browser.post(page, typed | change | {"signature": "Not saved"})
         assert answer.context["form"].errors.keys() == {"imap_host", "smtp_host"}
     row.refresh_from_db()
-    assert row.config == servers | {"signature": "Yours", "checked_by": "", "name": ""}
+    assert row.config == servers | {"signature": "Yours", "authserv_id": "", "name": ""}
     assert row.secrets == {"password": "x"}

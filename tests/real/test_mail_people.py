@@ -108,17 +108,17 @@ def test_members_of_a_group_are_two_people_and_are_answered_themselves(
 def test_the_author_of_a_forwarded_letter_is_answered(
     mail: MailSystem, care: Account, browser: Client
 ) -> None:
-    passed_on = (
+    forwarded_mail = (
         f"FYI\n\n---------- Forwarded message ---------\nFrom: Jo Runway <{JO}>\n"
         f"Date: Sat, 28 Nov 2026 at 10:00\nSubject: My bag\nTo: <{SALES}>\n\nIt is lost.\n"
     )
-    mail.send(SALES, CARE, letter(SALES, CARE, "Fwd: My bag", passed_on))
+    mail.send(SALES, CARE, letter(SALES, CARE, "Fwd: My bag", forwarded_mail))
     mail.box(CARE).wait(1)
     hear()
     case = Case.objects.get()
     assert "Answer the original sender" in page(browser, case.get_absolute_url())
     item = Interaction.objects.get()
-    browser.post(reverse("routing:on_behalf", args=[case.pk]), {"item": item.pk})
+    browser.post(reverse("routing:forwarded_sender", args=[case.pk]), {"item": item.pk})
     send(answer(browser, case, "We found it."))
     [arrived] = mail.box(JO).wait(1)
     assert (arrived["To"], arrived["Subject"]) == (JO, "Re: My bag")

@@ -30,7 +30,7 @@ _AT: dict[Field, str] = {"security": "security", "host": "host", "folder": "host
 _IMAP = ("imap_host", "imap_port", "imap_security")
 _SMTP = ("smtp_host", "smtp_port", "smtp_security")
 _LOGIN = (*_IMAP, *_SMTP, "user")
-_OTHER = ("signature", "checked_by")
+_OTHER = ("signature", "authserv_id")
 
 
 def _port(label: Any, initial: int) -> forms.IntegerField:
@@ -75,8 +75,8 @@ class MailboxForm(ConnectForm):
     smtp_host = _host(_("SMTP server (sending)"), "smtp.example.org")
     smtp_port = _port(_("Port"), 465)
     smtp_security = forms.ChoiceField(label=_("Encryption"), choices=_SECURITY)
-    checked_by = forms.CharField(
-        label=_("Server that checks senders"),
+    authserv_id = forms.CharField(
+        label=_("Authentication server (authserv-id)"),
         max_length=253,
         required=False,
         validators=[_HOST],

@@ -14,9 +14,9 @@ from scrm.channels.email.bounded import read
 from scrm.channels.email.ids import Ours, find_ours
 from scrm.channels.email.parts import Unreadable, as_html
 from scrm.channels.email.people import domain_of, mail_address, readable
-from scrm.channels.email.quotes import Folded, fold, passed_on
+from scrm.channels.email.quotes import Folded, fold, forwarded_mail
 from scrm.channels.email.read import Letter
-from scrm.channels.email.recipients import written_to
+from scrm.channels.email.recipients import recipient_address
 from scrm.channels.email.senders import SHARED_DOMAINS, Sender, may_be_form, sender_of
 
 NETWORK = "email"
@@ -56,12 +56,15 @@ def item(raw: bytes, *, came: datetime | None, credentials: Credentials) -> Item
             author = Author(NETWORK, credentials.self_key, credentials.address)
             sent = _item(letter, author, raw, came, credentials)
             return replace(sent, key=ours.id, thread_key=ours.thread)
-        checker = str(credentials.config.get("checked_by", ""))
-        sender = sender_of(letter, NETWORK, mail_address(credentials.address), checker=checker)
+        authserv_id = str(credentials.config.get("authserv_id", ""))
+        sender = sender_of(
+            letter, NETWORK, mail_address(credentials.address), authserv_id=authserv_id
+        )
         if sender is None:
             return UnreadableItem(raw[:KEPT_RAW], "The message has no sender.")
         found = _item(letter, sender.author, raw, came, credentials)
-        return _isolated(found, letter, sender) if sender.person.other or sender.doubt else found
+        is_certain = not (sender.person.other or sender.unverified)
+        return found if is_certain else _isolated(found, letter, sender)
     except Unreadable as error:
         return UnreadableItem(raw[:KEPT_RAW], str(error))
 
@@ -104,16 +107,16 @@ def _item(
     )
 
 
-def _passed_on(letter: Letter, own: str) -> dict[str, str]:
-    """Return the mail that a colleague passes on; an empty dict if there is none.
+def _forwarded_mail(letter: Letter, own: str) -> dict[str, str]:
+    """Return the mail that a colleague forwards; an empty dict if there is none.
 
-    A colleague has an address of our domain. What anybody else passes on is only text.
+    A colleague has an address of our domain. Forwards from outside our domain are not trusted.
     """
     domain = own.rpartition("@")[2]
     colleague = letter.sender.address if letter.sender else ""
     if not colleague.endswith(f"@{domain}") or domain in SHARED_DOMAINS:
         return {}
-    found = passed_on(letter.text, letter.subject)
+    found = forwarded_mail(letter.text, letter.subject)
     if found is None or found.sender.address in (own, colleague):
         return {}
     sender = found.sender
@@ -144,9 +147,9 @@ def _facts(letter: Letter, folded: Sequence[tuple[int, int]], own: str) -> dict[
     facts = {
         "to": [[person.address, person.name] for person in letter.to],
         "cc": [[person.address, person.name] for person in letter.cc],
-        "written_to": written_to((*letter.to, *letter.cc), letter.headers, own),
+        "recipient_address": recipient_address((*letter.to, *letter.cc), letter.headers, own),
         "folded": [list(place) for place in folded],
-        "passed_on": _passed_on(letter, own),
+        "forwarded_mail": _forwarded_mail(letter, own),
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -161,8 +164,8 @@ def _isolated(found: Item, letter: Letter, sender: Sender) -> Item:
     own = letter.message_id or letter.digest
     thread = ids.own_thread(own, letter.references, found.author.key)
     mail = found.details["mail"]
-    if sender.doubt:
-        mail = mail | {"doubt": sender.doubt, "via": sender.via}
+    if sender.unverified:
+        mail = mail | {"unverified": sender.unverified, "via": sender.via}
     other = readable(sender.person.other) if sender.person.other else ""
     return replace(
         found, thread_key=thread, in_reply_to="", other_address=other, details={"mail": mail}

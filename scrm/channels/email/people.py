@@ -83,9 +83,8 @@ def _is_key(text: str) -> bool:
 
 
 def unverified_key(address: str, name: str = "") -> str:
-    """Return the key of a person of whom nobody checked that the address is theirs.
+    """Return the profile key of an unverified sender, which the owner of the address never gets.
 
-    Such a person never becomes the same profile as the owner of the address.
     name: given if `address` is the address of a list and not of the person.
     """
     # The name is hashed, because a long key would be cut.
@@ -94,7 +93,7 @@ def unverified_key(address: str, name: str = "") -> str:
 
 
 def address_of(key: str) -> str:
-    """Return the mail address to which a person with this key is answered."""
+    """Return the mail address for replies to the person with this key."""
     return key.removeprefix(UNVERIFIED).rpartition(_VIA)[2] if key.startswith(UNVERIFIED) else key
 
 

@@ -100,34 +100,31 @@ def _places(text: str, own: list[bool]) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOn:
-    """A mail that the author of another mail passed on.
-
-    sender: who wrote it. text: its text, without its headers.
-    """
+class ForwardedMail:
+    """A forwarded mail: its sender, its subject, and its text without headers."""
 
     sender: Person
     subject: str
     text: str
 
 
-def passed_on(text: str, subject: str = "") -> PassedOn | None:
-    """Return the mail that a mail passes on; None if there is none, or if its author is unknown.
+def forwarded_mail(text: str, subject: str = "") -> ForwardedMail | None:
+    """Return the forwarded mail in a text; None if there is none, or if its sender is unknown.
 
-    subject: the subject of the mail that passes it on. If it begins like “Fwd:”, the headers of the
-    other mail are enough.
+    subject: the subject of the whole mail. If it begins like “Fwd:”, the headers of the forwarded
+    mail are enough, and no line has to announce it.
     """
     lines = text.splitlines()
     comparable = [_comparable(line) for line in lines]
     is_forward = bool(_FORWARD_SUBJECT.match(subject.strip()))
     for index, line in enumerate(comparable):
-        # Not in a quotation: its author could name anybody there.
+        # Quoted lines are ignored: a forged quotation could name any sender.
         if _FORWARDED.match(line) or (is_forward and _is_head(comparable, index)):
             return _mail_below([_UNQUOTED.sub("", line) for line in lines], index)
     return None
 
 
-def _mail_below(lines: list[str], index: int) -> PassedOn | None:
+def _mail_below(lines: list[str], index: int) -> ForwardedMail | None:
     """Return the mail whose headers begin at this line or a few lines below."""
     comparable = [_comparable(line) for line in lines]
     headers: dict[str, str] = {}
@@ -143,7 +140,8 @@ def _mail_below(lines: list[str], index: int) -> PassedOn | None:
     if found_sender is None:
         return None
     words = "\n".join(lines[index + 1 :]).strip()
-    return PassedOn(person(*found_sender), headers.get("subject", "").strip(" *")[:1000], words)
+    subject = headers.get("subject", "").strip(" *")[:1000]
+    return ForwardedMail(person(*found_sender), subject, words)
 
 
 def marked(html: str) -> str:

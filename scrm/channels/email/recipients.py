@@ -1,4 +1,4 @@
-"""Read to whom a mail was written: the people in To and Cc, and the address of ours."""
+"""Read the recipients of a mail: the people in To and Cc, and our own address."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ def first_pieces(header: str) -> list[str]:
     return list(islice(list_pieces(header), MAX_RECIPIENTS))
 
 
-def written_to(recipients: Sequence[Person], headers: Headers, own: str) -> str:
-    """Return our address to which a mail was written, in the form of `mail_address`.
+def recipient_address(recipients: Sequence[Person], headers: Headers, own: str) -> str:
+    """Return our address that received a mail, in the form of `mail_address`.
 
-    It may be an alias, or an address with a suffix such as care+orders@…. If the mail names no
-    address of our domain, the mail server's statement decides, and at last the mailbox itself.
+    The first of these is returned: the address of the mailbox, with or without a suffix such as
+    care+orders@…, in To or Cc; the address in X-Original-To; an address of our domain in To or Cc;
+    the address in Delivered-To or a similar header; the address of the mailbox.
     recipients: the people in To and Cc. own: the address of the mailbox.
     """
     local, _, domain = own.rpartition("@")

@@ -16,7 +16,7 @@ from scrm.channels.base import Author
 from scrm.channels.email.people import Person, outside_quotes, readable, unverified_key
 from scrm.channels.email.read import Letter
 
-Doubt = Literal["", "dmarc", "list"]
+Reason = Literal["", "dmarc", "list"]
 SHARED_DOMAINS = frozenset({
     "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.de", "gmx.net", "googlemail.com",
     "hotmail.com", "icloud.com", "laposte.net", "libero.it", "live.com", "mail.ru", "mailbox.org",
@@ -33,45 +33,44 @@ _VIA = re.compile(r"\s(?:via|über|a través de|przez|tramite)\s")
 class Sender:
     """The author of a mail.
 
-    doubt: "" if the address counts as the author's. "dmarc" if our mail server says that the mail
-      was not sent by the owner of the address, and "list" if only a header of a mailing list or a
-      service of another domain names the author.
+    unverified: the reason why the author is not verified. "dmarc": the mail fails DMARC according
+      to our mail server. "list": only a header of a mailing list or a service names the author.
     via: the address of this list or service, or "".
     """
 
     network: str
     person: Person
-    doubt: Doubt = ""
+    unverified: Reason = ""
     via: str = ""
 
     @property
     def author(self) -> Author:
         person, key = self.person, self.person.address
-        if self.doubt:
+        if self.unverified:
             named = person.name if person.address == self.via else ""
             key = unverified_key(person.address, named.casefold())
         return Author(self.network, key, handle=readable(person.address), name=person.name)
 
 
-def sender_of(letter: Letter, network: str, own: str, *, checker: str = "") -> Sender | None:
+def sender_of(letter: Letter, network: str, own: str, *, authserv_id: str = "") -> Sender | None:
     """Return the author of a mail; None if the mail states none.
 
-    own: the address of the mailbox. checker: the name by which our mail server signs the header
-    Authentication-Results, or "" if its checks are not used.
+    own: the address of the mailbox. authserv_id: the name of our mail server at the start of the
+    header Authentication-Results (RFC 8601), or "" if its checks are not used.
     """
     sender = letter.sender
     if sender is None:
         stated = letter.original or letter.reply_to
         return Sender(network, stated) if stated else None
-    doubt: Doubt = "dmarc" if _fails_dmarc(letter, checker) else ""
+    unverified: Reason = "dmarc" if _fails_dmarc(letter, authserv_id) else ""
     if _is_our_list(sender.address, letter, own):
-        return Sender(network, _named(letter, sender, own) or sender, doubt)
+        return Sender(network, _named(letter, sender, own) or sender, unverified)
     if _is_list(sender, letter):
         member = _named(letter, sender, own) or _without_list(sender)
-        return Sender(network, member, doubt or "list", sender.address)
+        return Sender(network, member, unverified or "list", sender.address)
     if may_be_form(sender.address, own):
-        return Sender(network, _named(letter, sender, own) or sender, doubt)
-    return Sender(network, sender, doubt)
+        return Sender(network, _named(letter, sender, own) or sender, unverified)
+    return Sender(network, sender, unverified)
 
 
 def may_be_form(address: str, own: str) -> bool:
@@ -102,7 +101,7 @@ def _is_list_address(address: str, letter: Letter) -> bool:
 
 
 def _is_list(sender: Person, letter: Letter) -> bool:
-    """Return whether a list or service of another domain put its own address into From."""
+    """Return whether a list or service put its own address into From."""
     return bool(_VIA.search(sender.name)) or _is_list_address(sender.address, letter)
 
 
@@ -112,19 +111,19 @@ def _without_list(sender: Person) -> Person:
     return replace(sender, name=name)
 
 
-def _fails_dmarc(letter: Letter, checker: str) -> bool:
+def _fails_dmarc(letter: Letter, authserv_id: str) -> bool:
     """Return whether our own mail server states that the mail fails DMARC (RFC 8601).
 
     Headers of other servers are ignored, because the sender may have written them. Quoted strings
     and comments are ignored too, because they may contain words of the sender.
     """
-    if not checker:
+    if not authserv_id:
         return False
     for header in letter.headers.get("authentication-results", ()):
         stated = outside_quotes(header)
         server = stated.partition(";")[0].split()
         results = {found[1].lower() for found in _RESULT.finditer(stated)}
         # A server may write one header for each of its checks.
-        if results and server and server[0].lower() == checker.lower():
+        if results and server and server[0].lower() == authserv_id.lower():
             return "fail" in results
     return False

@@ -1,4 +1,4 @@
-"""Make the author of a mail that a colleague passed on the customer of the case."""
+"""Make the sender of a forwarded mail the customer of the case."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from scrm.channels.base import Author
 from scrm.channels.email.people import readable
 
 
-def can_be_answered(item: Interaction, case: Case) -> bool:
-    """Return whether a colleague passed on a mail whose author can become the customer.
+def has_forwarded_sender(item: Interaction, case: Case) -> bool:
+    """Return whether a colleague forwarded a mail whose sender can become the customer.
 
-    The colleague must be the customer of the open case. The mail that anybody else passes on is
-    only shown: its author may be invented (see `scrm.channels.email.item`).
+    The case must be open, and the colleague must be its customer. Mail that somebody else forwards
+    is not trusted; see `scrm.channels.email.item`.
     """
-    is_plain = not (item.is_ours or item.mail.doubt or item.other_address)
+    is_plain = not (item.is_ours or item.mail.unverified or item.other_address)
     is_customer = case.profile_id == item.profile_id and case.status in LIVING
-    return bool(is_plain and is_customer and item.mail.passed_on)
+    return bool(is_plain and is_customer and item.mail.forwarded_mail)
 
 
 @transaction.atomic
-def answer_author(
+def make_customer(
     case: Case, item: Interaction, *, by: User, now: datetime | None = None
 ) -> Interaction:
-    """Record the mail that `item` passes on as a message of its author, in the same case.
+    """Record the forwarded mail in `item` as a message from its sender, in the same case.
 
-    The author becomes the customer of the case, and the colleague's mail needs no answer. A second
+    The sender becomes the customer of the case, and the colleague's mail needs no answer. A second
     call changes nothing. Raises Stale with a message for the user if the item is not in the case,
-    if it passes nothing on, or if the case is closed or has another customer.
+    if it forwards nothing, or if the case is closed or has another customer.
     """
     now = now or timezone.now()
     entry = _entry(item, by)
@@ -55,7 +55,7 @@ def answer_author(
         return earlier
     item.conversation.refresh_from_db()
     is_here = case.conversations.filter(pk=item.conversation_id).exists()
-    if not is_here or not can_be_answered(item, case):
+    if not is_here or not has_forwarded_sender(item, case):
         raise Stale(_("The case has changed, or has another customer. Nothing was changed."))
     row = record([entry], now=now)[0]
     restricted_to = item.conversation.restricted_to_id
@@ -64,7 +64,7 @@ def answer_author(
     if placed.get(row.interaction) != case.pk:
         raise Stale(_("The case was closed meanwhile. Nothing was changed."))
     said = Interaction.objects.select_related("profile").get(pk=row.interaction)
-    _make_customer(case, item, said, by, now)
+    _set_customer(case, item, said, by, now)
     return said
 
 
@@ -91,11 +91,11 @@ def _arrival(entry: Entry, row: Recorded, found: list[Hit], case: Case, by: User
 
 
 def _entry(item: Interaction, by: User) -> Entry:
-    mail = item.mail.passed_on
+    mail = item.mail.forwarded_mail
     address = mail.get("address", "")
     return Entry(
         scope=item.scope,
-        key=f"passed-on-{item.uuid}",
+        key=f"forwarded-{item.uuid}",
         author=Author("email", address, handle=readable(address), name=mail.get("name", "")),
         channel=item.channel,
         kind=item.kind,
@@ -108,15 +108,15 @@ def _entry(item: Interaction, by: User) -> Entry:
     )
 
 
-def _make_customer(
+def _set_customer(
     case: Case, item: Interaction, said: Interaction, by: User, now: datetime
 ) -> None:
     case.refresh_from_db()
     ItemDecision.objects.record(
         unanswered([case.pk]).filter(pk=item.pk), ItemDecision.Outcome.NO_REPLY, case=case, by=by,
-        now=now, why=_("The mail that it passes on is answered instead."),
+        now=now, why=_("The forwarded mail is answered instead."),
     )  # fmt: skip
     case.compare_and_set({"profile": item.profile_id}, profile=said.profile_id)
-    why = _("%(person)s is the customer: %(colleague)s passed on their mail.")
+    why = _("%(person)s is the customer now: %(colleague)s forwarded their mail.")
     words = why % {"person": said.profile, "colleague": item.profile}
     case.log(CaseEvent.Kind.DECIDED, by=by, why=words, now=now, interaction=said)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.models import Account, Department, Interaction, User
 from listening.models import Topic
 from routing.models import Case
-from scrm.channels.email.quotes import passed_on
+from scrm.channels.email.quotes import forwarded_mail
 from tests.test_mail import CARE, Post, answer, care, hear, post
 
 __all__ = ["care", "post"]
@@ -46,7 +46,7 @@ def case(post: Post, care: Account) -> Case:
 
 def click(browser: Client, case: Case) -> int:
     item = Interaction.objects.filter(direction="in").order_by("pk")[0]
-    action = reverse("routing:on_behalf", args=[case.pk])
+    action = reverse("routing:forwarded_sender", args=[case.pk])
     return browser.post(action, {"item": item.pk}).status_code
 
 
@@ -120,7 +120,7 @@ def test_a_second_customer_is_not_mixed_into_the_case(
     theirs = Case.objects.get(
         conversation_links__conversation=second.conversation, conversation_links__ended_at=None
     )
-    action = reverse("routing:on_behalf", args=[theirs.pk])
+    action = reverse("routing:forwarded_sender", args=[theirs.pk])
     browser.post(action, {"item": second.pk})
     case.refresh_from_db()
     assert case.profile.key == MAX
@@ -175,7 +175,7 @@ HEADS = {
 
 @pytest.mark.parametrize("program", HEADS)
 def test_forwarded_heads(program: str) -> None:
-    found = passed_on(HEADS[program], "Fwd: Bag")
+    found = forwarded_mail(HEADS[program], "Fwd: Bag")
     assert found is not None
     assert found.sender.address == MAX
     assert found.text in ("Lost.", "My suitcase did not arrive, ref ZQ9.")
@@ -194,4 +194,4 @@ def test_forwarded_heads(program: str) -> None:
     ],
 )
 def test_nothing_is_passed_on(text: str, subject: str) -> None:
-    assert passed_on(text, subject) is None
+    assert forwarded_mail(text, subject) is None
