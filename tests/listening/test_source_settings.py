@@ -77,6 +77,25 @@ def test_a_permanent_redirect_can_be_undone(
     assert "Undo: fetch" not in browser.get(moved.get_absolute_url()).content.decode()
 
 
+def test_an_undone_redirect_stays_undone_if_the_form_is_sent_unchanged(
+    moved: Source, httpserver: HTTPServer, admin: User, as_: Callable[[User], Client]
+) -> None:
+    for _ in range(2):
+        move(as_(admin), moved, moved.address)
+    moved.refresh_from_db()
+    fetch(moved)
+    assert moved.cursor["address"] == httpserver.url_for("/feed")
+
+
+def test_the_address_of_a_feed_that_was_never_fetched_can_be_edited_twice(
+    source: Source, admin: User, as_: Callable[[User], Client]
+) -> None:
+    for address in ("https://b.example/", "https://c.example/"):
+        assert move(as_(admin), source, address).status_code == 302
+    source.refresh_from_db()
+    assert source.cursor["address"] == "https://c.example/"
+
+
 def test_the_address_can_be_edited_and_no_entry_comes_back(
     moved: Source, httpserver: HTTPServer, admin: User, as_: Callable[[User], Client]
 ) -> None:
@@ -150,6 +169,28 @@ def test_headers_of_a_source_are_sent_stored_encrypted_and_never_shown(
     save(browser, source, "")
     source.refresh_from_db()
     assert source.headers == {}
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_secret_headers_are_sent_only_to_a_server_that_an_admin_entered(
+    moved: Source, httpserver: HTTPServer, admin: User, as_: Callable[[User], Client], typed: bool
+) -> None:
+    """The host of a permanent redirect is stored, and fetched directly from then on."""
+    other = httpserver.url_for("/other").replace("127.0.0.1", "localhost")
+    httpserver.clear_all_handlers()
+    httpserver.expect_request("/new").respond_with_data(status=301, headers={"Location": other})
+    httpserver.expect_request("/other").respond_with_data(RSS, content_type="application/xml")
+    moved.headers = {"X-Api-Key": "s3cret-key", "Accept-Language": "de"}
+    moved.save()
+    if typed:
+        move(as_(admin), moved, other)
+        moved.refresh_from_db()
+    for _ in range(2):
+        fetch(moved)
+    assert moved.cursor["address"] == other
+    last, _answer = httpserver.log[-1]
+    assert (last.path, last.headers["Accept-Language"]) == ("/other", "de")
+    assert last.headers.get("X-Api-Key") == ("s3cret-key" if typed else None)
 
 
 @pytest.mark.parametrize(

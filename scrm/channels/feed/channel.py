@@ -30,7 +30,7 @@ from scrm.channels.base import (
 from scrm.channels.channel import Channel
 from scrm.channels.feed import child
 from scrm.channels.feed.aliases import aliases
-from scrm.channels.feed.moves import FeedMoves
+from scrm.channels.feed.moves import FeedMoves, headers_to
 from scrm.channels.network_facts import FEED
 from scrm.net import http
 from scrm.net.addresses import ascii_host
@@ -76,9 +76,10 @@ class FeedListener:
         # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
         address = str(cursor.get("address") or request.address)
+        headers = headers_to(address, request)
         response = _get(
             join(address, request.secrets), request.secrets,
-            headers={**request.headers, **_conditions(cursor)}, deadline=VISIT_SECONDS,
+            headers={**headers, **_conditions(cursor)}, deadline=VISIT_SECONDS,
         )  # fmt: skip
         moved, refused = _moved(response, request.secrets), str(cursor.get("refused", ""))
         # If an admin has undone this move, the redirect is followed at each fetch but not stored.
@@ -87,6 +88,7 @@ class FeedListener:
             "asked": request.address,
             "address": address,
             "refused": refused,
+            "typed": cursor.get("typed", ""),
             "scope": cursor.get("scope") or scope(address),
             "etag": response.headers.get("etag", ""),
             "modified": response.headers.get("last-modified", ""),
