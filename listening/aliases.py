@@ -61,7 +61,8 @@ def recognise(source: Source, items: Sequence[Item], known: set[Place]) -> Recog
         }
     _remember_ids(source, by_fact.values())
     same = by_key | by_fact
-    ids_changed = all_new or 2 * len(by_fact) > len(unknown) - len(by_key)
+    mostly = 2 * len(by_fact) > len(unknown) - len(by_key)
+    ids_changed = bool(by_fact) and (all_new or mostly)
     return Recognised(
         tuple(same[place].original if (place := _place(item)) in same else item for item in items),
         last_fetch if ids_changed else None,

@@ -97,12 +97,13 @@ def test_a_done_case_stays_done(known: Callable[..., None]) -> None:
 
 
 def test_a_new_post_among_new_ids_is_new(known: Callable[..., None]) -> None:
-    cases = Case.objects.count()
     new = post("https://blog.test/p9", 9, occurred_at=NOON + timedelta(days=1))
     known(new, *(MOVES["https"](n) for n in (1, 2, 3)))
     assert new.key in stored()
     assert not Mention.objects.get(key=new.key).backlog
-    assert Case.objects.count() >= cases
+    newest = Case.objects.get().last_inbound
+    assert newest
+    assert newest.key == new.key
 
 
 def test_an_old_post_that_is_not_recognised_among_new_ids_opens_no_case(
@@ -122,6 +123,13 @@ def test_after_a_change_of_ids_an_old_post_that_appears_late_opens_a_case(
     known(*moved)
     known(post("https://blog.test/late", 4), *moved)
     assert not Mention.objects.get(key="https://blog.test/late").backlog
+
+
+def test_only_late_posts_of_which_none_is_recognised_open_cases(known: Callable[..., None]) -> None:
+    """A feed with few entries can show nothing but posts that it publishes late."""
+    known(post("http://blog.test/p4", 4), post("http://blog.test/p5", 5))
+    assert not Mention.objects.filter(backlog=True, key__endswith="p4").exists()
+    assert not Mention.objects.filter(backlog=True, key__endswith="p5").exists()
 
 
 def test_an_old_post_that_appears_late_among_known_ids_opens_a_case(
