@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -105,6 +106,75 @@ def test_many_removed_comments_are_looked_up_in_several_fetches(
         batch = listen(blog, batch.cursor)
         found += removed(batch)
     assert sorted(found) == sorted(("deleted", key(number)) for number in numbers)
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_comment_that_we_may_not_read_is_not_looked_up_again(
+    blog: Blog, is_changed: bool
+) -> None:
+    """Fails if one such comment makes each fetch fail. No other comment may be reported either."""
+    number, gone = blog.comment("unreadable")["id"], blog.comment("gone")["id"]
+    cursor = listen(blog).cursor
+    blog.errors[number] = 403, "rest_cannot_read"
+    blog.hidden.add(number)
+    del blog.comments[gone]
+    if is_changed:
+        blog.comment("another")
+    batch = listen(blog, cursor)
+    assert removed(batch) == [("deleted", key(gone))]
+    assert str(number) not in dict(batch.cursor["watched"])
+
+
+@pytest.mark.parametrize("answer", [(404, "rest_no_route"), (400, "odd"), (410, "odd")])
+def test_another_error_for_a_missing_comment_is_no_deletion(
+    blog: Blog, answer: tuple[int, str]
+) -> None:
+    number = blog.comment("text")["id"]
+    cursor = listen(blog).cursor
+    blog.errors[number] = answer
+    blog.hidden.add(number)
+    second = listen(blog, cursor)
+    assert removed(second) == []
+    del blog.comments[number], blog.errors[number]
+    assert removed(listen(blog, second.cursor)) == [("deleted", key(number))]
+
+
+def test_comments_that_a_plugin_hides_do_not_delay_the_look_up_of_a_removed_one(
+    blog: Blog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if a page with a row less than requested counts as the whole list."""
+    monkeypatch.setattr(hear, "COMMENTS", 12)
+    monkeypatch.setattr(hear, "LOOKUPS", 2)
+    for n in range(6):
+        blog.comment(f"old {n}")
+    gone = blog.comment("gone")["id"]
+    cursor = listen(blog).cursor
+    new = [blog.comment(f"new {n}")["id"] for n in range(11)]
+    blog.hidden.add(new[3])
+    del blog.comments[gone]
+    cursor = {**cursor, "watched": sorted(cursor["watched"])}
+    assert removed(listen(blog, cursor)) == [("deleted", key(gone))]
+
+
+def test_after_an_upgrade_old_pings_are_left_out(blog: Blog) -> None:
+    """Earlier versions read no pings: those of years would open cases."""
+    blog.comment("[…] old […]", type="pingback", author_url="https://fly.example/old/")
+    cursor = {name: mark for name, mark in listen(blog).cursor.items() if name != "watched"}
+    cursor |= {"hash": "another", "comments": {"floor": 0}}
+    comment = blog.comment("text")["id"]
+    cursor = listen(blog, cursor).cursor
+    moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
+    new = blog.comment("[…] new […]", type="pingback", date_gmt=moment)["id"]
+    batch = listen(blog, cursor)
+    assert {found for found in hashes(batch) if "comment" in found} == {key(comment), key(new)}
+
+
+def test_a_row_whose_type_is_no_text_is_quarantined_alone(blog: Blog) -> None:
+    blog.comment("odd", type=["comment"])
+    good = blog.comment("good")["id"]
+    batch = listen(blog)
+    assert key(good) in hashes(batch)
+    assert len(batch.unreadable) == 1
 
 
 @pytest.mark.parametrize(("kind", "title"), [("pingback", "Pingback"), ("trackback", "Trackback")])

@@ -23,9 +23,15 @@ Query = dict[str, str]
 
 
 class Blog:
-    """The site. Use it as a context manager. It has one post, of our own user."""
+    """The site. Use it as a context manager. It has one post, of our own user.
+
+    errors: number of a comment → status and code of the answer to a request for it. hidden: the
+    numbers of comments that a plugin removes from lists.
+    """
 
     def __init__(self) -> None:
+        self.errors: dict[int, tuple[int, str]] = {}
+        self.hidden: set[int] = set()
         self.posts: dict[int, Row] = {}
         self.comments: dict[int, Row] = {}
         self._numbers = itertools.count(5)
@@ -89,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = json.dumps(data).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
+        if isinstance(data, _Page):
+            self.send_header("X-WP-Total", str(data.total))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -101,8 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, route: str, query: Query, body: bytes) -> tuple[int, Any]:
         kind, _, number = route.partition("/")
         rows = self.blog.posts if kind == "posts" else self.blog.comments
+        if kind == "comments" and number and int(number) in self.blog.errors:
+            status, code = self.blog.errors[int(number)]
+            return status, _error(code)
         if number and int(number) not in rows:
-            return 404, _error(f"rest_{kind}_invalid_id")
+            return 404, _error(f"rest_{kind.removesuffix('s')}_invalid_id")
         if self.command == "DELETE":
             rows[int(number)]["status"] = "trash"
             return 200, rows[int(number)]
@@ -120,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             author_name=USER, author_user_agent=facts["author_user_agent"],
         )  # fmt: skip
 
-    def _page(self, kind: str, rows: Iterable[Row], query: Query) -> list[Row]:
+    def _page(self, kind: str, rows: Iterable[Row], query: Query) -> _Page:
         wanted = set(query["status"].split(","))
         wanted |= _STATUSES.get(query["status"], set()) if kind == "comments" else set()
         rows = [row for row in rows if row["status"] in wanted or query["status"] == "any"]
@@ -136,7 +147,16 @@ class _Handler(BaseHTTPRequestHandler):
         rows = sorted(rows, key=lambda row: (row[by], row["id"]), reverse=True)
         size = int(query.get("per_page", 10))
         start = int(query.get("offset", (int(query.get("page", 1)) - 1) * size))
-        return rows[start : start + size]
+        hidden = self.blog.hidden if kind == "comments" else set()
+        page = _Page(row for row in rows[start : start + size] if row["id"] not in hidden)
+        page.total = len(rows)
+        return page
+
+
+class _Page(list[Row]):
+    """Some rows of a list. total: the number of rows of the whole list."""
+
+    total = 0
 
 
 def _raw(html: str) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import unescape
 from typing import Any
@@ -33,7 +33,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.permalink import comment_key, comment_number, guid_key
 from scrm.channels.unreadable import UNREADABLE
-from scrm.channels.wordpress.site import Site, reading_answers
+from scrm.channels.wordpress.site import Answer, Site, reading_answers
 from scrm.text.clean import clean, plain, safe_url
 
 COMMENTS, POSTS, OVERLAP, PAGES = 100, 20, 10, 10
@@ -52,6 +52,7 @@ _TYPES = {
     "trackback": "Trackback",
 }
 """Types of comments → how their titles begin. Plugins store other data as other types."""
+_PINGS = ("pingback", "trackback")
 _PUBLIC = ("approved", "hold")
 """The states of a comment that was not removed."""
 _ROUTE, _LONGEST_ROUTE = re.compile(r"/wp/v2/([a-z0-9_/-]+)/([0-9]+)"), 500
@@ -64,10 +65,15 @@ class WordPressListener:
     def listen(self, request: FetchRequest) -> Batch:
         site = Site.of(request.credentials)
         account = request.credentials or Credentials("")
+        pages: list[Answer] = []
+
+        def page_at(offset: int) -> list[Row]:
+            pages.append(_comments(site, offset))
+            return pages[-1].rows
+
         comments, comment_cursor = _sweep(
-            lambda offset: _comments(site, offset), request.cursor.get("comments", {}), _number,
-            COMMENTS,
-        )  # fmt: skip
+            page_at, request.cursor.get("comments", {}), _number, COMMENTS
+        )
         posts, post_cursor = _sweep(
             lambda offset: _posts(site, "modified", offset), request.cursor.get("posts", {}),
             _modified, POSTS,
@@ -77,14 +83,17 @@ class WordPressListener:
         raw = json.dumps([comments, posts]).encode()
         mark = sha256(raw).hexdigest()
         watched = dict(request.cursor.get("watched", ()))
-        changes, missing = _removed(site, account, watched, comments)
+        # A plugin can remove rows from a page: their number does not tell if it is the last.
+        total = pages[0].total
+        is_all = not comments if total is None else total <= COMMENTS
+        changes, settled = _removed(site, account, watched, comments, is_all=is_all)
+        watched = {number: key for number, key in watched.items() if number not in settled}
         cursor: dict[str, Any] = {"comments": comment_cursor, "posts": post_cursor, "hash": mark}
+        cursor["pings_since"] = pings_since = _pings_since(request.cursor)
         if mark == request.cursor.get("hash"):
-            return Batch(
-                cursor={**cursor, "watched": _watched(watched, changes)},
-                unchanged=not changes, changes=changes,
-            )  # fmt: skip
-        comments = [row for row in comments if row.get("type", "comment") in _TYPES]
+            cursor["watched"] = _newest(watched)
+            return Batch(cursor=cursor, unchanged=not changes, changes=changes)
+        comments = [row for row in comments if _is_heard(row, pings_since)]
         # With an editor's login, posts that are protected by a password are readable too.
         posts = [post for post in posts if not _needs_password(post)]
         known = _CommentedPost.all(posts)
@@ -95,9 +104,8 @@ class WordPressListener:
                 *((row, lambda row: _comment(row, account, known)) for row in comments),
             ]
         )
-        watched = {number: watched[number] for number in missing}
         watched |= {str(number): item.key for item in items if (number := comment_number(item.key))}
-        cursor["watched"] = _watched(watched, changes)
+        cursor["watched"] = _newest(watched)
         unchanged = not items and not changes
         return Batch(items, cursor, unchanged, None, unreadable, len(raw), changes)
 
@@ -114,43 +122,71 @@ class WordPressListener:
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
+def _pings_since(cursor: Json) -> str:
+    """Return the date before which pingbacks and trackbacks are left out, in UTC; "" for none.
+
+    Earlier versions of scrm did not read them. After an upgrade, those of years would count as new.
+    """
+    if not cursor or "watched" in cursor:
+        return str(cursor.get("pings_since", ""))
+    return (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _is_heard(row: Row, pings_since: str) -> bool:
+    """Return whether a comment becomes an item; a row that cannot be read is quarantined later."""
+    kind = row.get("type", "comment")
+    if kind in _PINGS:
+        return str(row.get("date_gmt")) >= pings_since
+    return not isinstance(kind, str) or kind in _TYPES
+
+
 def _removed(
-    site: Site, account: Credentials, watched: dict[str, str], rows: list[Row]
-) -> tuple[tuple[Change, ...], list[str]]:
+    site: Site, account: Credentials, watched: dict[str, str], rows: list[Row], *, is_all: bool
+) -> tuple[tuple[Change, ...], set[str]]:
     """Look up the watched comments that are missing among the newest comments.
 
-    Returns the deletions, and the numbers of missing comments that are to be watched further.
+    Returns the deletions, and the numbers of the comments that are not to be watched further.
     watched: number of each comment → its key. rows: the comments that were read, newest first.
+    is_all: whether the blog has no further comments.
     """
-    there, newest = {_number(row) for row in rows}, rows[:COMMENTS]
+    there = {_number(row) for row in rows}
     # An older comment is not missing: it is only no longer among those that every fetch reads.
-    oldest = min(map(_number, newest)) if len(newest) == COMMENTS else 0
+    oldest = 0 if is_all or not rows else min(map(_number, rows[:COMMENTS]))
     missing = [number for number in watched if int(number) not in there and int(number) >= oldest]
-    changes, left = [], missing[LOOKUPS:]
+    changes, settled = [], set()
     for number in missing[:LOOKUPS]:
         answer = site.get(f"comments/{number}", context="edit", _fields="id,status")
-        if answer.status != 404 and answer.row.get("status") in _PUBLIC:
-            left.append(number)
-        else:
+        if _is_removed(answer):
             changes.append(Change(account.network, watched[number], "deleted"))
-    return tuple(changes), left
+            settled.add(number)
+        elif answer.status == 403:
+            # Our user may not read this comment, for example because it is below a private post.
+            settled.add(number)
+    return tuple(changes), settled
 
 
-def _watched(watched: dict[str, str], removed: Iterable[Change]) -> list[tuple[str, str]]:
-    """Return the newest comments of those to watch, without the removed ones."""
-    gone = {change.key for change in removed}
-    numbers = sorted(watched, key=int, reverse=True)
-    return [(number, watched[number]) for number in numbers if watched[number] not in gone][
-        :COMMENTS
-    ]
+def _is_removed(answer: Answer) -> bool:
+    """Return whether a comment was deleted, moved to the trash or marked as spam.
+
+    Another error is no deletion: a plugin or a firewall can close the route.
+    """
+    if answer.status == 404:
+        return answer.code == "rest_comment_invalid_id"
+    state = answer.data.get("status") if answer.ok and isinstance(answer.data, dict) else None
+    return isinstance(state, str) and state not in _PUBLIC
 
 
-def _comments(site: Site, offset: int) -> list[Row]:
+def _newest(watched: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the newest comments of those to watch."""
+    return sorted(watched.items(), key=lambda pair: int(pair[0]), reverse=True)[:COMMENTS]
+
+
+def _comments(site: Site, offset: int) -> Answer:
     return site.get(
         "comments",
         status="all", type="all", context="edit", orderby="id", order="desc", per_page=COMMENTS,
         offset=offset, _fields=_COMMENT_FIELDS,
-    ).rows  # fmt: skip
+    )  # fmt: skip
 
 
 def _posts(site: Site, by: str, offset: int) -> list[Row]:
@@ -328,7 +364,7 @@ def _author(row: Row, account: Credentials) -> Author:
     user = int(row.get("author") or 0)
     key = f"user-{user}" if user else f"mail:{email}" if email else f"name:{name}"
     url = safe_url(str(row.get("author_url") or ""))
-    if row.get("type") in ("pingback", "trackback") and (host := urlsplit(url).hostname):
+    if row.get("type") in _PINGS and (host := urlsplit(url).hostname):
         return Author(account.network, f"site:{host}", handle=host, name=name, url=url)
     return Author(account.network, key, handle=email, name=name, url=url)
 

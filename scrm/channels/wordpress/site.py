@@ -60,12 +60,14 @@ class Answer:
 
     code: the name that WordPress gives to an error, or "".
     changes: whether the request changes something, so that an unreadable answer is `uncertain`.
+    total: the number of rows on all pages of a list; None if the answer does not state it.
     """
 
     host: str
     status: int
     data: Any
     changes: bool = False
+    total: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -229,7 +231,12 @@ def _answer(response: http.Response, host: str, *, changes: bool) -> Answer:
         )
     if data is None:
         raise _no_json(response, host, changes=changes)
-    return Answer(host, status, data, changes)
+    return Answer(host, status, data, changes, _total(response))
+
+
+def _total(response: http.Response) -> int | None:
+    value = response.headers.get("x-wp-total", "").strip()
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
 
 def _real_status(status: int, data: Any) -> int:
