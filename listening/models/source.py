@@ -96,7 +96,9 @@ class Source(LeasedRow):
     sealed_headers: the encrypted HTTP headers that an admin has set, or "".
     last_new_at: when a fetch last found something new. longest_silence, longest_outage: the longest
     times so far without anything new, and without a successful fetch; see `listening.gaps`.
-    gap_noticed_at: when the owner was notified that the present gap is the longest so far, or None.
+    failing_since, gone_since: the first failure, and the first answer that the source was removed,
+    since the last success, or None. gap_noticed_at, outage_noticed_at: when the owner was notified
+    that the present silence or outage is the longest so far, or None.
     """
 
     class Stance(models.TextChoices):
@@ -129,6 +131,9 @@ class Source(LeasedRow):
     longest_silence = models.DurationField(default=timedelta)
     longest_outage = models.DurationField(default=timedelta)
     gap_noticed_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    gone_since = models.DateTimeField(null=True)
+    outage_noticed_at = models.DateTimeField(null=True)
 
     objects = SourceQuerySet.as_manager()
 
@@ -188,12 +193,9 @@ class Source(LeasedRow):
     def record_failure(self, error: ChannelError, *, now: datetime) -> None:
         """Store the error, release the lease and schedule a retry. The cursor is not changed.
 
-        If the source was removed for good, it is paused.
-
         Call this only in the transaction in which `Fetch.fence` has locked the source.
         """
         self.failures, self.error = self.failures + 1, error.message
-        self.is_active = self.is_active and not error.gone
         self._schedule(self.pause_after_failure(error), now)
 
     def record_delivery(self, *, now: datetime, error: str = "") -> None:
@@ -268,6 +270,7 @@ class Source(LeasedRow):
             update_fields=[
                 "cursor", "last_ok_at", "failures", "error", "lease_until", "next_fetch_at",
                 "is_active", "last_new_at", "longest_silence", "longest_outage", "gap_noticed_at",
+                "failing_since", "gone_since", "outage_noticed_at",
             ]
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.access import StaffRequest, admin_only
-from listening import filters, paid
+from listening import filters, gaps, paid
 from listening.forms import UNSTORED, SettingsForm
 from listening.mention_rows import Shown, shown
 from listening.models import Mention, Quarantined, Source
@@ -75,10 +75,9 @@ def pause(request: StaffRequest, pk: int) -> HttpResponse:
     """Pause fetching, or resume it if the POST parameter `to` is "active"."""
     row = get_object_or_404(Source, pk=pk)
     row.is_active = request.POST.get("to") == "active"
-    if row.is_active and row.last_new_at:
-        # The pause was no silence of the source.
-        row.last_new_at = timezone.now()
-    row.save(update_fields=["is_active", "last_new_at"])
+    if row.is_active:
+        gaps.after_pause(row, now=timezone.now())
+    row.save(update_fields=["is_active", *gaps.RESET])
     messages.success(request, _pause_message(row))
     return redirect(row)
 
