@@ -228,6 +228,19 @@ class TestVisits:
         also(server, RSS, path="/new")
         assert fetch(address, second).items
 
+    def test_if_the_new_address_is_gone_the_first_one_is_fetched(self, server: HTTPServer) -> None:
+        address = publish(server, b"", status=301, Location="/new")
+        also(server, RSS, path="/new", ETag="x")
+        first = fetch(address)
+        publish(server, RSS)
+        also(server, b"gone", path="/new", status=410)
+        second = fetch(address, first)
+        assert second.cursor["address"] == address
+        publish(server, b"gone", status=410)
+        also(server, b"gone", path="/new", status=410)
+        with pytest.raises(ChannelError, match="removed for good"):
+            fetch(address, first)
+
     def test_a_passing_redirect_is_not_remembered(self, server: HTTPServer) -> None:
         address = publish(server, b"", status=302, Location="/elsewhere")
         also(server, RSS, path="/elsewhere")

@@ -76,11 +76,10 @@ class FeedListener:
         # If the address was changed, the stored validators belong to another feed.
         cursor = request.cursor if request.cursor.get("asked") == request.address else {}
         address = str(cursor.get("address") or request.address)
-        headers = headers_to(address, request)
-        response = _get(
-            join(address, request.secrets), request.secrets,
-            headers={**headers, **_conditions(cursor)}, deadline=VISIT_SECONDS,
-        )  # fmt: skip
+        response = _ask(request, address, _conditions(cursor))
+        if response.status == 410 and address != request.address:
+            # The first address may still work, or redirect to a newer one.
+            address, response = request.address, _ask(request, request.address, {})
         moved, refused = _moved(response, request.secrets), str(cursor.get("refused", ""))
         # If an admin has undone this move, the redirect is followed at each fetch but not stored.
         address = moved if moved and moved != refused else address
@@ -140,6 +139,13 @@ def scope(address: str) -> str:
     query = f"?{parts.query}" if parts.query else ""
     host = ascii_host(parts.hostname or "").rstrip(".")
     return f"feed:{host}{port}{parts.path or '/'}{query}"
+
+
+def _ask(request: FetchRequest, address: str, conditions: Mapping[str, str]) -> http.Response:
+    return _get(
+        join(address, request.secrets), request.secrets,
+        headers={**headers_to(address, request), **conditions}, deadline=VISIT_SECONDS,
+    )  # fmt: skip
 
 
 def _get(
