@@ -18,11 +18,13 @@ from listening.models import Fetch, Mention, MentionChange
 from listening.sightings import Shown, mark_removed
 from listening.versions import record_versions
 from scrm.channels.base import Change, Item
-from scrm.db.locks import locked
+from scrm.db.locks import locked, update_in_order
 
 MAX_EDITS = 3
-"""An item with more edits in an hour is volatile, for example because it shows a counter."""
-_HOUR = timedelta(hours=1)
+"""After so many edits in an hour nobody is notified: the item shows a counter, for example."""
+MANY_EDITS = 20
+"""After so many edits of an item that a source shows, one a day is stored; others are counted."""
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _DELETED = "deleted"
 
 
@@ -53,19 +55,29 @@ def keep_changes(fetch: Fetch, changes: Iterable[Change], *, now: datetime) -> l
 def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[Shown]:
     """Store the items that their source shows with another content.
 
-    Returns the items whose content is now known. An edit of a volatile item is only counted, and
-    its content stays unknown: the first fetch in which the item is no longer volatile stores it. If
-    only the markup has changed and not the words, nothing is stored.
+    Returns the items whose content is now known. After MANY_EDITS of an item, one edit a day is
+    stored. The others are only counted, and their content stays unknown, so that a later fetch
+    stores it. If only the markup has changed and not the words, nothing is stored.
     """
+    # Before any row is locked: this is the order in which a batch takes these locks.
+    lock_workspace()
     mentions = _with_changes(Mention.objects.filter(pk__in=[pk for pk, _ in edited]))
     compared = [(mentions[pk], item) for pk, item in edited]
     known = [(row.pk, item) for row, item in compared if _state(row) == _item_hash(item)]
     other = [(row, item) for row, item in compared if _state(row) != _item_hash(item)]
-    volatile = [row.pk for row, _ in other if len(_edits(row, now)) >= MAX_EDITS]
-    Mention.objects.filter(pk__in=volatile).update(unrecorded_changes=F("unrecorded_changes") + 1)
-    new = [(row.pk, item) for row, item in other if row.pk not in volatile]
+    counted = [row.pk for row, _ in other if _is_full(row, now)]
+    update_in_order(
+        Mention.objects.filter(pk__in=counted), unrecorded_changes=F("unrecorded_changes") + 1
+    )
+    new = [(row.pk, item) for row, item in other if row.pk not in counted]
     keep_changes(fetch, [_edit(item) for _, item in new], now=now)
     return known + new
+
+
+def _is_full(mention: Mention, now: datetime) -> bool:
+    """Return whether the next edit of this mention is only counted."""
+    edits = _edits(mention)
+    return len(edits) >= MANY_EDITS and edits[-1].recorded_at > now - _DAY
 
 
 def _edit(item: Item) -> Change:
@@ -79,7 +91,7 @@ def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
     calm = {
         row.mention_id
         for row in rows
-        if row.kind == MentionChange.Kind.DELETED or len(_edits(row.mention, now)) < MAX_EDITS
+        if row.kind == MentionChange.Kind.DELETED or not _is_volatile(row.mention, now)
     }
     stored = MentionChange.objects.bulk_create(rows)
     record_versions(stored, now=now)
@@ -101,13 +113,14 @@ def _with_changes(mentions: QuerySet[Mention]) -> dict[int, Mention]:
     return {row.pk: row for row in mentions.prefetch_related(Prefetch("changes", earlier))}
 
 
-def _edits(mention: Mention, now: datetime) -> list[MentionChange]:
-    """Return the stored edits of the last hour."""
-    return [
-        row
-        for row in mention.changes.all()
-        if row.kind == MentionChange.Kind.EDITED and row.recorded_at > now - _HOUR
-    ]
+def _edits(mention: Mention) -> list[MentionChange]:
+    """Return the stored edits, oldest first."""
+    return [row for row in mention.changes.all() if row.kind == MentionChange.Kind.EDITED]
+
+
+def _is_volatile(mention: Mention, now: datetime) -> bool:
+    """Return whether the mention had MAX_EDITS in the last hour."""
+    return sum(row.recorded_at > now - _HOUR for row in _edits(mention)) >= MAX_EDITS
 
 
 def _state(mention: Mention) -> str:

@@ -11,6 +11,7 @@ from django.db import connection
 from listening.models import Fetch, Sighting, Source
 from listening.models.seen import digest
 from scrm.channels.base import Item
+from scrm.db.locks import update_in_order
 
 REMOVED = b""
 """The `Sighting.content_hash` of an item that was removed. If the item returns, it has changed."""
@@ -74,9 +75,13 @@ def remember(source: Source, shown: Iterable[Shown]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE listening_sighting SET content_hash = found.content_hash "
+            # Locked in the order of `update_in_order`: another source may report a deletion.
+            "UPDATE listening_sighting SET content_hash = shown.content_hash "
+            "FROM (SELECT seen.id, found.content_hash "
             "FROM unnest(%s::bigint[], %s::bytea[]) AS found (mention_id, content_hash) "
-            "WHERE listening_sighting.mention_id = found.mention_id AND source_id = %s",
+            "JOIN listening_sighting seen ON seen.mention_id = found.mention_id "
+            "AND seen.source_id = %s ORDER BY seen.id FOR NO KEY UPDATE OF seen) AS shown "
+            "WHERE listening_sighting.id = shown.id",
             [list(hashes), list(hashes.values()), source.pk],
         )
 
@@ -84,7 +89,7 @@ def remember(source: Source, shown: Iterable[Shown]) -> None:
 def mark_removed(mentions: Iterable[int]) -> None:
     """Store that these mentions were removed, so that they count as edited if they return."""
     hashed = Sighting.objects.filter(mention__in=list(mentions), content_hash__isnull=False)
-    hashed.update(content_hash=REMOVED)
+    update_in_order(hashed, content_hash=REMOVED)
 
 
 def _insert(

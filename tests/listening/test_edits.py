@@ -18,7 +18,7 @@ from routing.models import Case
 from routing.unanswered import unanswered
 from scrm import pipeline
 from scrm.channels.base import Change, Item
-from tests.listening.test_fetch import HOUR, NOON, SCOPE, Village, go, item
+from tests.listening.test_fetch import NOON, SCOPE, Village, go, item
 from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
 from tests.listening.test_fetch import village as village  # noqa: PLC0414
 
@@ -146,15 +146,43 @@ def test_two_sources_that_show_an_item_in_two_forms_report_no_change(
     assert told() == []
 
 
-def test_more_than_three_edits_an_hour_are_counted_and_the_last_text_is_stored_later(
+def test_the_last_of_many_edits_is_stored_although_nobody_is_notified(
+    source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if edits of a volatile item wait: the source may never show the item again."""
+    notified: list[bool] = []
+    monkeypatch.setattr(
+        "listening.above.tell_changed", lambda changed, _now: notified.extend(changed.values())
+    )
+    fetch_each(source, village, shown("0 views"))
+    pipeline.process()
+    fetch_each(source, village, *(shown(f"{n} views") for n in range(1, 7)))
+    assert [text for _, text in told()] == [f"{n} views" for n in range(1, 7)]
+    assert notified == [True] * 3 + [False] * 3
+    assert Mention.objects.get().unrecorded_changes == 0
+
+
+def test_after_twenty_edits_one_a_day_is_stored(
     source: Source, village: Village, clock: time_machine.Coordinates
 ) -> None:
-    fetch_each(source, village, *(shown(f"{n} views") for n in range(7)))
-    assert [text for _, text in told()] == ["1 views", "2 views", "3 views"]
+    fetch_each(source, village, *(shown(f"{n} views") for n in range(24)))
+    assert [text for _, text in told()][-1] == "20 views"
     assert Mention.objects.get().unrecorded_changes == 3
-    clock.shift(HOUR)
-    fetch_each(source, village, shown("6 views"))
-    assert [text for _, text in told()][3:] == ["6 views"]
+    clock.shift(timedelta(days=1))
+    fetch_each(source, village, shown("23 views"), shown("24 views"))
+    assert [text for _, text in told()][20:] == ["23 views"]
+    assert Mention.objects.get().unrecorded_changes == 4
+
+
+def test_edits_lock_the_workspace_before_the_mentions(source: Source, village: Village) -> None:
+    """A batch of mentions takes these locks in this order."""
+    fetch_each(source, village, *(shown(f"{n} views") for n in range(21)))
+    with CaptureQueriesContext(connection) as queries:
+        fetch_each(source, village, shown("21 views"))
+    statements = [query["sql"] for query in queries]
+    lock = next(n for n, sql in enumerate(statements) if "pg_advisory_xact_lock" in sql)
+    update = next(n for n, sql in enumerate(statements) if 'UPDATE "listening_mention"' in sql)
+    assert lock < update
 
 
 def test_an_unchanged_feed_needs_as_many_statements_for_many_items_as_for_one(
