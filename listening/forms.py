@@ -237,7 +237,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 help_text=_("Leave empty to use the budget of the account only."),
             )
         if self.instance.pk and self.instance.channel.takes_headers:
-            self.fields["headers"] = HeadersField(stored=_stored_headers(self.instance))
+            self.fields["headers"] = HeadersField(stored=_stored_headers(self.instance) or {})
         if self.instance.sealed_secrets:
             self.fields["new_address"] = forms.CharField(
                 label=_("New address, with its token"),
@@ -261,16 +261,20 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or {}
         if "daily_limit" in data:
             self.instance.daily_budget = data["daily_limit"]
-        if "headers" in data:
+        # Headers that no key decrypts now are not shown. The field is then empty: they stay.
+        if data.get("headers") or (
+            "headers" in data and _stored_headers(self.instance) is not None
+        ):
             self.instance.headers = data["headers"]
         return data
 
 
-def _stored_headers(source: Source) -> dict[str, str]:
+def _stored_headers(source: Source) -> dict[str, str] | None:
+    """Return the headers of a source; None if no key decrypts them."""
     try:
         return source.headers
-    except ChannelError:  # no key decrypts them, so they can only be entered again
-        return {}
+    except ChannelError:
+        return None
 
 
 class WebhookForm(SettingsForm):

@@ -193,6 +193,18 @@ def test_secret_headers_are_sent_only_to_a_server_that_an_admin_entered(
     assert last.headers.get("X-Api-Key") == ("s3cret-key" if typed else None)
 
 
+def test_headers_that_no_key_decrypts_are_kept_until_others_are_entered(
+    source: Source, admin: User, as_: Callable[[User], Client]
+) -> None:
+    Source.objects.update(sealed_headers="sealed with a lost key")
+    assert save(as_(admin), source, "").status_code == 302
+    source.refresh_from_db()
+    assert source.sealed_headers == "sealed with a lost key"
+    save(as_(admin), source, "X-Api-Key: new")
+    source.refresh_from_db()
+    assert source.headers == {"X-Api-Key": "new"}
+
+
 @pytest.mark.parametrize(
     "headers",
     ["no colon", "Host: evil.test", "X-Y: a\x0bb", "Content-Length: 5", "Ü: x", "X-New: ••••",
