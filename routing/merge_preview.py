@@ -80,7 +80,7 @@ def preview(source: Case, target: Case, by: User) -> Preview:
         source=source,
         target=target,
         refusal=merge_refusal(source, target, by),
-        messages=Interaction.objects.filter(conversation__in=source.conversations).count(),
+        messages=_messages(source),
         held=held,
         typed=typed,
         assignee=assignee,
@@ -88,6 +88,12 @@ def preview(source: Case, target: Case, by: User) -> Preview:
         tags=values["tags"],
         sensitive=str(Sensitivity(values["sensitive"]).label) if values["sensitive"] else "",
     )
+
+
+def _messages(case: Case) -> int:
+    """Return the number of messages of a case, without the edits and deletions by their authors."""
+    rows = Interaction.objects.filter(conversation__in=case.conversations)
+    return rows.filter(Q(direction="out") | Q(revises=None)).count()
 
 
 def undoable_events(events: Iterable[CaseEvent]) -> set[int]:

@@ -11,9 +11,10 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from crm.models import Account, Department, Interaction
+from crm.models import Account, Department, Interaction, User
 from listening.models import Mention, MentionChange, Sighting, Source
 from listening.versions import record_versions
+from routing.merge_preview import preview
 from routing.models import Case
 from routing.unanswered import unanswered
 from scrm import pipeline
@@ -68,7 +69,7 @@ def test_a_correction_before_the_item_is_recorded_is_recorded_with_it(
     assert (first.text, version.revises) == ("Pilots strike.", first)
 
 
-def test_a_version_is_no_message_of_the_case(source: Source, village: Village) -> None:
+def test_a_version_is_no_message_of_the_case(source: Source, village: Village, admin: User) -> None:
     fetch_each(source, village, shown("Pilots strike."))
     pipeline.process()
     case = Case.objects.get()
@@ -77,6 +78,7 @@ def test_a_version_is_no_message_of_the_case(source: Source, village: Village) -
     version = Interaction.objects.get(revises__isnull=False)
     assert Case.objects.get().last_inbound_id == case.last_inbound_id
     assert [row.pk for row in unanswered([case.pk])] == [version.revises_id]
+    assert preview(case, case, admin).messages == 1
 
 
 def test_texts_that_return_are_versions_of_their_own(source: Source, village: Village) -> None:
