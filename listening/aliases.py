@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from crm.ledger import tellable
 from listening.models import Source
 from listening.models.seen import Place, digest
 from listening.sightings import Shown
@@ -38,10 +39,11 @@ def recognise(source: Source, items: Sequence[Item], known: set[Place]) -> Recog
 
     known: the places of the items that were found before.
 
-    An item whose alias is known is the same item if it is not newer than the last successful
-    fetch. A newer item may be another one with the same words, for example the warning of another
-    day. But if all ids of the fetch are new and several items are recognised, the ids have changed,
-    and the date does not matter.
+    An item whose alias is known is the same item if it is not newer than the last successful fetch
+    or has the date of the known one. Another newer item may have the same words, for example the
+    warning of another day. The author must be the same, too: otherwise a stranger could give an
+    entry the title and the date of another author's. But if most items of the fetch are
+    recognised, new software may write the authors in another way.
     """
     unknown = [item for item in items if item.aliases and _place(item) not in known]
     if source.last_ok_at is None or not unknown:
@@ -53,12 +55,11 @@ def recognise(source: Source, items: Sequence[Item], known: set[Place]) -> Recog
     by_key = {place: found for place, found in same.items() if found.by_key}
     by_fact = {place: found for place, found in same.items() if not found.by_key}
     all_new = shown.isdisjoint(known) and not by_key
-    if not (all_new and len(by_fact) > 1):
-        by_fact = {
-            place: found
-            for place, found in by_fact.items()
-            if not _is_newer(found.item, last_fetch)
-        }
+    by_fact = {
+        place: found for place, found in by_fact.items() if not _is_another(found, last_fetch)
+    }
+    is_most = len(by_fact) > 1 and 2 * len(by_fact) > len(items)
+    by_fact = {place: found for place, found in by_fact.items() if found.by_author or is_most}
     _remember_ids(source, by_fact.values())
     same = by_key | by_fact
     mostly = 2 * len(by_fact) > len(unknown) - len(by_key)
@@ -79,17 +80,20 @@ class _Same:
     """An item under a new id.
 
     original: the item with the scope and the key of the mention. by_key: whether the item was
-    recognised under this id before.
+    recognised under this id before. by_author: whether the mention has the author of the item.
+    known_date: the date of the mention, or None.
     """
 
     item: Item
     original: Item
     mention: int
     by_key: bool
+    by_author: bool
+    known_date: datetime | None
 
 
-_Found = Mapping[bytes, tuple[int, str, str]]
-"""Digest of an alias → id, scope and key of the mention."""
+_Found = Mapping[bytes, tuple[int, str, str, str, datetime | None]]
+"""Digest of an alias → id, scope, key, key of the author and date of the mention."""
 
 
 def _same(items: Sequence[Item], found: _Found, shown: set[Place]) -> dict[Place, _Same]:
@@ -102,13 +106,15 @@ def _same(items: Sequence[Item], found: _Found, shown: set[Place]) -> dict[Place
         hit = next((digest for digest in (_id(item), *own) if digest in found), None)
         if hit is None:
             continue
-        mention, scope, key = found[hit]
+        mention, scope, key, author, date = found[hit]
         # The source still shows the mention under its own id, so this is another item.
         if mention in taken or (scope, key) in shown:
             continue
         taken.add(mention)
         original = replace(item, scope=scope, key=key)
-        same[_place(item)] = _Same(item, original, mention, hit == _id(item))
+        same[_place(item)] = _Same(
+            item, original, mention, hit == _id(item), author == item.author.key, date
+        )
     return same
 
 
@@ -117,13 +123,14 @@ def _mentions(source: Source, items: Sequence[Item]) -> _Found:
     digests |= {_id(item) for item in items}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT alias.digest, mention.id, mention.scope, mention.key "
+            "SELECT alias.digest, mention.id, mention.scope, mention.key, mention.author_key, "
+            "mention.occurred_at "
             "FROM unnest(%s::bytea[]) AS asked (digest) JOIN listening_itemalias alias "
             "ON alias.source_id = %s AND alias.digest = asked.digest "
             "JOIN listening_mention mention ON mention.id = alias.mention_id",
             [sorted(digests), source.pk],
         )
-        return {bytes(digest): (pk, scope, key) for digest, pk, scope, key in cursor.fetchall()}
+        return {bytes(digest): mention for digest, *mention in cursor.fetchall()}
 
 
 def _remember_ids(source: Source, found: Iterable[_Same]) -> None:
@@ -144,8 +151,10 @@ def _insert(source: Source, pairs: Sequence[tuple[bytes, int]]) -> None:
         )
 
 
-def _is_newer(item: Item, last_fetch: datetime) -> bool:
-    return item.occurred_at is not None and item.occurred_at > last_fetch
+def _is_another(found: _Same, last_fetch: datetime) -> bool:
+    """Return whether the item appeared after the last fetch, with the same words as the mention."""
+    date = found.item.occurred_at
+    return date is not None and date > last_fetch and tellable(date) != found.known_date
 
 
 def _place(item: Item) -> Place:

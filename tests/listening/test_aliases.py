@@ -13,7 +13,7 @@ from crm.models import Department
 from listening.models import ItemAlias, Mention, MentionChange, Sighting, Source
 from routing.models import Case
 from scrm import pipeline
-from scrm.channels.base import Item
+from scrm.channels.base import Author, Item
 from scrm.channels.feed.aliases import aliases
 from tests.listening.test_fetch import HOUR, NOON, Village, go, item, stored
 from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
@@ -64,6 +64,7 @@ def known(source: Source, village: Village, clock: time_machine.Coordinates) -> 
 
 
 LATER = timedelta(seconds=20)
+MALLORY = Author("feed", "feed.test#mallory")
 MOVES = {
     "https": lambda n: post(f"https://blog.test/p{n}", n, url=f"https://blog.test/p{n}"),
     "another host": lambda n: post(f"https://new.test/p{n}", n, url=f"https://new.test/p{n}"),
@@ -72,8 +73,8 @@ MOVES = {
         f"tag:blog.test,2026:{n}", n, url=f"https://blog.test/p{n}/?utm_source=rss",
         text=f"Text of  post {n}.", occurred_at=NOON - n * HOUR + LATER,
     ),
-    "another software that dates all posts anew": lambda n: post(
-        f"tag:{n}", n, url=f"https://blog.test/p{n}", occurred_at=NOON + 2 * timedelta(days=1),
+    "another software that names other authors": lambda n: post(
+        f"tag:{n}", n, author=Author("feed", "feed.test#admin"),
     ),
 }  # fmt: skip
 
@@ -153,6 +154,20 @@ def test_an_entry_that_resembles_a_known_one_is_new(
 ) -> None:
     known(post("other", **facts), *old(2, 3))
     assert "other" in stored()
+
+
+def test_the_same_warnings_of_the_next_day_are_new(known: Callable[..., None]) -> None:
+    """Fails if they count as the same posts under new ids, because all ids are new."""
+    next_day = timedelta(days=1)
+    known(*(post(f"w{n}", n, occurred_at=NOON + next_day - n * LATER) for n in (1, 2, 3)))
+    assert {"w1", "w2", "w3"} <= stored()
+
+
+def test_an_entry_of_another_author_is_no_edit(known: Callable[..., None]) -> None:
+    forged = post("forged", 1, url="http://evil.test/x", text="Forged.", author=MALLORY)
+    known(forged, *old(2, 3))
+    assert "forged" in stored()
+    assert not MentionChange.objects.exists()
 
 
 def test_an_entry_that_its_feed_still_shows_is_not_the_same_as_its_copy(
