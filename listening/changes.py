@@ -1,6 +1,6 @@
 """Store edits and deletions of items at their source.
 
-Networks report them as changes. Feeds and blogs only show another content. Both become rows of
+Networks report them as changes. Feeds and blogs only return the new content. Both become rows of
 `MentionChange`, and if the item is in the ledger, also interactions that revise the first one.
 """
 

@@ -218,5 +218,5 @@ def _why_it_ended(status: int, cpu_seconds: float) -> str:
 
 
 PARSER = ParserProcess()
-"""The parser process of this process."""
+"""The parser process that this worker shares."""
 os.register_at_fork(after_in_child=PARSER.close_pipes_after_fork)

@@ -225,7 +225,10 @@ def _items(
 
 
 def _with_note(found: Item, note: str) -> Item:
-    """Return the item with a note at the end of its text. The text of a bounce is a reason."""
+    """Return the item with a note at the end of its text.
+
+    A bounce gets no note, because its text is the reason of the failure.
+    """
     if not note or found.kind in (BOUNCE, NOTICE):
         return found
     html = found.html and f"{found.html}<p>[{escape(note)}]</p>"

@@ -85,7 +85,7 @@ class _Fetch:
         return head.lstrip(b"\r\n") + self.multipart(root)
 
     def multipart(self, part: _Part) -> bytes:
-        """Return a part with its children, from its header Content-Type on."""
+        """Return a part with its children, starting with the header Content-Type."""
         boundary = b"%s-%s" % (self.boundary, part.section.encode() or b"0")
         pieces = [b'Content-Type: %s; boundary="%s"\r\n' % (part.kind, boundary)]
         for child in part.children:

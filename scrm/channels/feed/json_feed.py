@@ -41,7 +41,7 @@ def is_json(text: str) -> bool:
 def read_json(text: str) -> tuple[dict[str, Any], list[Unread]]:
     """Return a JSON Feed, and the items that cannot be read.
 
-    The feed is empty if the text is none. A feed that ends early is read up to there.
+    Returns {} if the text is no JSON Feed. A truncated feed is read up to the truncation.
     """
     found, bad = _load(text)
     if not _version(found) or not isinstance(found.get("items"), list):

@@ -3,8 +3,8 @@
 The key of an entry is its id, or else its link. But some programs give all entries one id, or all
 of them the link of the site. Then the key is made from the words of the entry.
 
-An entry keeps its key if a second entry with its id or link appears. With more such entries, no
-one has that key: whenever the oldest left the feed, the next one would be taken for it.
+An entry keeps its key if a second entry with its id or link appears. If three or more entries share
+it, none uses it as its key: otherwise the key would pass to another entry when the oldest leaves.
 """
 
 from __future__ import annotations
