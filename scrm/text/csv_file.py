@@ -46,6 +46,7 @@ ENCODINGS = {
     "koi8_r": __("Cyrillic (KOI8-R)"),
     "iso8859_2": __("Central European (ISO 8859-2)"),
     "iso8859_5": __("Cyrillic (ISO 8859-5)"),
+    "mac_roman": __("Macintosh, Western"),
 }
 """The encodings that can be chosen: Python's names of codecs, and their names on the page."""
 DELIMITERS = (",", ";", "\t")
@@ -60,6 +61,7 @@ _MAGIC = {
     b"\x1f\x8b": "other",
 }
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SEPARATOR_LINE = re.compile(r"(?i)\ufeff?\"?sep=(.)\"?(?=[\r\n])")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 NamesColumns = Callable[[Sequence[str], Sequence[Sequence[str]]], bool]
@@ -152,8 +154,8 @@ def read(
     """
     _check_is_text(raw)
     encoding = encoding or guess_encoding(raw)
-    text = _decode(raw, encoding)
-    delimiter = delimiter or guess_delimiter(text)
+    text, stated = _without_separator_line(_decode(raw, encoding))
+    delimiter = delimiter or stated or guess_delimiter(text)
     # Read two rows more than the limit: a heading, and a row that shows that there are too many.
     rows = list(islice(_rows(text, delimiter), MAX_CSV_ROWS + 2))
     if not rows:
@@ -164,6 +166,17 @@ def read(
     width = len(first) or max((len(row.cells) for row in rows), default=0)
     _check_size(rows, width)
     return Sheet(encoding, delimiter, first, rows, width)
+
+
+def _without_separator_line(text: str) -> tuple[str, str]:
+    """Blank the line `sep=;` with which Excel begins a file; return the text and the delimiter.
+
+    The delimiter is "" if there is no such line, or if it names a delimiter that is not supported.
+    """
+    found = _SEPARATOR_LINE.match(text)
+    if found is None:
+        return text, ""
+    return text[found.end() :], found[1] if found[1] in DELIMITERS else ""
 
 
 def _check_size(rows: Sequence[Row], width: int) -> None:

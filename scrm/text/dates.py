@@ -51,13 +51,14 @@ def parse(cell: str, order: str = "") -> datetime:
 def guess_order(cells: Iterable[str]) -> str:
     """Guess whether the dates begin with the day or the month; return "day" or "month".
 
-    The order that fits more of the dates is returned; "" if both fit equally many.
+    If all dates fit both orders, or if two dates contradict each other, "" is returned.
     """
-    balance = 0
-    for cell in cells:
-        if date := _SLASHES.match(cell.strip()):
-            balance += (int(date[1]) > 12) - (int(date[2]) > 12)
-    return "day" if balance > 0 else "month" if balance < 0 else ""
+    found = [date for cell in cells if (date := _SLASHES.match(cell.strip()))]
+    day_first = any(int(date[1]) > 12 for date in found)
+    month_first = any(int(date[2]) > 12 for date in found)
+    if day_first == month_first:
+        return ""
+    return "day" if day_first else "month"
 
 
 def ascii_form(cell: str) -> str:

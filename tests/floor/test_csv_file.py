@@ -148,3 +148,18 @@ def test_no_cell_is_taken_for_a_formula_and_each_comes_back_as_it_was(cell: str)
 def test_an_apostrophe_of_somebodys_own_stays() -> None:
     assert safe("'tis good") == "'tis good"
     assert read(b"text,name\n'tis good,Ron\n").rows[0].cells[0] == "'tis good"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+@pytest.mark.parametrize(
+    ("line", "delimiter"), [("sep=;", ";"), ("SEP=,", ","), ('"sep=\t"', "\t"), ("sep=|", ";")]
+)
+def test_the_separator_line_of_excel_is_no_row(line: str, delimiter: str, end: str) -> None:
+    """Fails if the line is read as the heading or as an answer."""
+    rows = [("Name", "Rating"), ("Jörg", "3"), ("Eva", "4")]
+    text = end.join([line, *(delimiter.join(row) for row in rows)])
+    for encoding in ("utf-8", "utf-8-sig", "cp1252", "utf-16"):
+        sheet = read(text.encode(encoding))
+        assert (sheet.heading, sheet.delimiter) == (rows[0], delimiter)
+        assert [row.cells for row in sheet.rows] == rows[1:]
+        assert [row.line for row in sheet.rows] == [3, 4]
