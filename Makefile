@@ -103,7 +103,7 @@ lock: .venv/test.stamp  ## after a change of dependencies in pyproject.toml
 	@$(COMPILE) --group dev -o requirements-dev.lock
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .mypy_cache .ruff_cache var/pytest .hypothesis .import_linter_cache
 	@rm -rf var/test var/check var/bench var/real
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Cleaned. The data in var/ was kept."
