@@ -32,7 +32,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from scrm.bus import live
+from scrm.bus import live, nudge
 from scrm.celery import app
 from scrm.launcher import processes
 from scrm.launcher.embedded import Redis
@@ -216,3 +216,4 @@ def _connect(url: str) -> None:
     app.conf.broker_url = url
     app._after_fork()  # close the connections, so that new ones use the new address
     live._publisher.cache_clear()
+    nudge._client.cache_clear()
