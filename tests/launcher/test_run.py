@@ -144,6 +144,7 @@ def test_a_process_or_a_database_that_dies_is_started_again(machine: Machine) ->
     os.kill(min(pids), signal.SIGKILL)
     machine.says("postgres ended; starting it again")
     until(lambda: bool(set(processes.working_in(machine.var / "postgres", "postgres")) - {*pids}))
+    assert processes.gone([stubborn, min(pids)], within=0)
 
 
 @pytest.mark.slow
