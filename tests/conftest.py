@@ -93,6 +93,12 @@ def record_the_place(sender: Any, **_: object) -> None:
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
 
 
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    """Return the host and port of the one server that all tests of a process share."""
+    return "127.0.0.1", 0
+
+
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Close the circuit breakers, because an earlier test may have left one open."""

@@ -32,11 +32,6 @@ RSS = (PAYLOADS / "blog.rss.xml").read_bytes()
 ATOM = (PAYLOADS / "blog.atom.xml").read_bytes()
 
 
-@pytest.fixture(scope="session")
-def httpserver_listen_address() -> tuple[str, int]:
-    return "127.0.0.1", 0
-
-
 @pytest.fixture(autouse=True)
 def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))

@@ -26,11 +26,6 @@ from scrm.net.addresses import Target, networks
 LOOPBACK = networks("127.0.0.1/32")
 
 
-@pytest.fixture(scope="session")
-def httpserver_listen_address() -> tuple[str, int]:
-    return "127.0.0.1", 0
-
-
 @pytest.fixture
 def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "allow", LOOPBACK)

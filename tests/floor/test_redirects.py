@@ -10,11 +10,6 @@ from scrm.net import http
 from scrm.net.addresses import networks
 
 
-@pytest.fixture(scope="session")
-def httpserver_listen_address() -> tuple[str, int]:
-    return "127.0.0.1", 0
-
-
 @pytest.fixture(autouse=True)
 def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))

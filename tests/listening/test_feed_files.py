@@ -34,7 +34,7 @@ def fetch(
     """Return a function that publishes a file as the feed, and fetches the feed an hour later."""
     monkeypatch.setattr(http, "allow", networks("127.0.0.1/32"))
     time_machine.move_to(DAY, tick=False)
-    address = httpserver.url_for("/feed").replace("localhost", "127.0.0.1")
+    address = httpserver.url_for("/feed")
     source = make_source(address=address, stance="for us", created_at=DAY - timedelta(days=9))
 
     def fetch(name: str) -> None:

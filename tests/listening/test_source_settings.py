@@ -22,11 +22,6 @@ RSS = b"""<rss version="2.0"><channel><title>T</title><item><guid>1</guid><title
 </channel></rss>"""
 
 
-@pytest.fixture(scope="session")
-def httpserver_listen_address() -> tuple[str, int]:
-    return "127.0.0.1", 0
-
-
 @pytest.fixture
 def source(
     httpserver: HTTPServer,
