@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.test import Client
@@ -80,6 +81,42 @@ def _empties_tables(item: pytest.Item) -> bool:
     """Whether all tables are emptied after this test, which takes most of its time."""
     database = item.get_closest_marker("django_db")
     return database is not None and bool(database.kwargs.get("transaction"))
+
+
+# What Django runs after a transactional test. It would truncate every table, which takes 0.2 to
+# 0.4 s for some hundred tables, most of which are empty. A large table is truncated also here.
+EMPTY_TABLES = """
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    SET LOCAL session_replication_role = 'replica';  -- no foreign keys, no triggers
+    FOREACH name IN ARRAY ARRAY[%s] LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %%I)', name) INTO filled;
+        IF filled AND pg_table_size(quote_ident(name)) > 4000000 THEN
+            EXECUTE format('TRUNCATE %%I CASCADE', name);
+        ELSIF filled THEN
+            EXECUTE format('DELETE FROM %%I', name);
+        END IF;
+    END LOOP;
+END $$;
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fast_flush() -> Iterator[None]:
+    """Empty only the tables that have rows at the end of a transactional test."""
+    names = ", ".join
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            DatabaseOperations,
+            "sql_flush",
+            lambda _self, _style, tables, **_options: [
+                EMPTY_TABLES % names(f"'{table}'" for table in tables)
+            ],
+        )
+        yield
 
 
 @receiver(post_migrate)
