@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
@@ -22,6 +23,7 @@ from scrm.bus import live, nudge
 from scrm.bus.breaker import Patience
 from scrm.channels import registry
 from scrm.db import high_water_mark
+from tests import migrated
 from tests.crm import pigeon
 
 ROOT = Path(__file__).parent
@@ -128,6 +130,12 @@ def record_the_place(sender: Any, **_: object) -> None:
     """
     if sender.label == "crm":
         Instance.objects.get_or_create(pk=ONLY, defaults={"fingerprint": CurrentFingerprint()})
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Copy the test database from a migrated one, instead of applying all migrations to it."""
+    settings.DATABASES["default"]["TEST"]["TEMPLATE"] = migrated.template()
 
 
 @pytest.fixture(scope="session")

