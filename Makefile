@@ -87,7 +87,7 @@ lint:
 	@.venv/bin/mypy scrm crm listening routing responses
 
 fast:
-	@$(PY) -m pytest -n 2 -q -m "not slow and not live and not alone and not real and not guards" $(ARGS)
+	@$(PY) -m pytest -n 2 -q --hypothesis-profile=fast -m "not slow and not live and not alone and not real and not guards" $(ARGS)
 
 bench: .venv/test.stamp  ## the figures of docs/performance.md, in some ten minutes
 	@$(EMBEDDED) var/bench -- sh -ec 'for script in bench/*.py; do $(PY) $$script $(ARGS); done'

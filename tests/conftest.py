@@ -26,61 +26,38 @@ from scrm.db import high_water_mark
 from tests import migrated
 from tests.crm import pigeon
 
-ROOT = Path(__file__).parent
-# These tests are not part of `make check`, which should take about a minute; `make test` runs all.
-SLOW = {
-    "test_access.py", "test_batch.py", "channels/test_sandbox.py",
-    "channels/test_sandbox_community.py", "channels/test_sandbox_listening.py",
-    "channels/test_feed_hostile.py", "crm/test_login.py", "floor/test_http_bounds.py",
-    "floor/test_request_limits.py", "floor/test_http_protocol.py", "floor/test_wsgi_bridge.py",
-    "listening/test_fetch.py", "listening/test_csv_import.py",
-    "launcher/test_services.py", "responses/test_approvals.py",
-    "responses/test_composer.py", "responses/test_history.py", "responses/test_outbox.py",
-    "responses/test_delivery_problems.py", "routing/test_case.py", "routing/test_inbox.py",
-    "routing/test_case_panes.py", "routing/test_inbox_query.py", "routing/test_issue.py",
-    "responses/test_bulk.py", "responses/test_drafts.py", "responses/test_issue_words.py",
-    "responses/test_notices.py", "routing/test_offline_survey.py", "reports/test_map.py",
-    "responses/test_corrections.py", "responses/test_record_check.py",
-    "responses/test_once_machine.py",
-    "test_bad_input.py", "test_mail.py", "test_start.py", "test_switcher.py",
-    "responses/test_campaigns.py", "responses/test_feedback_outcome.py",
-    "responses/test_history_views.py", "channels/test_mail_reading.py", "test_mail_identity.py",
-    "channels/test_bluesky_connect.py", "channels/test_bluesky_listen.py",
-    "channels/test_bluesky_speak.py", "channels/test_feed.py", "channels/test_feed_presets.py",
-    "channels/test_mail_people.py", "channels/test_mail_wire.py",
-    "channels/test_mastodon_connecting.py", "channels/test_mastodon_listening.py",
-    "channels/test_mastodon_recorded.py", "channels/test_mastodon_speaking.py",
-    "channels/test_text_rules.py", "channels/test_x_listen.py", "channels/test_x_speak.py",
-    "crm/test_accounts.py", "crm/test_addresses.py", "crm/test_contacts.py", "crm/test_oauth.py",
-    "crm/test_people.py", "floor/test_live.py", "listening/test_csv_outcome.py",
-    "listening/test_feed_presets.py", "listening/test_sources.py", "listening/test_topic_stamp.py",
-    "listening/test_topics.py", "listening/test_webhooks.py", "reports/test_checklist.py",
-    "responses/test_acknowledgement.py", "responses/test_deleted_item.py",
-    "responses/test_leaving_files.py", "responses/test_lock_order.py",
-    "responses/test_network_rules.py", "responses/test_planned.py",
-    "responses/test_private_default.py", "responses/test_quotes.py", "responses/test_served.py",
-    "responses/test_signatures.py", "responses/test_thread_removal.py", "routing/test_calls.py",
-    "routing/test_departments.py", "routing/test_offline_intake.py", "routing/test_offline_rows.py",
-    "routing/test_clock.py", "routing/test_due_times.py", "routing/test_hours.py",
-}  # fmt: skip
-
-
 # No deadline: tests must also pass on a busy machine.
 hypothesis.settings.register_profile(
     "scrm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "fast", hypothesis.settings.get_profile("scrm"), max_examples=20
 )
 hypothesis.settings.load_profile("scrm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` leaves out as slow.
+
+    It runs all tests that need no database, and one test of each file that needs one: the first
+    that is rolled back.
+    """
+    sampled: set[Path] = set()
     for item in items:
-        path = item.path.relative_to(ROOT)
-        if str(path) in SLOW or "contract" in path.parts or _empties_tables(item):
-            item.add_marker(pytest.mark.slow)
+        if _needs_database(item):
+            if item.path in sampled or _empties_tables(item):
+                item.add_marker(pytest.mark.slow)
+            else:
+                sampled.add(item.path)
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or "django_db_setup" in fixtures
 
 
 def _empties_tables(item: pytest.Item) -> bool:
-    """Whether all tables are emptied after this test, which takes most of its time."""
+    """Whether the test commits, so that all tables are emptied after it."""
     database = item.get_closest_marker("django_db")
     return database is not None and bool(database.kwargs.get("transaction"))
 

@@ -144,6 +144,7 @@ class TestMentions:
         assert len(cursor["watched"]) == 50
 
 
+@pytest.mark.slow
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_posts_deletions_and_kills_in_any_order_lose_nothing(

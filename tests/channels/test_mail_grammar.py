@@ -175,6 +175,7 @@ def test_the_first_of_the_failed_recipients_is_used(header: str, recipient: str)
     assert back.recipient == recipient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise",
     ["( ) . ", "<a . ", ". @ ", '"" . ', "<(x)a . b@>", '"\\ ', "<jo (", " \\", '<"a" ', "(a)@"],

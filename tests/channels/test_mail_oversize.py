@@ -226,6 +226,7 @@ def test_any_answer_is_parsed_or_refused(text: str) -> None:
         assert _structure(f"1 (UID 7 BODYSTRUCTURE {text})".encode()).kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [b"(", b'"', b'\\"', b"()", b'("a" ', b"{1}\r\n", b"a", b" "])
 def test_a_hostile_answer_costs_little(piece: bytes) -> None:
     began = time.process_time()

@@ -254,6 +254,7 @@ def test_a_domain_that_maps_to_other_signs_is_refused_in_words() -> None:
         sendable("a@℀.test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise",
     ["<", ">", "(", ")", '"', '\\"', '"\\', "()", '"<"', "<a@b.c>", "<a", "a@b.c ", "a@", "@", ",",

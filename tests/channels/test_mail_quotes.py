@@ -101,6 +101,7 @@ def test_any_html_can_be_marked(html: str) -> None:
     assert isinstance(marked(html), str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("client", CLIENTS)
 @given(

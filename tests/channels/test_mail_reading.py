@@ -159,6 +159,7 @@ def test_nesting_is_followed_as_far_as_anybody_means_it() -> None:
             read(nested(depth))
 
 
+@pytest.mark.slow
 def test_what_was_made_to_be_slow_is_not() -> None:
     hostile = [
         nested(3_000),

@@ -317,6 +317,7 @@ class TestPaging:
             reader.fetch_all()
         assert late["id"] in reader.keys
 
+    @pytest.mark.slow
     @settings(max_examples=12, deadline=None)
     @given(st.randoms(use_true_random=False), st.sampled_from(["hashtag:cats", "mentions"]))
     def test_random_posts_and_kills_lose_nothing(self, chance: random.Random, address: str) -> None:
@@ -681,6 +682,7 @@ class TestHostile:
         assert reader.fetch().unchanged
         assert reader.keys == [number]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "text", ["<" * 200_000, "@" * 200_000, "<p>" * 60_000, "a\x00\ud800b", "&" * 200_000]
     )

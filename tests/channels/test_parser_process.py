@@ -142,6 +142,7 @@ def test_after_an_interrupted_request_no_other_gets_its_answer() -> None:
     assert_it_answers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

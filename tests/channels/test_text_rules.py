@@ -105,6 +105,7 @@ def test_a_thread_loses_no_word_and_each_post_fits(
         assert "".join("".join(parts).split()) == "".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hostile",
     [

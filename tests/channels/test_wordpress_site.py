@@ -156,6 +156,7 @@ class TestHearing:
     def test_a_password_is_in_no_representation(self, us: Credentials) -> None:
         assert "abcd" not in repr(Site.of(us))
 
+    @pytest.mark.slow
     def test_a_long_past_is_read_to_its_end_in_several_visits(
         self, server: HTTPServer, us: Credentials
     ) -> None:

@@ -48,6 +48,7 @@ def alphabet(name: str) -> str:
     return "".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", sorted(label for label in LABELS if LABELS[label] not in NO_TEXT))
 def test_text_survives_in_the_charset_of_every_label(label: str) -> None:
     name = LABELS[label]

@@ -81,6 +81,7 @@ class TestBounds:
 
         return answer
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("head", "drop"),
         [
@@ -153,6 +154,7 @@ class TestBounds:
         assert failure.value.kind == "large"
         assert sent < 16_000_000
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip"])
     def test_a_compressed_bomb_is_not_unpacked(self, httpserver: HTTPServer, encoding: str) -> None:
         bomb = (zlib.compress if encoding == "deflate" else gzip.compress)(bytes(60_000_000))

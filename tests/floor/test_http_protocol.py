@@ -183,6 +183,7 @@ def test_trailers_are_no_headers(server: Serving) -> None:
     assert answer.endswith(b"host,transfer-encoding")
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_slowest_rate_gets_all(server: Serving) -> None:
     """A client that reads steadily, 2 MB per second, is not disconnected.
 

@@ -26,6 +26,7 @@ def short_texts() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_the_result_is_that_of_nh3(html: str) -> None:

@@ -82,6 +82,7 @@ CHANGES: dict[str, Callable[[str, User], object]] = {
 
 
 class AfterAnyChanges(TestCase):
+    @pytest.mark.slow
     @settings(max_examples=60)
     @given(
         st.lists(

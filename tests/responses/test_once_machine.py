@@ -57,6 +57,7 @@ def play(cast: Cast, kind: str, *, examples: int, phases: tuple[Phase, ...] = tu
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["key", "lookup", "none"])
 @pytest.mark.parametrize("examples", [25, pytest.param(60, marks=pytest.mark.guards)])
 def test_whatever_happens_in_whatever_order_it_leaves_at_most_once(

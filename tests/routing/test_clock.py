@@ -128,6 +128,7 @@ def situations(draw: st.DrawFn) -> tuple[Hours, datetime, Simulation]:
     return hours, start, Simulation(hours, midnight - span, midnight + span)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(situations(), st.integers(1, 3000), st.integers(0, 5000))
 def test_working_time_is_what_a_watch_on_every_minute_counts(
@@ -247,6 +248,7 @@ def moments(life: Life, steps: list[tuple[int, str]]) -> Iterator[datetime]:
         yield now
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(lives())
 def test_the_clocks_of_a_case_agree_with_the_simulation_all_its_life(

@@ -131,6 +131,7 @@ class Fetches(RuleBasedStateMachine):
             assert self.expected - self.seen == set()
 
 
+@pytest.mark.slow
 def test_no_item_is_skipped(opened: Any, network_class: type[Adapter]) -> None:
     """Fails if a cursor moves over an item that was never returned."""
     # Each post of the sandbox opens a connection to the database.
@@ -147,6 +148,7 @@ def test_no_item_is_skipped(opened: Any, network_class: type[Adapter]) -> None:
     assert any(each.seen for each in machines)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("http")
 @pytest.mark.parametrize("page", [1, 2, 3])
 def test_a_deletion_between_two_pages_skips_no_item(network: Adapter, page: int) -> None:

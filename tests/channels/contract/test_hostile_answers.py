@@ -112,6 +112,7 @@ def operations(network: Adapter, item: Item, ours: Receipt) -> dict[str, Callabl
     return found
 
 
+@pytest.mark.slow
 def test_a_spoiled_part_of_an_answer_does_no_harm(network: Adapter) -> None:
     """Fails if another error than ChannelError escapes, or if a cursor stops the next fetch."""
     network.post_as_other("a letter, first")
@@ -144,6 +145,7 @@ def test_a_spoiled_part_of_an_answer_does_no_harm(network: Adapter) -> None:
     spoiled()
 
 
+@pytest.mark.slow
 def test_each_part_of_a_list_may_be_wrong(network: Adapter) -> None:
     """Fails if a single wrong part of a single entry stops a fetch with an unexpected error."""
     network.post_as_other("a letter")

@@ -115,6 +115,7 @@ def test_a_deletion_is_reported_once_with_the_first_key(network: Adapter) -> Non
     assert [(change.kind, change.key, change.text) for change in found] == [("deleted", key, "")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_items_are_storable_and_cheap(network: Adapter, what: str) -> None:
     """Fails if an item of a stranger stops a source: by its signs, or by the time it takes."""
@@ -131,6 +132,7 @@ def test_hostile_items_are_storable_and_cheap(network: Adapter, what: str) -> No
     json.dumps(batch.cursor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_addresses_are_refused_or_harmless(network: Adapter, what: str) -> None:
     """Fails if a typed address causes another error than ChannelError, or takes long."""
