@@ -79,6 +79,17 @@ document.addEventListener("input", ({ target: text }) => {
     unit.hidden = (unit.dataset.of === "1") !== (count.textContent === "1");
   }
 });
+// Leaving the field saves it. While the user is asked which of two versions to use, only typing may:
+// clicking on the other version would first save this one over it.
+document.addEventListener(
+  "change",
+  (event) => {
+    if (event.target.matches?.(DRAFTS) && event.target.form.querySelector("[data-conflict]")) {
+      event.stopPropagation();
+    }
+  },
+  { capture: true },
+);
 document.addEventListener("htmx:afterRequest", ({ target: text, detail }) => {
   if (!detail.successful || !text.matches?.(DRAFTS)) return;
   if (detail.requestConfig.parameters.text === text.value) localStorage.removeItem(storageKey(text));
