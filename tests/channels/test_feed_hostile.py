@@ -198,6 +198,10 @@ def test_a_compressed_bomb_is_refused(server: HTTPServer) -> None:
         gzip.compress(RSS)[:-8],
         gzip.compress(RSS, mtime=1),
         gzip.compress(RSS) + b"\0\0",
+        gzip.compress(RSS[:200]) + gzip.compress(RSS[200:900]) + gzip.compress(RSS[900:]),
+        gzip.compress(RSS[:200]) + bytes(512) + gzip.compress(RSS[200:]) + bytes(512),
+        b"".join(gzip.compress(RSS[n : n + 1]) for n in range(len(RSS))),
+        gzip.compress(RSS) + b"no gzip",
         gzip.compress(RSS.decode().encode("utf-16")),
     ],
 )
@@ -212,8 +216,12 @@ def test_a_compressed_bomb_without_a_header_is_refused(server: HTTPServer) -> No
         fetch(publish(server, gzip.compress(bytes(100_000_000))))
 
 
+def test_a_bomb_in_many_compressed_parts_is_refused(server: HTTPServer) -> None:
+    with pytest.raises(ChannelError, match="more than 10 MB"):
+        fetch(publish(server, gzip.compress(bytes(1_000_000)) * 11))
+
+
 def test_many_compressed_parts_take_little_time(server: HTTPServer) -> None:
-    """Only the first part is read."""
     began = time.process_time()
     assert len(fetch(publish(server, gzip.compress(RSS) + gzip.compress(b"") * 400_000)).items) == 3
     assert time.process_time() - began < 3

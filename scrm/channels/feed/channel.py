@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from scrm.channels.base import (
 from scrm.channels.channel import Channel
 from scrm.channels.feed import child
 from scrm.channels.feed.aliases import aliases
+from scrm.channels.feed.gunzip import gunzip
 from scrm.channels.feed.moves import FeedMoves, headers_to
 from scrm.channels.network_facts import FEED
 from scrm.net import http
@@ -59,7 +59,6 @@ _HTML = re.compile(
 )
 _FEED = re.compile(r"<(?:rss|feed|rdf:RDF)\b")
 _SNIFFED = 4096
-_GZIP = b"\x1f\x8b\x08"
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]*://")
 _MAX_AGE = re.compile(r"(?i)\bmax-age\s*=\s*\"?(\d{1,9})")
 
@@ -166,11 +165,8 @@ def _get(
 
 def _unpacked(response: http.Response) -> bytes:
     """Return the body. Some servers send a compressed file without saying so in a header."""
-    if not response.body.startswith(_GZIP):
-        return response.body
-    try:
-        body = zlib.decompressobj(wbits=31).decompress(response.body, MAX_BYTES + 1)
-    except zlib.error:
+    body = gunzip(response.body, MAX_BYTES + 1)
+    if not body:
         return response.body
     if len(body) > MAX_BYTES:
         shown = without_secrets(response.url)
