@@ -109,6 +109,17 @@ def test_each_address_once_and_no_more_than_twenty() -> None:
     assert len(links("".join(link(f"/{n}") for n in range(50)))) == 20
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/rss+xml", "application/atom+xml", "application/feed+json"]
+)
+def test_a_plain_json_link_comes_last(kind: str) -> None:
+    """It may be an API, as that of WordPress or Ghost."""
+    page = link("/api/posts/1", "application/json") * 2 + link("/f", kind)
+    assert links(page) == ["https://site.example/f", "https://site.example/api/posts/1"]
+    many = "".join(link(f"/api/{n}", "application/json") for n in range(30))
+    assert links(many + link("/f", kind))[0] == "https://site.example/f"
+
+
 def test_the_link_relation_feed() -> None:
     assert links('<link rel="feed" href="/f">') == ["https://site.example/f"]
 
