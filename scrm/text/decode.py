@@ -53,7 +53,10 @@ _XML_ENCODING = re.compile(rb"<\?xml[^>]{1,200}?encoding\s{0,9}=\s{0,9}[\"']([\w
 _META_CHARSET = re.compile(
     rb"(?i)<meta\s[^>]{0,300}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})"
 )
-_XML_STARTS = (b"<?xml", b"<rss", b"<feed", b"<rdf")
+_NO_HTML = re.compile(
+    rb"(?i)\{|<\?xml|<(?:[a-z][\w.-]{0,60}:)?(?:rss|feed|rdf|channel)\b|<!doctype\s{1,9}(?:rss|rdf)\b"
+)
+"""The start of XML or JSON. Only its own XML declaration counts, and no `meta` that it quotes."""
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _MULTI_BYTE = {"gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", _ISO_2022_JP}
 _NO_LEAD, _OUTSIDE_ASCII = re.compile(rb"[\x80\xff]+"), re.compile(rb"[\x80-\xff]+")
@@ -149,8 +152,7 @@ def _stated_charset(raw: bytes) -> str:
     """Return the charset that an HTML or XML document declares; "" if it declares none."""
     head = _COMMENT.sub(b"", raw[:_PRESCANNED]).lstrip()
     # A feed may quote a page with its declaration.
-    is_xml = head.startswith(_XML_STARTS)
-    found = _XML_ENCODING.match(head) if is_xml else _META_CHARSET.search(head)
+    found = (_XML_ENCODING.match if _NO_HTML.match(head) else _META_CHARSET.search)(head)
     label = found[1].decode("ascii", "replace") if found else ""
     # A document in UTF-16 could not be read as ASCII up to here.
     return "utf-8" if codec_of(label).startswith(("utf-16", "utf_16")) else label
