@@ -16,6 +16,11 @@ _TAG = re.compile(
 )
 _NAMES = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:_.-]{0,60})(?=[\s/>])")
 _BREAKS = {"br", "hr", "wbr"}
+_INSTRUCTION = re.compile(r"<\?(?!xml:)")
+"""The start of an XML declaration or of PHP code, which a text quotes. `<?xml:namespace … />` is
+from Word."""
+_HIDES_THE_REST = UNSEEN | RAW_TEXT
+"""If one of these elements is not closed, an HTML parser hides or distorts all that follows."""
 _ELEMENTS = UNSEEN | RAW_TEXT | _BREAKS | {
     "a", "abbr", "acronym", "address", "applet", "area", "article", "aside", "b", "base",
     "basefont", "bdi", "bdo", "bgsound", "big", "blink", "blockquote", "body", "button", "caption",
@@ -38,22 +43,42 @@ def escape_words(html: str, *, is_title: bool = False) -> str:
     as custom elements are.
     is_title: whether the text is short and rarely contains HTML. Then an element counts only if it
     is closed, or if it is a line break or an empty element with attributes.
+
+    If a comment or an element such as `script` is not closed, the text after it is kept. The tag of
+    such an element is left out if it has attributes, as in `<iframe src="…"/>`; otherwise it is
+    a word, as in "put it into <script>".
     """
     if "<" not in html:
         return html
-    names: dict[str, set[str]] = {"": set(), "/": set()}
-    for slash, name in _NAMES.findall(html):
-        names[slash].add(name.lower())
-    closed = names[""] & names["/"]
+    html = _INSTRUCTION.sub("&lt;?", _without_endless_comment(html))
+    opened: set[str] = set()
+    last_end: dict[str, int] = {}
+    for tag in _NAMES.finditer(html):
+        if tag[1]:
+            last_end[tag[2].lower()] = tag.start()
+        else:
+            opened.add(tag[2].lower())
+    closed = opened & last_end.keys()
 
     def judge(found: re.Match[str]) -> str:
-        _slash, name, rest, next_letter = found.groups()
+        slash, name, rest, next_letter = found.groups()
         if not name:
             return f"&lt;{found[0][1:]}" if next_letter and not found[1] else found[0]
-        is_tag = _is_tag(name.lower(), rest, closed, is_title=is_title)
+        name = name.lower()
+        if name in _HIDES_THE_REST and not slash:
+            is_empty = rest.endswith("/>")
+            if is_empty or (found.start() > last_end.get(name, -1) and rest.endswith(">")):
+                return "" if is_empty or "=" in rest else f"&lt;{found[0][1:]}"
+        is_tag = _is_tag(name, rest, closed, is_title=is_title)
         return found[0] if is_tag else f"&lt;{found[0][1:]}"
 
     return _TAG.sub(judge, html)
+
+
+def _without_endless_comment(html: str) -> str:
+    """Return `html` with `&lt;` for each bracket that begins a comment without an end."""
+    end = html.rfind("-->") + 1
+    return html[:end] + html[end:].replace("<!--", "&lt;!--")
 
 
 def _is_tag(name: str, rest: str, closed: set[str], *, is_title: bool) -> bool:

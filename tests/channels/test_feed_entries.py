@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from base64 import encodebytes
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from scrm.channels import parser_main
 from scrm.channels.feed import elements, parse
 from scrm.channels.feed.parse import parse_feed
+from scrm.text.visible import RAW_TEXT, UNSEEN
 from tests.standins.failing import failing
 
 FEEDS = Path(__file__).parent / "payloads/feeds"
@@ -22,6 +25,7 @@ NAMESPACES = (
     'xmlns:media="http://search.yahoo.com/mrss/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
     'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
 )
+MANY_PARAMETERS = ";".join(f"p{n}={n}" for n in range(150))
 CAPTION = "<media:description>A man on the quay.</media:description>"
 
 
@@ -118,10 +122,38 @@ class TestText:
             ),
             ('<content src="https://news.example/1.mp4"/><summary>a</summary>', "a"),
             ('<content type="application/octet-stream">YSA8Yj5iPC9iPg==</content>', "a b"),
+            (f"<content>{'iVBORw0KGgo' * 20}</content><summary>a</summary>", "a"),
         ],
     )
     def test_each_type_of_an_atom_content(self, content: str, words: str) -> None:
         assert one(atom(f"<id>urn:1</id>{content}"))["text"] == words
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft/Donau",
+            "Hilfe\n" * 20 + "Hilfe",
+            "A" * 100,
+            "/9/" * 30,
+            "0123456789" * 10,
+        ],
+    )
+    def test_words_with_the_letters_of_base64_are_kept(self, words: str) -> None:
+        entry = f"<guid>1</guid><description>{words}</description>"
+        assert one(rss(entry))["text"] == words
+        assert one(atom(f"<id>1</id><content>{words}</content>"))["text"] == words
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF", b"%PDF-1.7",
+            b"PK\x03\x04", b"\x1f\x8b\x08\0", b"ID3\x04", b"OggS", b"\0\0\0\x20ftyp", b"<svg",
+        ],
+    )  # fmt: skip
+    def test_a_file_in_base64_is_no_text(self, file: bytes) -> None:
+        packed = encodebytes(file + bytes(range(256))).decode()
+        content = f"<content:encoded>{packed}</content:encoded><description>a</description>"
+        assert one(rss(content))["text"] == "a"
 
     def test_lines_of_a_plain_text_stay_lines(self) -> None:
         entry = one(atom('<id>urn:1</id><content type="text">a\nb</content>'))
@@ -160,11 +192,42 @@ class TestTitle:
             ("<o:p>a</o:p> <x-y>b</x-y>", "a b"),
             ("<https://news.example/1>", "<https://news.example/1>"),
             ("<ul><li>a<li>b</ul>", "a\nb"),
+            ("Quote <?xml version='1.0' encoding='utf-16'?> it", None),
+            ("a<?xml:namespace prefix = o />b", "ab"),
         ],
     )
-    def test_words_in_brackets_stay_in_a_description(self, written: str, words: str) -> None:
+    def test_words_in_brackets_stay_in_a_description(self, written: str, words: str | None) -> None:
         entry = one(rss(f"<guid>1</guid><description>{escape(written)}</description>"))
-        assert entry["text"].replace("\n\n", "\n") == words
+        assert entry["text"].replace("\n\n", "\n") == (words or written)
+
+    # Not "plaintext", which an HTML parser never ends.
+    @pytest.mark.parametrize("name", sorted((UNSEEN | RAW_TEXT) - {"plaintext"}))
+    @pytest.mark.parametrize(
+        ("written", "words"),
+        [
+            ("<p>Put <{}> in the head</p>", "Put <{}> in the head"),
+            ("<p>a <{} src='x'> b</p> c", "a b\nc"),
+            ("<p>a <{} src='x'/> b</p> c", "a b\nc"),
+            ("<{0}>x</{0}><p>a <{0}> b</p>", "a <{0}> b"),
+            ("a </{0}> b <{0}> c", "a b <{0}> c"),
+        ],
+    )
+    def test_an_element_without_an_end_hides_no_words(
+        self, name: str, written: str, words: str
+    ) -> None:
+        written, words = written.format(name), words.format(name)
+        for text in (escape(written), f"<![CDATA[{written}]]>"):
+            first, second = read(
+                rss(f"<guid>1</guid><description>{text}</description>",
+                    "<guid>2</guid><description>second</description>")
+            )  # fmt: skip
+            assert first["text"].removeprefix("x").strip() == words
+            assert second["text"] == "second"
+
+    def test_a_comment_without_an_end_hides_no_words(self) -> None:
+        written = "a <!-- b --> c <!-- d"
+        entry = one(rss(f"<guid>1</guid><description>{escape(written)}</description>"))
+        assert entry["text"] == "a c <!-- d"
 
     @pytest.mark.parametrize(
         "parts",
@@ -210,6 +273,9 @@ class TestLink:
              "https://news.example/1"),
             ('<link rel="enclosure" href="/1.mp3"/>', ""),
             ('<link href="javascript:alert(1)"/>', ""),
+            (f'<link href="/1?{MANY_PARAMETERS}"/>', f"https://news.example/1?{MANY_PARAMETERS}"),
+            (f"<link rel='alternate' href='/1?{MANY_PARAMETERS}'/>",
+             f"https://news.example/1?{MANY_PARAMETERS}"),
             ('<link href="http://["/>', ""),
             ('<link rel="http://www.iana.org/assignments/relation/alternate" href="/1"/>',
              "https://news.example/1"),
@@ -381,6 +447,29 @@ class TestDamage:
             assert (first["title"], first["text"]) == ("Words", "Text")
             assert (first["key"], second["key"]) == ("1", "2")
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "<![CDATA[words", "<!-- words", "<!--> words", "<svg> words", "<math> words",
+            "<svg><title>words", "<script> words", "<plaintext> words", "<table><tr><td> words",
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("others", ["{}", "<![CDATA[{}]]>"])
+    def test_an_element_without_an_end_hides_no_later_entry(self, damage: str, others: str) -> None:
+        texts = [f"First {damage}", others.format("Second"), others.format("Third")]
+        entries = read(
+            rss(*(f"<guid>{n}</guid><description>{t}</description>" for n, t in enumerate(texts)))
+        )
+        assert [entry["key"] for entry in entries] == ["0", "1", "2"]
+        assert [entry["text"] for entry in entries[1:]] == ["Second", "Third"]
+        assert {"First", "words"} <= set(re.findall(r"\w+", entries[0]["text"]))
+
+    def test_a_title_without_an_end_hides_nothing_after_it(self) -> None:
+        words = "<guid>1</guid><description><![CDATA[Words]]></description>"
+        first, second = read(rss(f"<title><![CDATA[Title</title>{words}", "<guid>2</guid>"))
+        assert (first["title"], first["text"]) == ("Title", "Words")
+        assert [first["key"], second["key"]] == ["1", "2"]
+
     def test_an_entry_with_many_attributes_costs_no_other_entry(self) -> None:
         attributes = " ".join(f'a{n}="x"' for n in range(20_000))
         began = time.process_time()
@@ -434,6 +523,52 @@ class TestTooMany:
         assert [int(entry["key"]) for entry in facts["entries"]] == list(kept), name
         (note,) = facts["unreadable"]
         assert note["reason"].startswith("This feed has 1,300 entries, which is too many: 300 were")
+
+    @pytest.mark.parametrize(
+        ("namespace", "wrapped"),
+        [
+            ("http://www.w3.org/2005/Atom", "<p:entry>{}</p:entry>"),
+            ("http://purl.org/atom/ns#", "<p:entry>{}</p:entry>"),
+            ("http://purl.org/rss/1.0/", "<p:item>{}</p:item>"),
+        ],
+    )
+    def test_the_newest_are_kept_if_the_tags_have_a_prefix(
+        self, namespace: str, wrapped: str
+    ) -> None:
+        entries = "".join(
+            wrapped.format(
+                f"<p:id>{n}</p:id><p:title>{n}</p:title>"
+                f"<p:updated>2020-01-01T{n // 60:02}:{n % 60:02}Z</p:updated>"
+            )
+            for n in range(1_300)
+        )
+        root = "rdf:RDF" if "item" in wrapped else "p:feed"
+        feed = (
+            f'<{root} xmlns:p="{namespace}" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+            f">{entries}</{root}>"
+        )
+        text, cut = feed.encode(), "300 were left out"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parse, "MAX_ENTRIES", 1_000)
+            facts = parse_feed(text, BASE)
+        assert [int(entry["title"]) for entry in facts["entries"]] == [*range(300, 1_300)]
+        assert cut in facts["unreadable"][0]["reason"]
+
+    def test_an_element_of_another_namespace_is_no_entry(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parse, "MAX_ENTRIES", 2)
+        parts = '<x:item xmlns:x="http://shop.example/ns">a</x:item>' * 3
+        facts = parse_feed(rss(f"<guid>1</guid>{parts}", "<guid>2</guid>"))
+        assert [entry["key"] for entry in facts["entries"]] == ["1", "2"]
+        assert facts["unreadable"] == []
+
+    def test_unusual_tags_are_counted_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(parse, "MAX_ENTRIES", 2)
+        body = rss("<guid>1</guid>", "<guid>2</guid>", "<guid>3</guid>")
+        facts = parse_feed(body.replace(b"item>", b"ITEM>").replace(b"<ITEM", b"<ITEM") + b"&")
+        assert [entry["key"] for entry in facts["entries"]] == ["1", "3"]
+        assert "1 was left out" in facts["unreadable"][0]["reason"]
 
     def test_a_feed_that_fits_says_nothing(self) -> None:
         assert self.feed(2_000, lambda _n: "")["unreadable"] == []

@@ -18,28 +18,29 @@ from feedparser.api import _FeedParserMixin
 from feedparser.namespaces import _base, dc
 
 from scrm.channels.feed.newest import newest
+from scrm.channels.feed.well_formed import well_formed
 from scrm.channels.unreadable import UNREADABLE
 from scrm.text.brackets import escape_words
 
 Unread = tuple[str, str]
 """The source of an entry that cannot be read, and the reason."""
 
-_REFERENCE = re.compile(r"(?i)&#(x[0-9a-f]{1,20}|[0-9]{1,20});?")
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_DECLARATION = re.compile(r"<\?xml\b[^>]{0,500}\?>")
-_LONG_TAG = re.compile(r"<([A-Za-z][^\s<>/]{0,100})\s[^<>]{600,}+>")
-_MAX_ATTRIBUTES = 100
 _ENTRY_START = re.compile(
     r"<!\[CDATA\[(?:[^\]]|\](?!\]>))*+(?:\]\]>|\Z)|<!--(?:[^-]|-(?!->))*+(?:-->|\Z)"
-    r"|<(item|entry)(?=[\s>])"
+    r"|<(?:([A-Za-z_][\w.-]{0,60}):)?(item|entry)(?=[\s>])"
 )
-"""The start of an entry in group 1. Tags in comments and CDATA sections are none."""
+"""The start of an entry: its prefix in group 1, its name in group 2. Tags in comments and CDATA
+sections are none."""
+_PREFIX = re.compile(r"\bxmlns:([\w.-]{1,60})\s{0,9}=\s{0,9}[\"']([^\"'<>]{1,200})[\"']")
 _RELATIVE_LINK = re.compile(r"(?i)\bhref\s{0,9}+=\s{0,9}+[\"']?+(?!\s{0,9}(?:https?:|mailto:))")
-_ENTRY_END = re.compile(r"</(?:item|entry)\s{0,9}>")
+_ENTRY_END = re.compile(r"</(?:[A-Za-z_][\w.-]{0,60}:)?(?:item|entry)\s{0,9}>")
 _DATES = re.compile(
-    r"<(?:pubDate|published|updated|issued|modified|created|dc:date|dcterms:[a-z]{5,8}|a10:updated)"
+    r"<(?:[A-Za-z_][\w.-]{0,60}:)?"
+    r"(?:pubDate|published|updated|issued|modified|created|date|dateSubmitted|available)"
     r"(?:\s[^<>]{0,200})?>\s{0,99}(?:<!\[CDATA\[)?\s{0,99}([^<\]]{1,100})"
 )
+_LONGEST_HEAD = 20_000
+"""The prefixes of a feed are declared at its first element."""
 _THREADING = "http://purl.org/syndication/thread/1.0"
 _HANDLER = re.compile(r"_(?:start|end)_(.+)")
 _NEEDED = {
@@ -51,6 +52,8 @@ _NEEDED = {
 }  # fmt: skip
 """The elements without which an entry is not complete. If one of them cannot be read, the entry is
 set apart; any other element is left out."""
+_AROUND_SVG = {"item", "entry", "description", "summary", "content", "encoded", "fullitem", "body"}
+"""Elements that may contain a picture in SVG, and that are never part of one."""
 CONTENT, DESCRIPTION, SUMMARY = "content", "description", "summary"
 """The values of the key `role` of a text: which element it comes from."""
 
@@ -107,6 +110,13 @@ class _Elements(_FeedParserMixin):  # type: ignore[misc]
         # feedparser stores it in the entry, but looks for it in the feed.
         self.feeddata.setdefault("textinput", feedparser.FeedParserDict())
         super()._start_textinput(attributes)
+
+    def unknown_endtag(self, tag: str) -> None:
+        # An <svg> that is not closed would hide the end of each element after it.
+        self.svgOK: int
+        if self.svgOK and tag.rpartition(":")[2] in _AROUND_SVG:
+            self.svgOK = 0
+        super().unknown_endtag(tag)
 
     _start_textInput = _start_textinput  # noqa: N815 - the name of the element
 
@@ -205,10 +215,10 @@ def read_xml(text: str, base: str, most: int) -> tuple[Any, list[Unread], str]:
     until the entries are found that it cannot read. Raises an error if no entry can be read.
     base: the address of the feed, for relative links. most: the number of entries to read.
     """
-    text = _well_formed(text)
+    text = well_formed(text)
     left_out = ""
     # Before they are parsed: feedparser takes seconds for some thousand entries.
-    if len(_ENTRY_START.findall(text)) > most:
+    if len(_entry_starts(text)) > most:
         head, entries, tail = _cut(text)
         kept, left_out = newest(entries, most, _DATES.findall)
         text = head + "".join(kept) + tail
@@ -242,7 +252,7 @@ def _read_by_halves(
 
 def _cut(text: str) -> tuple[str, list[str], str]:
     """Return the part before the entries, the entries, and the part after them."""
-    starts = [found.start() for found in _ENTRY_START.finditer(text) if found[1]]
+    starts = _entry_starts(text)
     if not starts:
         return text, [], ""
     last = _ENTRY_END.search(text, starts[-1])
@@ -255,28 +265,16 @@ def _cut(text: str) -> tuple[str, list[str], str]:
     )
 
 
-def _well_formed(text: str) -> str:
-    """Return the text without characters that XML forbids, and without its declaration.
-
-    The declaration states the charset of the feed before it was decoded.
-    """
-    text = _NO_XML.sub("", _REFERENCE.sub(_character, text))
-    text = _LONG_TAG.sub(_without_attributes, text)
-    return _DECLARATION.sub("", text.lstrip(), count=1)
-
-
-def _without_attributes(tag: re.Match[str]) -> str:
-    """Return a tag without its attributes if they are many: feedparser takes quadratic time."""
-    return f"<{tag[1]}>" if tag[0].count("=") > _MAX_ATTRIBUTES else tag[0]
-
-
-def _character(reference: re.Match[str]) -> str:
-    """Return the character reference if it stands for a character that XML allows, else ""."""
-    digits = reference[1].lower()
-    number = int(digits[1:], 16) if digits.startswith("x") else int(digits)
-    if number in (9, 10, 13) or 0x1F < number < 0xD800 or 0xDFFF < number < 0x110000:
-        return "" if number in (0xFFFE, 0xFFFF) else reference[0]
-    return ""
+def _entry_starts(text: str) -> list[int]:
+    """Return where the entries start. A prefix counts if it stands for a namespace of feeds."""
+    prefixes: set[str | None] = {
+        prefix
+        for prefix, address in _PREFIX.findall(text[:_LONGEST_HEAD])
+        if _FeedParserMixin.namespaces.get(address.strip()) == ""
+    }
+    prefixes.add(None)
+    found = _ENTRY_START.finditer(text)
+    return [start.start() for start in found if start[2] and start[1] in prefixes]
 
 
 def _parse(text: str, base: str) -> Any:

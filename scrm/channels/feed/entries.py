@@ -23,7 +23,12 @@ _MAX_HTML, _MAX_AUTHORS = 300_000, 20
 _ROLES = (CONTENT, DESCRIPTION, SUMMARY)
 _DATES = ("published", "updated", "created")
 _NO_TEXT_TYPES = ("image/", "audio/", "video/", "application/pdf", "application/zip")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{80,}+={0,2}\Z")
+_BASE64_FILE = re.compile(
+    r"\s{0,99}(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|JVBERi0|UEsDB|H4sIA|SUQz[AB]|T2dnUw|AAAA[A-Z]GZ0eX"
+    r"|PHN2Z[w-z])[A-Za-z0-9+/\s]{60,}+={0,2}\s{0,99}\Z"
+)
+"""A file in base64, by the first bytes of its format: PNG, JPEG, GIF, WebP or WAV, PDF, ZIP, gzip,
+MP3, Ogg, MP4 or SVG. A long word has the same letters, but not this beginning."""
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _FEED_TYPES = re.compile(r"application/(?:(?:rss|atom|rdf|feed)\+(?:xml|json)|json)")
 _LINE_BREAKS = re.compile(r"[\t\r\n]")
@@ -146,7 +151,7 @@ def _best_text(entry: Any, *, is_atom: bool) -> tuple[Mapping[str, Any], str, st
 
 def _is_binary(kind: str, value: str) -> bool:
     """Return whether a content is empty or a file, such as a picture in base64."""
-    return not value or kind.startswith(_NO_TEXT_TYPES) or bool(_BASE64.match(value))
+    return not value or kind.startswith(_NO_TEXT_TYPES) or bool(_BASE64_FILE.match(value))
 
 
 def _language(entry: Any, detail: Mapping[str, Any], parsed: Any) -> str:
@@ -226,7 +231,7 @@ def feed_facts(parsed: Any) -> Facts:
     """Return the facts of the feed itself: version, title, link, ttl and maker."""
     feed = parsed.feed
     return {
-        "version": parsed.version or ("unknown" if parsed.entries else ""),
+        "version": parsed.get("version") or ("unknown" if parsed.entries else ""),
         "title": name_in(feed, "title"),
         "link": safe_url(text_of(feed.get("link"))),
         "ttl": name_in(feed, "ttl"),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scrm.channels.feed.elements import Unread, read_xml
-from scrm.channels.feed.entries import Facts, entry_facts, feed_facts, raw_entry
+from scrm.channels.feed.entries import Facts, entry_facts, feed_facts, raw_entry, written_dates
 from scrm.channels.feed.json_feed import (
     is_json,
     item_facts,
@@ -49,8 +49,11 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
         )
     else:
         parsed, bad, left_out = read_xml(text, base, MAX_ENTRIES)
+        # Entries that `read_xml` did not count, because their tags are unusual.
+        items, uncounted = newest(parsed.entries, MAX_ENTRIES, written_dates)
+        left_out = left_out or uncounted
         contents = _contents(
-            feed_facts(parsed), parsed.entries[:MAX_ENTRIES], bad, base,
+            feed_facts(parsed), items, bad, base,
             lambda entry: entry_facts(entry, parsed, base, now),
         )  # fmt: skip
     if left_out:
