@@ -30,7 +30,7 @@ from listening.models.mention import Enclosure, Mention
 from listening.models.quarantined import Quarantined
 from listening.models.seen import Place, Seen
 from listening.models.source import EVERYTHING, Fetch, Source
-from listening.sightings import remember, sight
+from listening.sightings import record_sightings, remember
 from scrm.channels.base import Author, Batch, ChannelError, Credentials, FetchRequest, File, Item
 from scrm.db.locks import update_in_order
 from scrm.db.retry import again, is_passing
@@ -205,15 +205,15 @@ def _store(context: _Context, items: Sequence[Item]) -> int:
     new = [item for item in items if (item.scope, item.key) in fresh]
     mentions = Mention.objects.bulk_create(_mention(context, item) for item in new)
     _enclose(zip(mentions, new, strict=True), context.files)
-    sighted = sight(fetch, source, items, now)
-    known = keep_edits(fetch, sighted.edited, now=now) if sighted.edited else []
-    remember(source, [*sighted.unhashed, *known])
-    aliases.remember(source, [*sighted.new, *sighted.unhashed, *known])
-    if source.stance == Source.Stance.FOR_US and len(sighted.new) > len(fresh):
+    shown = record_sightings(fetch, source, items, now)
+    known = keep_edits(fetch, shown.edited, now=now) if shown.edited else []
+    remember(source, [*shown.unhashed, *known])
+    aliases.remember(source, [*shown.new, *shown.unhashed, *known])
+    if source.stance == Source.Stance.FOR_US and len(shown.new) > len(fresh):
         # Mentions that so far only sources about us had found are now addressed to us: process them
         # again.
-        newly_sighted = [mention for mention, _ in sighted.new]
-        unrouted = Mention.objects.filter(pk__in=newly_sighted, interaction=None, backlog=False)
+        newly_shown = [mention for mention, _ in shown.new]
+        unrouted = Mention.objects.filter(pk__in=newly_shown, interaction=None, backlog=False)
         update_in_order(unrouted.exclude(processed_at=None), processed_at=None, attempt=0)
     return len(fresh)
 

@@ -20,7 +20,7 @@ Shown = tuple[int, Item]
 
 
 @dataclass(frozen=True, slots=True)
-class Sighted:
+class ShownMentions:
     """The mentions of a fetch about which the source shows something new.
 
     new: the source shows the mention for the first time.
@@ -33,7 +33,9 @@ class Sighted:
     edited: tuple[Shown, ...] = ()
 
 
-def sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) -> Sighted:
+def record_sightings(
+    fetch: Fetch, source: Source, items: Sequence[Item], now: datetime
+) -> ShownMentions:
     """Record the mentions that the source shows for the first time; return what is new or edited.
 
     The hashes of edited items are not stored; see `remember`.
@@ -61,7 +63,7 @@ def sight(fetch: Fetch, source: Source, items: Sequence[Item], now: datetime) ->
             ((mention, items[n - 1]), is_new, is_unhashed)
             for mention, n, is_new, is_unhashed in cursor.fetchall()
         ]
-    return Sighted(
+    return ShownMentions(
         new=_insert(fetch, source, [shown for shown, is_new, _ in rows if is_new], now),
         unhashed=tuple(shown for shown, is_new, unhashed in rows if unhashed and not is_new),
         edited=tuple(shown for shown, _, unhashed in rows if not unhashed),

@@ -8,7 +8,6 @@ from responses.views import (
     campaign,
     compose,
     correction,
-    deleted_item,
     delivery,
     draft,
     files,
@@ -18,6 +17,7 @@ from responses.views import (
     moderation,
     pause,
     record_check,
+    reply_to_changed,
     rule,
     saved_reply,
     thread,
@@ -60,9 +60,15 @@ urlpatterns = [
     path("responses/<int:pk>/send/", approval.send, name="send"),
     path("responses/<int:pk>/cancel/", approval.cancel, name="cancel"),
     path("responses/<int:pk>/remove-file/", files.remove, name="remove_file"),
-    path("responses/<int:pk>/privately/", deleted_item.message_privately, name="message_privately"),
     path(
-        "responses/<int:pk>/close-deleted/", deleted_item.close_as_deleted, name="close_as_deleted"
+        "responses/<int:pk>/privately/",
+        reply_to_changed.message_privately,
+        name="message_privately",
+    ),
+    path(
+        "responses/<int:pk>/close-deleted/",
+        reply_to_changed.close_as_deleted,
+        name="close_as_deleted",
     ),
     path("responses/<int:pk>/correct/", correction.correct, name="correct"),
     path("responses/<int:pk>/take-down/", correction.take_down, name="take_down"),

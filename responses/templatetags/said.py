@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from django import template
 
-from responses.deleted_item import Offer
 from responses.models import Feedback, Response, ResponseRule
 from responses.models.delivery_state import DeliveryState
+from responses.reply_to_changed import Offer
 from responses.rule_findings import Spoken, said_of
 
 register = template.Library()

@@ -17,7 +17,6 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from crm.access import StaffRequest
 from crm.models import User
 from responses import corrections, release, signing, upload_field
-from responses.deleted_item import offers
 from responses.forms import EditForm, SendBackForm
 from responses.forms.places import NOT_CONFIRMED, place_name, place_of
 from responses.models import Campaign, Draft, Response
@@ -25,6 +24,7 @@ from responses.models.approval import request_of
 from responses.models.campaign import leave_campaign
 from responses.models.response import Refused, State
 from responses.recipients import competing, wrote_privately
+from responses.reply_to_changed import offers
 from responses.rule_findings import held_for
 from responses.served import value_of
 from responses.views.lookup import oldest, private_notes, response_to_see, words_answered

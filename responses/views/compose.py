@@ -21,7 +21,6 @@ from responses import changed_items, compose, upload_field
 from responses.acknowledgement import reply_and_acknowledge
 from responses.by_hand import log_by_hand
 from responses.case_verbs import CLOSE_WITHOUT_REPLY
-from responses.deleted_item import offers
 from responses.forms import (
     ByHandForm,
     Composing,
@@ -32,6 +31,7 @@ from responses.forms import (
 )
 from responses.models import Draft, Response
 from responses.models.response import Refused, State
+from responses.reply_to_changed import offers
 from responses.rule_findings import held_for
 from responses.saved_reply_variables import replies_for
 from responses.shown_case import check_shown, marker

@@ -16,9 +16,9 @@ from django.utils import timezone
 from crm.access import StaffRequest
 from crm.models import Pause
 from responses import restored_database, throttle
-from responses.deleted_item import offers
 from responses.forms import MarkSentForm, PauseForm, ReleaseForm
 from responses.models import Delivery, Trouble
+from responses.reply_to_changed import offers
 from responses.views.lookup import changeable, dealt_with_by, oldest
 
 MAX_DELIVERIES = 50

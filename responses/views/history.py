@@ -13,7 +13,6 @@ from django_htmx.http import trigger_client_event
 
 from crm.access import StaffRequest, works
 from responses.corrections import posts_of
-from responses.deleted_item import offers
 from responses.forms import JudgeForm
 from responses.forms.campaign import CountInForm
 from responses.history.export import lines
@@ -27,6 +26,7 @@ from responses.history.filters import (
 )
 from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import State
+from responses.reply_to_changed import offers
 from responses.results.answer_counts import with_tallies
 from responses.signing import may_edit, why_not
 from responses.trace import echoes, trace

@@ -745,7 +745,7 @@ def test_a_visit_that_came_to_nothing_leaves_no_file_without_a_row(
     The cleanup of unused files needs this row to find the file. Fails if files are stored in the
     transaction of the fetch.
     """
-    monkeypatch.setattr("listening.fetch.sight", lambda *_: 1 / 0)
+    monkeypatch.setattr("listening.fetch.record_sightings", lambda *_: 1 / 0)
     village.says(letter())
     done = go(source)
     assert done

@@ -126,7 +126,7 @@ def parse(written: str) -> datetime | None:
         zone, rest = _zone(
             after if clock else text, has_time=clock is not None, is_korean=is_korean
         )
-        day = _date(f"{before} {rest}" if clock else rest, has_half=bool(clock and clock[4]))
+        day = _date(f"{before} {rest}" if clock else rest, has_am_pm=bool(clock and clock[4]))
         return _in_zone(datetime.combine(day, datetime.min.time()) + _since_midnight(clock), zone)
     except (ValueError, OverflowError, LookupError):
         return None
@@ -202,17 +202,17 @@ def _region(area: str, place: str) -> timedelta | str:
     return name
 
 
-def _date(text: str, *, has_half: bool) -> date:
+def _date(text: str, *, has_am_pm: bool) -> date:
     """Return the date in a text. Raises ValueError if there is none.
 
-    has_half: whether the time has am or pm, as in the United States, where the month comes first.
+    has_am_pm: whether the time has am or pm, as in the United States, where the month comes first.
     """
     text = text.strip(" t,;()[]")
     if found := _YEAR_FIRST.search(text):
         return date(int(found[1]), int(found[2]), int(found[3] or 1))
     if found := _YEAR_LAST.search(text):
         first, second, year = (int(part) for part in found.groups())
-        month_first = second > 12 or (has_half and first <= 12)
+        month_first = second > 12 or (has_am_pm and first <= 12)
         return date(year, first, second) if month_first else date(year, second, first)
     if not _FOUR_DIGITS.search(text) and (found := _SHORT.search(text)):
         return _short(*found.groups())

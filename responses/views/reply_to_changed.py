@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from crm.access import StaffRequest
-from responses import deleted_item
+from responses import reply_to_changed
 from responses.forms import place_name
 from responses.models import Response
 from responses.models.response import Refused
@@ -33,12 +33,12 @@ def message_privately(request: StaffRequest, pk: int) -> HttpResponse:
     if offer is None:
         return _not_offered(request, response)
     # Only now, because it takes many queries.
-    private = deleted_item.private_place(response, now=timezone.now())
+    private = reply_to_changed.private_place(response, now=timezone.now())
     if private is None:
         messages.error(request, UNREACHABLE)
         return redirect(response.case or response)
     try:
-        deleted_item.message_privately(response, place=place_name(private), by=request.user)
+        reply_to_changed.message_privately(response, place=place_name(private), by=request.user)
     except (Refused, Stale) as error:
         messages.error(request, str(error))
     else:
@@ -55,7 +55,7 @@ def close_as_deleted(request: StaffRequest, pk: int) -> HttpResponse:
         return _not_offered(request, response)
     seen = number(request.POST.get("seen", ""))
     try:
-        deleted_item.close_as_deleted(response, seen=seen, by=request.user)
+        reply_to_changed.close_as_deleted(response, seen=seen, by=request.user)
     except Stale as stale:
         messages.error(request, str(stale))
     else:
@@ -66,13 +66,13 @@ def close_as_deleted(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect(response.case or response)
 
 
-def _offered(request: StaffRequest, pk: int) -> tuple[Response, deleted_item.Offer | None]:
+def _offered(request: StaffRequest, pk: int) -> tuple[Response, reply_to_changed.Offer | None]:
     """Return the response and what can be done with it. The user must work on its case."""
     response = response_to_see(request, pk)
     if response.case_id is None:
         raise PermissionDenied
     case_to_work_on(request, response.case_id)
-    offer = deleted_item.offers([response], request.user).get(response.pk)
+    offer = reply_to_changed.offers([response], request.user).get(response.pk)
     return response, offer if offer and offer.is_deletion else None
 
 

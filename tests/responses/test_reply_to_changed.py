@@ -16,7 +16,7 @@ from crm.models import Account, Interaction, User
 from listening.models import Fetch, Mention, MentionChange, Source
 from responses import outbox
 from responses.models import Delivery, Draft, Response, ResponseRule
-from responses.views.deleted_item import UNREACHABLE
+from responses.views.reply_to_changed import UNREACHABLE
 from routing.models import Case, Decision
 from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
