@@ -70,7 +70,7 @@ def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[
         Mention.objects.filter(pk__in=counted), unrecorded_changes=F("unrecorded_changes") + 1
     )
     new = [(row.pk, item) for row, item in other if row.pk not in counted]
-    keep_changes(fetch, [_edit(item) for _, item in new], now=now)
+    keep_changes(fetch, [_edit(item, now) for _, item in new], now=now)
     return known + new
 
 
@@ -80,8 +80,14 @@ def _is_full(mention: Mention, now: datetime) -> bool:
     return len(edits) >= MANY_EDITS and edits[-1].recorded_at > now - _DAY
 
 
-def _edit(item: Item) -> Change:
-    return Change(item.scope, item.key, "edited", title=item.title, text=item.text, html=item.html)
+def _edit(item: Item, now: datetime) -> Change:
+    """Return the edit of an item, with the time that the source states if it can be true."""
+    at = item.edited_at
+    is_possible = at and at <= now and (item.occurred_at is None or at > item.occurred_at)
+    return Change(
+        item.scope, item.key, "edited", title=item.title, text=item.text, html=item.html,
+        occurred_at=at if is_possible else None,
+    )  # fmt: skip
 
 
 def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:

@@ -16,10 +16,14 @@ from scrm.channels.base import ChannelError
 
 @dataclass(frozen=True, slots=True)
 class LastChange:
-    """The newest change of an item at its source, and when scrm learned of it."""
+    """The newest change of an item at its source.
+
+    recorded_at: when scrm learned of it. occurred_at: when it happened, if the source states it.
+    """
 
     is_deletion: bool
-    at: datetime
+    recorded_at: datetime
+    occurred_at: datetime | None = None
 
 
 def last_changes(items: Collection[int]) -> dict[int, LastChange]:
@@ -31,13 +35,15 @@ def last_changes(items: Collection[int]) -> dict[int, LastChange]:
         return {}
     changes = MentionChange.objects.filter(mention__interaction__in=items)
     last = changes.order_by("mention__interaction", "-pk").distinct("mention__interaction")
-    rows = last.values_list("mention__interaction", "kind", "recorded_at")
-    return {pk: LastChange(kind == MentionChange.Kind.DELETED, at) for pk, kind, at in rows}
+    rows = last.values_list("mention__interaction", "kind", "recorded_at", "occurred_at")
+    deleted = MentionChange.Kind.DELETED
+    return {pk: LastChange(kind == deleted, noticed, at) for pk, kind, noticed, at in rows}
 
 
 def deletions(items: Collection[int]) -> dict[int, datetime]:
     """Return {interaction id: when scrm learned of it} for the items that were deleted."""
-    return {pk: change.at for pk, change in last_changes(items).items() if change.is_deletion}
+    changes = last_changes(items).items()
+    return {pk: change.recorded_at for pk, change in changes if change.is_deletion}
 
 
 def deleted_at(item: Interaction | None) -> datetime | None:
@@ -75,10 +81,11 @@ def refuse_if_changed(delivery: Delivery) -> None:
     # A user who sends it again has read the new text.
     first = delivery.replaces
     decided_at = first.settled_at if first else delivery.response.released_at
-    if decided_at and change.at > decided_at:
+    noticed_at = change.recorded_at
+    if decided_at and noticed_at > decided_at:
         raise ChannelError(
             "The message that you answer was edited at the source after the reply was released "
-            f"(noticed on {timezone.localtime(change.at):%-d %b at %H:%M}). Nothing was sent. "
+            f"(noticed on {timezone.localtime(noticed_at):%-d %b at %H:%M}). Nothing was sent. "
             "Read the new text in the case. If the reply still fits, send it again.",
             permanent=True,
         )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from crm.models import User
 from responses import check_sending, upload_field
-from responses.answered_item import last_changes
+from responses.answered_item import LastChange, last_changes
 from responses.compose import Place, default_place, places_for
 from responses.decisions import answer_nothing, decide
 from responses.models import Draft, Response
@@ -32,14 +32,17 @@ from routing.models.status import Stale
 class Offer:
     """What a page says about a reply to a message that was edited or deleted since.
 
-    changed_at: when scrm learned of the change.
-    is_deletion: whether the message was deleted. Then a user can move the text or close the case.
+    change: the newest change of the message. If it was deleted, a user can move the text or close
+      the case.
     last_inbound: the newest message of the case that the page shows.
     """
 
-    changed_at: datetime
-    is_deletion: bool
+    change: LastChange
     last_inbound: int | None
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.change.is_deletion
 
 
 def offers(responses: Collection[Response], user: User) -> dict[int, Offer]:
@@ -54,15 +57,13 @@ def offers(responses: Collection[Response], user: User) -> dict[int, Offer]:
         row.pk: (row, change)
         for row in replies
         if (change := changes.get(row.in_reply_to_id or 0))
-        and (change.is_deletion or change.at > row.created_at)
+        and (change.is_deletion or change.recorded_at > row.created_at)
     }
     if not found:
         return {}
     mine = editable([row for row, _ in found.values()], user)
     return {
-        pk: Offer(change.at, change.is_deletion, _last_inbound(row))
-        for pk, (row, change) in found.items()
-        if pk in mine
+        pk: Offer(change, _last_inbound(row)) for pk, (row, change) in found.items() if pk in mine
     }
 
 

@@ -141,6 +141,7 @@ class Item:
     warned.
     content_hash: a hash of the raw title and content, computed before cleaning. If a later fetch
     returns another hash, the item was edited. It is "" if the channel reports `Change`s itself.
+    edited_at: when the item was last edited, as its source states it, or None.
     aliases: other strings that identify the item within its source. If the key of an item is
     unknown but an alias is known, it is the same item under a new key.
     """
@@ -165,6 +166,7 @@ class Item:
     other_address: str = ""
     details: Json = field(default_factory=dict)
     content_hash: str = ""
+    edited_at: datetime | None = None
     aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

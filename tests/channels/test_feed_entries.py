@@ -26,6 +26,8 @@ NAMESPACES = (
     'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
 )
 MANY_PARAMETERS = ";".join(f"p{n}={n}" for n in range(150))
+JSON_FEED = b"""{"version": "https://jsonfeed.org/version/1", "items": [
+    {"id": "1", "date_published": "2020-01-01", "date_modified": "2020-01-02"}]}"""
 CAPTION = "<media:description>A man on the quay.</media:description>"
 
 
@@ -321,6 +323,22 @@ class TestLink:
             b"<entry>", f"<entry {attribute}>".encode()
         )
         assert one(body)["url"] == url
+
+
+class TestEditedAt:
+    @pytest.mark.parametrize(
+        ("body", "edited"),
+        [
+            (atom("<id>1</id><published>2020-01-01</published><updated>2020-01-02</updated>"),
+             "2020-01-02T00:00:00+00:00"),
+            (atom("<id>1</id><published>2020-01-01</published>"), None),
+            (rss("<guid>1</guid><pubDate>2020-01-01</pubDate>"), None),
+            (JSON_FEED, "2020-01-02T00:00:00+00:00"),
+        ],
+    )  # fmt: skip
+    def test_what_the_feed_states(self, body: bytes, edited: str | None) -> None:
+        entry = one(body)
+        assert (entry["occurred_at"], entry["edited_at"]) == ("2020-01-01T00:00:00+00:00", edited)
 
 
 class TestAuthor:

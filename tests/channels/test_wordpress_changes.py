@@ -12,6 +12,7 @@ from scrm.channels.wordpress import hear
 from scrm.channels.wordpress.hear import WordPressListener
 from scrm.net import http
 from scrm.net.addresses import networks
+from tests.channels.test_wordpress_site import POST
 from tests.standins.wordpress import PASSWORD, USER, Blog
 
 
@@ -51,6 +52,13 @@ def test_an_edited_comment_has_another_hash_and_an_approved_one_has_not(blog: Bl
     assert hashes(first)[key(edited["id"])] != hashes(second)[key(edited["id"])]
     assert hashes(first)[key(approved["id"])] == hashes(second)[key(approved["id"])]
     assert "" not in hashes(first).values()
+
+
+def test_the_time_of_the_last_edit_of_a_post_is_read() -> None:
+    account = Credentials("wordpress:blog.example", "user-1", "http://blog.example", {}, {})
+    item = hear._post(POST | {"modified_gmt": "2026-11-03T10:00:00"}, account)
+    assert item.edited_at == datetime(2026, 11, 3, 10, tzinfo=UTC)
+    assert hear._post(POST | {"modified_gmt": None}, account).edited_at is None
 
 
 def test_a_plugin_that_renders_a_text_in_another_way_changes_no_hash(blog: Blog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,6 +58,24 @@ def test_a_correction_is_a_change_and_an_interaction_that_revises(
     assert (version.revises, version.kind, version.text) == (first, "edit", "Pilots do not strike.")
     assert version.key.startswith("1~")
     assert version.conversation == first.conversation
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        (NOON - timedelta(minutes=5), NOON - timedelta(minutes=5)),
+        (NOON - timedelta(hours=3), None),
+        (NOON + timedelta(days=1), None),
+        (None, None),
+    ],
+)
+def test_the_time_of_an_edit_is_kept_if_it_can_be_true(
+    source: Source, village: Village, stated: datetime | None, kept: datetime | None
+) -> None:
+    said = NOON - timedelta(hours=2)
+    fetch_each(source, village, shown("A", occurred_at=said))
+    fetch_each(source, village, shown("B", occurred_at=said, edited_at=stated))
+    assert MentionChange.objects.get().occurred_at == kept
 
 
 def test_a_correction_before_the_item_is_recorded_is_recorded_with_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,14 +51,18 @@ def edit(make_source: Callable[..., Source]) -> Callable[..., None]:
     """Return a function that stores an edit of a message, as a network reports it."""
     fetch = Fetch.objects.create(source=make_source())
 
-    def edit(message: Interaction, text: str = NEW) -> None:
+    def edit(
+        message: Interaction, text: str = NEW, kind: Any = "edited", at: datetime | None = None
+    ) -> None:
         assert message.profile
         place = {"scope": message.scope, "key": message.key}
         Mention.objects.get_or_create(**place, defaults={
             "fetch": fetch, "author_network": message.scope, "author_key": message.profile.key,
             "kind": "post", "visibility": "public", "interaction": message, "text": message.text,
         })  # fmt: skip
-        keep_changes(fetch, [Change(**place, kind="edited", text=text)], now=timezone.now())
+        text = text if kind == "edited" else ""
+        change = Change(**place, kind=kind, text=text, occurred_at=at)
+        keep_changes(fetch, [change], now=timezone.now())
 
     return edit
 
@@ -107,7 +112,8 @@ def test_who_approves_is_warned_and_can_approve(
 ) -> None:
     edit(held.in_reply_to)
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    assert "edited at the source 0\xa0minutes ago, after this reply was written" in page
+    assert "The message that this reply answers was edited after this reply was written" in page
+    assert "Edited at the source; noticed 0\xa0minutes ago" in page
     assert "Approve and send" in page
     url = reverse("responses:approve", args=[held.pk])
     assert as_(lead).post(url, {"shown": held.content_hash}).status_code == 302
@@ -135,11 +141,22 @@ def test_case_list_and_composer_say_so(
     before = [as_(agent).get(page).content.decode() for page in pages]
     edit(complaint.last_inbound)
     case, composer, inbox = [as_(agent).get(page).content.decode() for page in pages]
-    assert "Edited at the source 0\xa0minutes ago" in case
+    assert "Edited at the source; noticed 0\xa0minutes ago" in case
     assert "&lt;b&gt;and lost my bag&lt;/b&gt;" in case
-    assert "A message of this case was edited at the source" in composer
+    assert "A message of this case was edited." in composer
+    assert "Edited at the source; noticed 0\xa0minutes ago" in composer
     assert "changed at the source" in inbox
     assert "at the source" not in "".join(before)
+
+
+@pytest.mark.parametrize("kind", ["Edited", "Deleted"])
+def test_the_time_that_the_source_states_is_shown(
+    complaint: Case, edit: Callable[..., None], agent: User, as_: As, kind: str
+) -> None:
+    edit(complaint.last_inbound, kind=kind.lower(), at=timezone.now() - timedelta(hours=5))
+    pages = (complaint.get_absolute_url(), reverse("responses:composer", args=[complaint.pk]))
+    for page in pages:
+        assert f"{kind} at the source 5\xa0hours ago" in as_(agent).get(page).content.decode()
 
 
 def test_a_reply_that_was_begun_before_the_edit_is_refused_once(

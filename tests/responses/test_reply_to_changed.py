@@ -22,7 +22,7 @@ from scrm.channels.sandbox import community
 from scrm.channels.sandbox.models import Post
 
 As = Callable[[User], Client]
-LINE = "The message that this reply answers was deleted at the source"
+LINE = "The message that this reply answers was deleted."
 
 
 @pytest.fixture(autouse=True)

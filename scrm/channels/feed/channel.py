@@ -238,7 +238,10 @@ def _is_html(response: http.Response) -> bool:
 
 def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
     for entry in facts["entries"]:
-        moment = datetime.fromisoformat(entry["occurred_at"]) if entry["occurred_at"] else None
+        moment, edited = (
+            datetime.fromisoformat(entry[field]) if entry[field] else None
+            for field in ("occurred_at", "edited_at")
+        )
         author = Author(
             network=NETWORK,
             key=f"{space.removeprefix('feed:')}#{entry['author']}",
@@ -258,6 +261,7 @@ def _items(facts: dict[str, Any], space: str) -> Iterator[Item]:
             language=entry["language"],
             raw=_bytes(entry["raw"]),
             content_hash=entry["content_hash"],
+            edited_at=edited,
             aliases=aliases(
                 url=entry["url"], title=entry["title"], text=entry["text"],
                 author=entry["author"], occurred_at=moment,

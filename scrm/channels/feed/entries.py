@@ -51,6 +51,7 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
     reply = entry.get("thr_in-reply-to")
     dates = written_dates(entry)
     found = moment(dates, now)
+    edited = moment([text_of(dict.get(entry, "updated"))], now)
     facts: Facts = {
         "title": title,
         "text": words,
@@ -61,6 +62,7 @@ def entry_facts(entry: Any, parsed: Any, base: str, now: datetime) -> tuple[Fact
         "language": _language(entry, detail, parsed),
         "in_reply_to": short_key(text_of(reply.get("ref"))) if isinstance(reply, Mapping) else "",
         "occurred_at": found.isoformat() if found else None,
+        "edited_at": edited.isoformat() if edited else None,
         "content_hash": digest(
             text_of((entry.get("title_detail") or {}).get("value")), text_of(detail.get("value"))
         ),

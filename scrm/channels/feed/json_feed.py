@@ -74,6 +74,7 @@ def item_facts(
     author, author_url = _authors(item) or _authors(feed) or (name_in(feed, "title"), "")
     dates = json_dates(item)
     at = moment(dates, now)
+    edited = moment([text_of(item.get("date_modified"))], now)
     guid = text_of(item.get("id")).strip()
     url = address(base, text_of(item.get("url"))) or address(
         base, text_of(item.get("external_url"))
@@ -88,6 +89,7 @@ def item_facts(
         "language": (text_of(item.get("language")) or text_of(feed.get("language"))).strip()[:35],
         "in_reply_to": "",
         "occurred_at": at.isoformat() if at else None,
+        "edited_at": edited.isoformat() if edited else None,
         "content_hash": digest(*(text_of(item.get(field)) for field in _WRITTEN)),
     }
     text = facts["text"] or facts["html"]

@@ -35,9 +35,9 @@ def parse_feed(body: bytes, base: str = "", content_type: str = "") -> dict[str,
 
     The keys are `{"version", "title", "link", "ttl", "maker", "entries", "unreadable"}`. Each entry
     has the keys key, title, text, html, url, author, author_url, language, in_reply_to, raw (str),
-    content_hash (of the raw title and text) and occurred_at (ISO 8601 or None). `version` is "" if
-    the body is no feed. Of more than MAX_ENTRIES entries, the newest are returned; an item of
-    `unreadable` says how many were left out.
+    content_hash (of the raw title and text), occurred_at and edited_at (ISO 8601 or None).
+    `version` is "" if the body is no feed. Of more than MAX_ENTRIES entries, the newest are
+    returned; an item of `unreadable` says how many were left out.
     """
     text = decode(body, charset_of(content_type), markup=True).text
     now = datetime.now(UTC)

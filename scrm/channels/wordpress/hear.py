@@ -325,6 +325,7 @@ def _post(row: Row, account: Credentials) -> Item:
         thread_key=key,
         raw=_raw(row),
         content_hash=_content_hash(row),
+        edited_at=_moment(row, "modified_gmt"),
     )
 
 
@@ -377,9 +378,9 @@ def _url(row: Row) -> str:
     return safe_url(unescape(str(row.get("link") or "")))
 
 
-def _moment(row: Row) -> datetime | None:
+def _moment(row: Row, field: str = "date_gmt") -> datetime | None:
     try:
-        return datetime.fromisoformat(str(row.get("date_gmt"))).replace(tzinfo=UTC)
+        return datetime.fromisoformat(str(row.get(field))).replace(tzinfo=UTC)
     except ValueError:
         return None
 
