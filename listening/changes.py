@@ -14,6 +14,7 @@ from django.db.models import F, Prefetch, QuerySet
 
 from crm.ledger import lock_workspace, tellable
 from listening import above
+from listening.edited_topics import keep_version_matches, process_again
 from listening.models import Fetch, Mention, MentionChange
 from listening.sightings import Shown, mark_removed
 from listening.versions import record_versions
@@ -100,7 +101,8 @@ def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
         if row.kind == MentionChange.Kind.DELETED or not _is_volatile(row.mention, now)
     }
     stored = MentionChange.objects.bulk_create(rows)
-    record_versions(stored, now=now)
+    keep_version_matches(record_versions(stored, now=now))
+    process_again(stored)
     changed = {row.mention.interaction_id: row.mention_id in calm for row in stored}
     above.tell_changed({pk: notify for pk, notify in changed.items() if pk}, now)
     return stored

@@ -14,28 +14,30 @@ from listening.models import MentionChange
 from scrm.channels.base import Author
 from scrm.channels.bounded import bounded_key
 
+Versions = list[tuple[MentionChange, int]]
+"""Changes, with the ids of the interactions that record them."""
 
-def record_versions(changes: Collection[MentionChange], *, now: datetime) -> None:
+
+def record_versions(changes: Collection[MentionChange], *, now: datetime) -> Versions:
     """Record changes of items that others wrote and that are in the ledger.
 
     Our own posts are left out: their corrections are recorded when they are sent. A second call
-    with the same changes records nothing.
+    with the same changes records nothing and returns the same.
     """
     of_item = {pk for row in changes if (pk := row.mention.interaction_id)}
     if not of_item:
-        return
+        return []
     # Before the interactions are read: a split may move them to another conversation.
     lock_workspace()
     items = Interaction.objects.filter(pk__in=of_item, direction="in").select_related("profile")
     by_pk = items.in_bulk()
     chains = _chains({row.mention_id for row in changes})
+    recorded = [row for row in changes if row.mention.interaction_id in by_pk]
     entries = [
-        _entry(row, by_pk[row.mention.interaction_id], chains[row.pk])
-        for row in changes
-        if row.mention.interaction_id in by_pk
+        _entry(row, by_pk[row.mention.interaction_id or 0], chains[row.pk]) for row in recorded
     ]
-    if entries:
-        record(entries, now=now)
+    versions = record(entries, now=now) if entries else []
+    return [(row, version.interaction) for row, version in zip(recorded, versions, strict=True)]
 
 
 def _chains(mentions: Collection[int]) -> dict[int, str]:

@@ -33,6 +33,7 @@ class Arrival:
     hint: set if the message answers a response of ours.
     case: id of the case that a user chose. by: id of the user who logged an offline contact.
     joins: whether the message may join the living case of its party.
+    edits: id of the recorded message if the interaction is a later version of it, with new topics.
     """
 
     interaction: int
@@ -46,6 +47,16 @@ class Arrival:
     case: int | None = None
     by: int | None = None
     joins: bool = True
+    edits: int | None = None
+
+    @property
+    def message(self) -> int:
+        """The id of the message: of the first version if the interaction is a later one."""
+        return self.edits or self.interaction
+
+    @property
+    def what(self) -> str:
+        return "A message was edited at its source" if self.edits else "New message"
 
     @property
     def party(self) -> Party:

@@ -15,13 +15,14 @@ from django.db.models import F, Q, QuerySet
 from crm.models import Conversation, Interaction, User
 from crm.models.interaction import InteractionQuerySet
 from listening.highlight import Passage, highlight, passages
-from listening.models import Match, MentionChange, TopicRevision
+from listening.models import Match, TopicRevision
 from routing import above
 from routing.bystander_stack import Stack, stack_of
 from routing.forwarded_sender import has_forwarded_sender
 from routing.merge_preview import undoable_events
 from routing.models import Case, CaseClock, CaseEvent
 from routing.party import party
+from routing.shown_changes import ShownChange, shown_change, version_matches
 from scrm.text.clean import plain
 
 MAX_MESSAGES = 200
@@ -64,7 +65,7 @@ class Entry:
     title: str = ""
     passages: Sequence[Passage] = ()
     topics: tuple[str, ...] = ()
-    changes: tuple[MentionChange, ...] = ()
+    changes: tuple[ShownChange, ...] = ()
     unrecorded_changes: int = 0
     readable: bool = True
     has_quotation: bool = False
@@ -142,10 +143,11 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
     older = 0 if everything or len(latest) < MAX_MESSAGES else messages.count() - len(latest)
     readable = _readable(latest, user)
     matches = _matches(latest)
+    of_versions = version_matches([row.pk for row in latest])
     panels = above.moderation(case, user, [row for row in latest if row.pk in readable])
     entries = [
         replace(
-            _entry(row, matches[row.pk], row.pk in readable),
+            _entry(row, matches[row.pk], of_versions[row.pk], row.pk in readable),
             moderation=panels.get(row.pk),
             has_forwarded_sender=row.pk in readable and has_forwarded_sender(row, case),
         )
@@ -228,7 +230,9 @@ def _works_there(case: Case, user: User) -> bool:
     return user.sees_everything or case.department.memberships.filter(user=user).exists()
 
 
-def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> Entry:
+def _entry(
+    interaction: Interaction, matches: list[Match], of_versions: list[Match], readable: bool
+) -> Entry:
     # Topics of a message that the user may not read would reveal what it says.
     hits = [] if interaction.is_ours or not readable else matches
     spans = [span for match in hits for span in match.spans]
@@ -239,7 +243,9 @@ def _entry(interaction: Interaction, matches: list[Match], readable: bool) -> En
         interaction=interaction,
         title=highlight(interaction.title, spans, field="title"),
         passages=passages(interaction.text, spans, interaction.mail.folded),
-        changes=tuple(mention.changes.all()) if mention and readable else (),
+        changes=tuple(shown_change(change, of_versions) for change in mention.changes.all())
+        if mention and readable
+        else (),
         unrecorded_changes=mention.unrecorded_changes if mention and readable else 0,
         topics=tuple(sorted(match.revision.topic.name for match in hits)),
         readable=readable,

@@ -122,7 +122,7 @@ class _Batch(Loaded):
             return self._stack(below, arrival, verdict)
         if case:
             return self._continue(case, arrival, verdict)
-        if self.effects.records_only(arrival.interaction, verdict, self.now):
+        if self.effects.records_only(arrival.message, verdict, self.now):
             return None
         return self._open(arrival, verdict)
 
@@ -142,14 +142,14 @@ class _Batch(Loaded):
 
     def _case_above(self, arrival: Arrival) -> Case | None:
         """Return the case below whose messages the arrival was written; None if there is none."""
-        answered = self.above.get(arrival.interaction)
+        answered = self.above.get(arrival.message)
         if answered is None:
             return None
         here = answered.conversation
         return self.by_conversation.get(here) or self.below.get(here) or answered.case
 
     def _as_bystander(self, arrival: Arrival, verdict: Verdict) -> BystanderItem:
-        answered = self.above.get(arrival.interaction)
+        answered = self.above.get(arrival.message)
         return BystanderItem(
             text=arrival.facts.text,
             is_to_us=arrival.facts.stance == "for us" or bool(answered and answered.is_ours),
@@ -160,9 +160,7 @@ class _Batch(Loaded):
     def _stack(self, case: Case, arrival: Arrival, verdict: Verdict) -> Case:
         """Link the reply of a bystander to the case. Nothing else of the case changes."""
         self.below[arrival.conversation] = case
-        self.replies.append(
-            BystanderReply(case=case, interaction_id=arrival.interaction, at=self.now)
-        )
+        self.replies.append(BystanderReply(case=case, interaction_id=arrival.message, at=self.now))
         why = "Reply by another person. No topic or rule matched it, and it asks us no question."
         self._log(case, arrival, Kind.BYSTANDER, why, verdict)
         return case
@@ -221,7 +219,7 @@ class _Batch(Loaded):
             self._link(case, arrival)
         if effect == "reopen":
             # Log before the status changes: the event states the old status.
-            why = f"New message; the status was {case.status}."
+            why = f"{arrival.what}; the status was {case.status}."
             self._hear(case, arrival, Kind.REOPENED, why, verdict)
             if self._is_news(case, arrival):
                 self.woken.append(case)
@@ -238,7 +236,7 @@ class _Batch(Loaded):
 
     def _start_anew(self, old: Case, arrival: Arrival, verdict: Verdict) -> Case | None:
         """Add the arrival to a case that continues the old case. If there is none, open one."""
-        if self.effects.records_only(arrival.interaction, verdict, self.now):
+        if self.effects.records_only(arrival.message, verdict, self.now):
             return None
         if old.pk is None:  # an earlier message of this batch was set aside
             self.by_party[arrival.party] += reopen_set_aside(old, verdict)
@@ -265,7 +263,7 @@ class _Batch(Loaded):
             **self.effects.values(verdict, arrival.hint.issue if arrival.hint else None),
             continues=continues,
             opened_at=self.now,
-            last_inbound_id=arrival.interaction,
+            last_inbound_id=arrival.message,
             last_inbound_at=arrival.said_at,
         )
         self.created.append(case)
@@ -289,11 +287,12 @@ class _Batch(Loaded):
 
     def _hear(self, case: Case, arrival: Arrival, kind: str, why: str, verdict: Verdict) -> None:
         """Make the arrival the last message of an existing case, route it, and log an event."""
-        case.last_inbound_id = arrival.interaction
         # If the assignee has left the department, unassign the case: colleagues must find it.
         case.assignee_id = self._able(case.assignee_id, case.department_id)
-        # A late message may be older than the last one: the time must not go back.
-        case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
+        if arrival.edits is None:
+            case.last_inbound_id = arrival.interaction
+            # A late message may be older than the last one: the time must not go back.
+            case.last_inbound_at = max(arrival.said_at, case.last_inbound_at or arrival.said_at)
         case.issue_id = case.issue_id or (arrival.hint and arrival.hint.issue) or verdict.issue
         self.effects.routed.append((case, verdict))
         self.topics[id(case)] |= arrival.own_topics

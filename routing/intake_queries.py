@@ -76,7 +76,7 @@ def lock_cases(
 
 def above(arrivals: Sequence[Arrival]) -> dict[int, Above]:
     """Return {interaction id: the public message that it answers}, for public answers only."""
-    public = [row.interaction for row in arrivals if row.facts.visibility == "public"]
+    public = [row.message for row in arrivals if row.facts.visibility == "public"]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT said.id, answered.direction, answered.conversation_id "

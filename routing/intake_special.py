@@ -28,6 +28,10 @@ class Item(Protocol):
     @property
     def interaction(self) -> int: ...
     @property
+    def message(self) -> int: ...
+    @property
+    def edits(self) -> int | None: ...
+    @property
     def conversation(self) -> int: ...
     @property
     def profile(self) -> int: ...
@@ -108,6 +112,8 @@ class SpecialItems:
         case = self.batch.by_conversation.get(arrival.conversation)
         if case is None or case.status == Status.NOISE or arrival.by or arrival.case:
             return None
+        if arrival.edits:
+            return None
         if not self._is_party(arrival, case) or arrival.interaction not in self.thanks:
             return None
         case.last_inbound_id = arrival.interaction
@@ -164,9 +170,7 @@ class SpecialItems:
 
     def _decide(self, arrival: Item, outcome: str, case: Case | None) -> None:
         self.batch.decisions.append(
-            ItemDecision(
-                interaction_id=arrival.interaction, case=case, outcome=outcome, at=self.now
-            )
+            ItemDecision(interaction_id=arrival.message, case=case, outcome=outcome, at=self.now)
         )
 
 

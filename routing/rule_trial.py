@@ -77,7 +77,9 @@ def _names(topics: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _origin(message: Interaction, author: Profile, routed_at: datetime) -> Origin:
-    mention = Mention.objects.filter(interaction=message).defer("raw", "html").first()
+    # A version of an edited message has the origin of the first version.
+    first = message.revises_id or message.pk
+    mention = Mention.objects.filter(interaction=first).defer("raw", "html").first()
     seen = Sighting.objects.filter(mention=mention, at__lte=routed_at).decisive()
     if mention is None or mention.pk not in seen:
         return Origin.offline(message.scope, author.handle)

@@ -18,10 +18,9 @@ from django.utils import timezone
 from crm.interaction_details import MailDetails
 from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Interaction, Profile, User
-from listening.models import Mention, MentionChange, Quarantined, Sighting, Source
+from listening.models import Mention, Quarantined, Sighting, Source
 from listening.models.mention import HOPELESS
 from listening.topic_hits import FoundTopic, Hits, find_matches, found_topics, keep_matches
-from listening.versions import record_versions
 from responses import bounces, outbox
 from responses.results import feedback
 from responses.results.feedback import Answered, Heard
@@ -32,6 +31,7 @@ from routing.when_written import WhenWritten
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
 from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
+from scrm.edited_mentions import Edit, edits_with_topics, record_edits, with_edits
 
 _log = structlog.get_logger(__name__)
 _KEPT_DETAILS = {"call", "mail"}
@@ -125,9 +125,12 @@ def _record_and_route(
     kept = [mention for mention in mentions if context.keeps(mention)]
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
+    # An item that was edited after it was routed is routed again, by its new words.
+    is_routed = {mention.pk for mention in mentions if mention.interaction_id}
     # Call this after record(), because a match refers to the interaction that was recorded for its
     # mention.
     keep_matches(hits, ledger)
+    versions = record_edits(kept, ledger, now)
     inbound = {
         mention.pk: (mention, row)
         for mention, row in zip(kept, recorded, strict=True)
@@ -137,16 +140,15 @@ def _record_and_route(
     Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
     # Automatic answers are recorded, but they open no case and do not count as feedback.
     messages = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
-    answers = feedback.answered(_heard(*pair) for pair in messages)
-    take_in([context.arrival(*pair, answers) for pair in messages], now=now)
+    fresh = [pair for pair in messages if pair[0].pk not in is_routed]
+    answers = feedback.answered(_heard(*pair) for pair in fresh)
+    arrivals = {pair[0].pk: context.arrival(*pair, answers) for pair in messages}
+    take_in(with_edits(arrivals, context.edits, versions, is_routed), now=now)
     _update_pages([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
     # Call this last and in the same transaction, so that the whole batch is due again if the worker
     # dies before the commit.
     _finish(mentions, ledger, now)
-    # The items may have been edited before they were recorded.
-    changes = MentionChange.objects.filter(mention__in=[mention.pk for mention in kept])
-    record_versions(changes.select_related("mention"), now=now)
 
 
 def _still_ours(claimed: Sequence[Mention]) -> list[Mention]:
@@ -198,6 +200,7 @@ class _Context:
 
     sources: dict[int, Source]
     topics: dict[int, tuple[FoundTopic, ...]]
+    edits: dict[int, Edit]
     speakers: _Speakers
     answers_us: set[tuple[str, str]]
     agents: dict[str, int]
@@ -217,6 +220,7 @@ class _Context:
         return cls(
             sources=sightings.decisive(),
             topics=found_topics(hits),
+            edits=edits_with_topics(mentions),
             speakers=speakers,
             agents=_agents(mentions),
             clock=WhenWritten.load(),
@@ -230,16 +234,18 @@ class _Context:
     def keeps(self, mention: Mention) -> bool:
         """Return whether a mention is to be recorded in the ledger.
 
-        A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched,
-        or if it answers a message of ours. Items of the backlog, bounces and delivery notices are
-        never recorded.
+        A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched
+        its first or its newest words, or if it answers a message of ours. Items of the backlog,
+        bounces and delivery notices are never recorded.
         """
         if mention.backlog or mention.kind in (BOUNCE, NOTICE):
             return False
         return bool(
-            self.is_ours(mention)
+            mention.interaction_id
+            or self.is_ours(mention)
             or self.sources[mention.pk].stance == Source.Stance.FOR_US
             or self.topics[mention.pk]
+            or mention.pk in self.edits
             or (mention.scope, mention.in_reply_to) in self.answers_us
         )
 

@@ -1,0 +1,239 @@
+"""The topics are looked for in the new words of an edited item, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from crm.models import Department, Notice, User
+from listening.models import Match, Mention, Source, Topic
+from listening.sensitivity import Sensitivity
+from routing.case_page import timeline
+from routing.models import Case, CaseEvent, RoutingRule
+from routing.rule_trial import rebuild, try_rules
+from scrm import pipeline
+from tests.listening.test_edits import fetch_each, shown
+from tests.listening.test_fetch import NOON, Village
+from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
+from tests.listening.test_fetch import village as village  # noqa: PLC0414
+
+pytestmark = pytest.mark.django_db
+NEWS = "The pump leaks and I will sue you."
+
+
+@pytest.fixture
+def about_us(make_source: Callable[..., Source], service: Department) -> Source:
+    return make_source(created_at=NOON - timedelta(days=2), stance="about us")
+
+
+@pytest.fixture
+def for_us(make_source: Callable[..., Source], service: Department) -> Source:
+    return make_source(created_at=NOON - timedelta(days=2), stance="for us")
+
+
+@pytest.fixture
+def topic(admin: User) -> Callable[..., Topic]:
+    def topic(word: str, **facts: Any) -> Topic:
+        row = Topic.objects.create(name=word.title(), owner=admin, **facts)
+        row.revise(any_of=[word], all_of=[], none_of=[], by=admin)
+        return row
+
+    return topic
+
+
+@pytest.fixture
+def legal(admin: User) -> Department:
+    return Department.objects.create(name="Legal", owner=admin)
+
+
+@pytest.fixture
+def make_rule(admin: User) -> Callable[..., None]:
+    """Return a function that makes a rule: text that contains a word goes to a department."""
+
+    def make(word: str, department: Department) -> None:
+        rule = RoutingRule.objects.create(name=word, owner=admin)
+        condition = {"field": "text", "op": "contains", "value": word}
+        rule.revise(conditions={"all": [condition]}, department=department, by=admin)
+
+    return make
+
+
+def edit(source: Source, village: Village, first: str, *later: str, **facts: Any) -> None:
+    """Fetch and process an item, and then each of its edits."""
+    for text in (first, *later):
+        fetch_each(source, village, shown(text, **facts))
+        pipeline.process()
+
+
+def kinds(case: Case) -> list[str]:
+    return list(case.events.order_by("pk").values_list("kind", flat=True))
+
+
+def test_an_item_that_is_edited_to_match_a_topic_opens_a_case(
+    about_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(about_us, village, "Good morning.")
+    edit(about_us, village, "Good evening.")
+    assert not Case.objects.exists()
+    edit(about_us, village, NEWS)
+    case = Case.objects.get()
+    assert case.last_inbound
+    assert case.last_inbound.text == "Good morning."
+    [event] = case.events.all()
+    assert event.kind == CaseEvent.Kind.ROUTED
+    assert event.interaction
+    assert event.interaction.text == NEWS
+    assert [found["spans"] for found in event.facts["topics"]] == [[["text", 4, 8]]]
+
+
+def test_an_item_of_the_backlog_opens_a_case_when_it_is_edited_now(
+    about_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    old = NOON - timedelta(days=30)
+    edit(about_us, village, "Good morning.", "Good evening.", occurred_at=old)
+    assert Mention.objects.get().backlog
+    edit(about_us, village, NEWS, occurred_at=old)
+    assert Case.objects.get().last_inbound
+
+
+def test_an_edit_without_a_topic_changes_no_case(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.", "Hello there.")
+    assert kinds(Case.objects.get()) == ["routed"]
+
+
+def test_an_edit_that_keeps_its_topic_is_not_routed_again(
+    about_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(about_us, village, "A pump.", "The pump.", NEWS)
+    assert kinds(Case.objects.get()) == ["routed"]
+    assert Match.objects.filter(interaction__revises__isnull=False).count() == 2
+
+
+@pytest.mark.parametrize("status", ["open", "waiting", "done"])
+def test_a_safeguarding_topic_in_an_edit_marks_the_case(
+    for_us: Source, village: Village, topic: Callable[..., Topic], supervisor: User, status: str
+) -> None:
+    topic("kill myself", sensitivity=Sensitivity.SAFEGUARDING)
+    edit(for_us, village, "Thanks!")
+    Case.objects.update(status=status, done_at=NOON if status == "done" else None)
+    last = Case.objects.get().last_inbound
+    edit(for_us, village, "I will kill myself.")
+    case = Case.objects.get()
+    assert (case.sensitive, case.priority, case.status) == ("safeguarding", "urgent", "open")
+    assert case.last_inbound == last
+    event = case.events.order_by("pk").last()
+    assert event
+    assert event.interaction
+    assert event.interaction.text == "I will kill myself."
+    if status != "open":
+        assert event.why == f"A message was edited at its source; the status was {status}."
+    assert Notice.objects.filter(kind=Notice.Kind.SENSITIVE, user=supervisor).count() == 1
+
+
+def test_a_brand_topic_in_an_edit_does_not_reopen_a_case(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump", is_brand=True)
+    edit(for_us, village, "Hello.")
+    Case.objects.update(status="done", done_at=NOON)
+    edit(for_us, village, NEWS)
+    assert Case.objects.get().status == "done"
+
+
+@pytest.mark.parametrize("has_assignee", [True, False])
+def test_a_case_that_somebody_works_on_is_not_moved(
+    for_us: Source, village: Village, topic: Callable[..., Topic], make_rule: Callable[..., None],
+    legal: Department, agent: User, has_assignee: bool,
+) -> None:  # fmt: skip
+    topic("sue")
+    make_rule("sue", legal)
+    edit(for_us, village, "Hello.")
+    case = Case.objects.get()
+    before = case.department
+    Case.objects.update(assignee=agent if has_assignee else None)
+    edit(for_us, village, NEWS)
+    case.refresh_from_db()
+    offers = [event.data["offer"] for event in case.events.all() if "offer" in event.data]
+    assert case.department == (before if has_assignee else legal)
+    assert [offer["department"] for offer in offers] == ([legal.pk] if has_assignee else [])
+
+
+def test_a_trial_of_the_rules_reads_the_words_that_were_routed(
+    about_us: Source, village: Village, topic: Callable[..., Topic], make_rule: Callable[..., None],
+    legal: Department,
+) -> None:  # fmt: skip
+    topic("pump")
+    make_rule("sue you", legal)
+    edit(about_us, village, "Good morning.", NEWS)
+    case = Case.objects.get()
+    trial = try_rules(case)
+    assert case.department == legal
+    assert trial
+    assert trial.department == legal
+
+
+def test_a_version_has_the_origin_of_the_item(
+    about_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(about_us, village, "Good morning.", NEWS)
+    event = Case.objects.get().events.get()
+    assert event.interaction
+    assert event.interaction.profile
+    facts, topics = rebuild(event.interaction, event.interaction.profile, event.at)
+    assert (facts.stance, facts.text, [row.name for row in topics]) == ("about us", NEWS, ["Pump"])
+
+
+def test_thanks_in_an_edit_are_not_the_last_message(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("thanks")
+    edit(for_us, village, "Hello.", "Thanks!")
+    case = Case.objects.get()
+    assert case.last_inbound
+    assert case.last_inbound.text == "Hello."
+    assert kinds(case) == ["routed", "heard"]
+
+
+def test_a_topic_of_an_earlier_edit_is_not_routed_again(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.", "A pump.", "The pump.", "Nothing.", "The pump again.")
+    assert kinds(Case.objects.get()) == ["routed", "heard"]
+
+
+def test_the_inbox_finds_the_topic_of_an_edit(
+    for_us: Source, village: Village, topic: Callable[..., Topic], admin: User, client: Client
+) -> None:
+    pump = topic("pump")
+    edit(for_us, village, "Hello.")
+    client.force_login(admin)
+    before = client.get(f"/?view=open&topic={pump.pk}").content.decode()
+    edit(for_us, village, NEWS)
+    after = client.get(f"/?view=open&topic={pump.pk}").content.decode()
+    link = Case.objects.get().get_absolute_url()
+    assert link not in before
+    assert link in after
+
+
+def test_the_case_page_marks_the_words_in_the_edit(
+    for_us: Source, village: Village, topic: Callable[..., Topic], admin: User
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello, you there.", NEWS)
+    [entry] = [row for row in timeline(Case.objects.get(), admin).entries if row.interaction]
+    assert "<mark>" not in entry.passages[0].html
+    [change] = entry.changes
+    assert "The <mark>pump</mark> leaks" in change.text
+    assert change.topics == ("Pump",)
