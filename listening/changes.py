@@ -16,7 +16,8 @@ from crm.ledger import lock_workspace, tellable
 from listening import above
 from listening.edited_topics import keep_version_matches, process_again
 from listening.models import Fetch, Mention, MentionChange
-from listening.sightings import Shown, mark_removed
+from listening.same_edit import same_edit
+from listening.sightings import Shown, hash_times, mark_removed
 from listening.versions import record_versions
 from scrm.channels.base import Change, Item
 from scrm.db.locks import locked, update_in_order
@@ -58,21 +59,29 @@ def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[
 
     Returns the items whose content is now known. After MANY_EDITS of an item, one edit a day is
     stored. The others are only counted, and their content stays unknown, so that a later fetch
-    stores it. If only the markup has changed and not the words, nothing is stored.
+    stores it. If only the markup has changed and not the words, nothing is stored. Nor is an edit
+    that another source has shown already; see `same_edit`.
     """
     # Before any row is locked: this is the order in which a batch takes these locks.
     lock_workspace()
     mentions = _with_changes(Mention.objects.filter(pk__in=[pk for pk, _ in edited]))
-    compared = [(mentions[pk], item) for pk, item in edited]
-    known = [(row.pk, item) for row, item in compared if _state(row) == _item_hash(item)]
-    other = [(row, item) for row, item in compared if _state(row) != _item_hash(item)]
+    seen_at = hash_times(fetch.source_id, list(mentions))
+    known: list[tuple[Mention, Item]] = []
+    other: list[tuple[Mention, Item]] = []
+    for pk, item in edited:
+        row = mentions[pk]
+        is_known = _state(row) == _item_hash(item) or any(
+            same_edit(last, item, fetch.source_id, seen_at[pk])
+            for last in list(row.changes.all())[-1:]
+        )
+        (known if is_known else other).append((row, item))
     counted = [row.pk for row, _ in other if _is_full(row, now)]
     update_in_order(
         Mention.objects.filter(pk__in=counted), unrecorded_changes=F("unrecorded_changes") + 1
     )
     new = [(row.pk, item) for row, item in other if row.pk not in counted]
     keep_changes(fetch, [_edit(item, now) for _, item in new], now=now)
-    return known + new
+    return [(row.pk, item) for row, item in known] + new
 
 
 def _is_full(mention: Mention, now: datetime) -> bool:
@@ -117,7 +126,7 @@ def _mentions(changes: Collection[Change]) -> dict[tuple[str, str], Mention]:
 
 
 def _with_changes(mentions: QuerySet[Mention]) -> dict[int, Mention]:
-    earlier = MentionChange.objects.defer("title", "text", "html")
+    earlier = MentionChange.objects.defer("title", "text", "html").select_related("fetch")
     return {row.pk: row for row in mentions.prefetch_related(Prefetch("changes", earlier))}
 
 

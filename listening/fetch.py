@@ -207,7 +207,7 @@ def _store(context: _Context, items: Sequence[Item]) -> int:
     _enclose(zip(mentions, new, strict=True), context.files)
     shown = record_sightings(fetch, source, items, now)
     known = keep_edits(fetch, shown.edited, now=now) if shown.edited else []
-    remember(source, [*shown.unhashed, *known])
+    remember(source, [*shown.unhashed, *known], now)
     aliases.remember(source, [*shown.new, *shown.unhashed, *known])
     if source.stance == Source.Stance.FOR_US and len(shown.new) > len(fresh):
         # Mentions that so far only sources about us had found are now addressed to us: process them

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models.functions import Coalesce
 
 from listening.models import Fetch, Sighting, Source
 from listening.models.seen import digest
@@ -70,7 +71,7 @@ def record_sightings(
     )
 
 
-def remember(source: Source, shown: Iterable[Shown]) -> None:
+def remember(source: Source, shown: Iterable[Shown], now: datetime) -> None:
     """Store the hashes of the content that the source shows now."""
     hashes = {mention: _digest(item) for mention, item in shown}
     if not hashes:
@@ -78,14 +79,21 @@ def remember(source: Source, shown: Iterable[Shown]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             # Locked in the order of `update_in_order`: another source may report a deletion.
-            "UPDATE listening_sighting SET content_hash = shown.content_hash "
+            "UPDATE listening_sighting "
+            "SET content_hash = shown.content_hash, content_hash_at = %s "
             "FROM (SELECT seen.id, found.content_hash "
             "FROM unnest(%s::bigint[], %s::bytea[]) AS found (mention_id, content_hash) "
             "JOIN listening_sighting seen ON seen.mention_id = found.mention_id "
             "AND seen.source_id = %s ORDER BY seen.id FOR NO KEY UPDATE OF seen) AS shown "
             "WHERE listening_sighting.id = shown.id",
-            [list(hashes), list(hashes.values()), source.pk],
+            [now, list(hashes), list(hashes.values()), source.pk],
         )
+
+
+def hash_times(source: int, mentions: Collection[int]) -> dict[int, datetime]:
+    """Return {mention id: when the source last showed it with another content, or first}."""
+    seen = Sighting.objects.filter(source=source, mention__in=mentions)
+    return dict(seen.values_list("mention", Coalesce("content_hash_at", "at")))
 
 
 def mark_removed(mentions: Iterable[int]) -> None:
@@ -103,13 +111,15 @@ def _insert(
     # Two fetches may run at once: ORDER BY prevents deadlocks, ON CONFLICT prevents duplicates.
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO listening_sighting (mention_id, source_id, fetch_id, at, content_hash) "
-            "SELECT mention_id, %s, %s, %s, content_hash "
+            "INSERT INTO listening_sighting "
+            "(mention_id, source_id, fetch_id, at, content_hash, content_hash_at) "
+            "SELECT mention_id, %s, %s, %s, content_hash, %s "
             "FROM unnest(%s::bigint[], %s::bytea[]) AS found (mention_id, content_hash) "
             "ORDER BY mention_id ON CONFLICT DO NOTHING RETURNING mention_id",
             [
                 source.pk,
                 fetch.pk,
+                now,
                 now,
                 [mention for mention, _ in shown],
                 [_digest(item) for _, item in shown],

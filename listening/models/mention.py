@@ -190,6 +190,7 @@ class Sighting(models.Model):
     fetch: the first fetch in which the source found the mention.
     content_hash: the digest of `Item.content_hash` as this source last showed it; None if unknown.
     It is stored per source, because a feed and an API show the same item in different forms.
+    content_hash_at: when it was stored; None if that was before this was recorded.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")
@@ -197,6 +198,7 @@ class Sighting(models.Model):
     fetch = models.ForeignKey(Fetch, models.PROTECT, related_name="sightings")
     at = models.DateTimeField(default=timezone.now)
     content_hash = models.BinaryField(max_length=32, null=True)
+    content_hash_at = models.DateTimeField(null=True)
 
     objects = SightingQuerySet.as_manager()
 

@@ -166,6 +166,50 @@ def test_two_sources_that_show_an_item_in_two_forms_report_no_change(
     assert told() == []
 
 
+@pytest.mark.parametrize(
+    ("whole", "excerpt"),
+    [
+        ("The pilots of Skyward do not strike on Monday.", "The pilots of Skyward do not…"),
+        ("Pilots do not strike.", "Pilots do not strike. The post appeared first on News."),
+        ("パイロットはストライキをしません。", "パイロットはスト…"),
+    ],
+)  # fmt: skip
+def test_one_edit_that_two_sources_show_in_two_forms_is_one_change(
+    source: Source, village: Village, make_source: Callable[..., Source],
+    clock: time_machine.Coordinates, whole: str, excerpt: str,
+) -> None:  # fmt: skip
+    other = make_source(address="https://other.example")
+    fetch_each(source, village, shown("whole text"))
+    fetch_each(other, village, shown("whole…"))
+    for text, form in ((whole, excerpt), (f"Update 2: {whole}", f"Update 2: {excerpt}")):
+        clock.shift(timedelta(hours=1))
+        fetch_each(source, village, shown(text))
+        clock.shift(timedelta(minutes=1))
+        fetch_each(other, village, shown(form), shown(form))
+    assert told() == [("edited", whole), ("edited", f"Update 2: {whole}")]
+
+
+def test_another_edit_that_a_second_source_shows_is_a_change(
+    source: Source, village: Village, make_source: Callable[..., Source],
+    clock: time_machine.Coordinates,
+) -> None:  # fmt: skip
+    other = make_source(address="https://other.example")
+    fetch_each(source, village, shown("whole text"))
+    fetch_each(other, village, shown("whole…"))
+    clock.shift(timedelta(hours=1))
+    fetch_each(source, village, shown("Pilots do not strike."))
+    clock.shift(timedelta(minutes=1))
+    fetch_each(other, village, shown("Pilots strike again."))
+    clock.shift(timedelta(minutes=1))
+    # The first source shows nothing new since: this edit is not yet known.
+    fetch_each(other, village, shown("Pilots strike again!!"))
+    fetch_each(other, village, shown("Pilots strike again today."))
+    assert [text for _, text in told()] == [
+        "Pilots do not strike.", "Pilots strike again.", "Pilots strike again!!",
+        "Pilots strike again today.",
+    ]  # fmt: skip
+
+
 def test_the_last_of_many_edits_is_stored_although_nobody_is_notified(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
