@@ -335,13 +335,10 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
     same = wanted.keys() & present.keys() if visibility == response.visibility else set()
     gone = [delivery.pk for key, delivery in present.items() if key not in same]
     response.deliveries.filter(pk__in=gone).delete()
-    dropped: list[str] = []
     if response.case and not response.is_macro:
         response.visibility, response.is_quote = visibility, is_quote
-        # They received the message that is answered at the old place.
-        dropped, response.copies = response.copies, []
         response.in_reply_to = _answered(response.case, places[0], visibility)
-        response.save(update_fields=["visibility", "in_reply_to", "is_quote", "copies"])
+        response.save(update_fields=["visibility", "in_reply_to", "is_quote"])
         is_public = visibility == Response.Visibility.PUBLIC
         is_in_thread = is_public and not is_quote
         served.forget_outside(response, places[0].conversation if is_in_thread else None)
@@ -352,8 +349,7 @@ def readdress(response: Response, places: Sequence[Place], *, by: User) -> None:
         _add(response, added, response.in_reply_to)
     names = ", ".join(f"{place.account} → {place.profile or 'everyone'}" for place in places)
     kind = f"{visibility} quote" if is_quote else visibility
-    without = f" Not to {', '.join(dropped)} any more." if dropped else ""
-    response.note(f"Recipients changed: {names} ({kind}).{without}", by=by, now=timezone.now())
+    response.note(f"Recipients changed: {names} ({kind}).", by=by, now=timezone.now())
 
 
 def _add(response: Response, places: Sequence[Place], answered: Interaction | None) -> None:

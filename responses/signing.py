@@ -37,7 +37,7 @@ class Rewritten(NamedTuple):
     """What a user entered in the form for editing a response.
 
     `versions` maps the id of an account to a different text for that account. `places` is None if
-    the places cannot be changed.
+    the places cannot be changed. `copies` are the addresses of further recipients of a mail.
     """
 
     text: str
@@ -46,6 +46,7 @@ class Rewritten(NamedTuple):
     send_at: datetime | None
     places: Sequence[Place] | None
     files: Sequence[Attachment]
+    copies: Sequence[str] = ()
 
 
 def may_approve(response: Response, user: User) -> bool:
@@ -216,8 +217,18 @@ def _change(response: Response, words: Rewritten, *, by: User) -> Response:
         mine.note("Time changed.", by=by, now=timezone.now())
     if words.places is not None:
         readdress(mine, words.places, by=by)
+    _set_copies(mine, words.copies, by=by)
     attach_files(mine, words.files, by=by)
     return Response.objects.get(pk=mine.pk)
+
+
+def _set_copies(draft: Response, addresses: Sequence[str], *, by: User) -> None:
+    if draft.copies == [*addresses]:
+        return
+    draft.copies = [*addresses]
+    draft.save(update_fields=["copies"])
+    names = ", ".join(addresses) or "nobody else"
+    draft.note(f"Copies changed: also to {names}.", by=by, now=timezone.now())
 
 
 def _editable_version(response: Response, *, by: User) -> Response:

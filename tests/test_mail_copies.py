@@ -210,3 +210,77 @@ def test_personal_data_is_found_if_others_read_the_reply(case: Case, agent: User
     assert not facts_of(private, [], now=timezone.now())[0].personal
     private.copies = [KIM]
     assert facts_of(private, [], now=timezone.now())[0].personal
+
+
+def hold(browser: Client, case: Case, admin: User, *also_to: str) -> Response:
+    contains = {"field": "text", "op": "contains", "value": "refund"}
+    ResponseRule.objects.create(
+        name="Refunds", owner=admin, conditions={"all": [contains]}, verdict="hold", reason="Read."
+    )
+    form = typed(browser, case, text="Your refund is on its way.", also_to=[*also_to])
+    browser.post(reverse("responses:reply", args=[case.pk]), form)
+    return Response.objects.get()
+
+
+def edit(browser: Client, held: Response, **fields: object) -> int:
+    url = reverse("responses:edit", args=[held.pk])
+    form = browser.get(url).context["form"]
+    names = ("shown", "seen", "place", "subject", "text", "also_to")
+    shown = {name: form[name].value() or "" for name in names if name in form.fields}
+    return browser.post(url, shown | {"then": "draft"} | fields).status_code
+
+
+def test_the_edit_form_of_a_held_reply_changes_the_copies(
+    browser: Client, case: Case, admin: User
+) -> None:
+    held = hold(browser, case, admin, KIM)
+    before = held.content_hash
+    page = browser.get(reverse("responses:edit", args=[held.pk]))
+    form = page.context["form"]
+    assert dict(form.fields["also_to"].choices) == {KIM: f"Kim <{KIM}>", MAX: MAX}
+    assert form["also_to"].value() == [KIM]
+    assert "Private: only the recipients see it" in page.content.decode()
+    assert edit(browser, held, also_to=[MAX]) == 302
+    held.refresh_from_db()
+    assert (held.state, held.copies) == ("draft", [MAX])
+    assert held.content_hash != before
+    assert held.events.filter(why=f"Copies changed: also to {MAX}.").exists()
+
+
+def test_an_edit_without_another_choice_keeps_the_copies(
+    post: Post, browser: Client, case: Case, admin: User
+) -> None:
+    """Fails if only the recipients of the last message are offered: it has no others."""
+    held = hold(browser, case, admin, KIM)
+    post.write("Any news?")
+    hear()
+    assert edit(browser, held, text="The refund is on its way.") == 302
+    held.refresh_from_db()
+    assert held.copies == [KIM]
+    assert not held.events.filter(why__startswith="Copies changed").exists()
+    assert edit(browser, held, also_to=[]) == 302
+    held.refresh_from_db()
+    assert held.copies == []
+    assert held.events.filter(why="Copies changed: also to nobody else.").exists()
+
+
+def test_an_edit_adds_nobody_else_and_takes_no_copies_to_another_place(
+    browser: Client, case: Case, admin: User, service: Department
+) -> None:
+    held = hold(browser, case, admin, KIM)
+    assert edit(browser, held, also_to=["eve@evil.example"]) == 422
+    sandbox = Account.objects.create(
+        kind="sandbox", network="sandbox.microblog", self_key="us", name="Us", owner=admin
+    )
+    service.accounts.add(sandbox)
+    jo = Contact.objects.create(name="Jo")
+    for profile in (case.profile, Profile.objects.create(network=sandbox.network, key="jo")):
+        profile.link_to(jo, by=admin, evidence="Known.")
+    places = browser.get(reverse("responses:edit", args=[held.pk])).context["form"].places
+    elsewhere = next(name for name in places if name.startswith(f"{sandbox.pk}:"))
+    assert edit(browser, held, place=elsewhere) == 422
+    held.refresh_from_db()
+    assert held.copies == [KIM]
+    assert edit(browser, held, place=elsewhere, also_to=[]) == 302
+    held.refresh_from_db()
+    assert held.copies == []

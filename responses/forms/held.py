@@ -11,6 +11,7 @@ from crm.models import Account, User
 from responses.compose import Place, places_for
 from responses.forms.attached_files import FileFields
 from responses.forms.composing import Later, version_name
+from responses.forms.copies import CopyFields
 from responses.forms.places import PlaceFields, place_name, place_of
 from responses.models import Delivery, Response
 from responses.signing import Rewritten
@@ -18,7 +19,7 @@ from responses.speaking_accounts import public_accounts
 from responses.text_limits import measure
 
 
-class EditForm(PlaceFields, FileFields, Later):
+class EditForm(PlaceFields, CopyFields, FileFields, Later):
     """A form to edit the text, files, recipients and time of an unsent response.
 
     `shown` is the content hash of the text that the page showed. `seen` is the id of the last
@@ -72,10 +73,14 @@ class EditForm(PlaceFields, FileFields, Later):
         if response.corrects_in_place:
             self.choosable = self.now
             del fields["place"], fields["publicly"], fields["accounts"], fields["send_at"]
+            del fields["also_to"]
         elif response.case and not response.is_macro:
             now = [place_of(delivery) for delivery in deliveries]
             self.offer_places(response.case, [*now, *places_for(response.case)])
             self.initial["place"] = place_name(now[0])
+            self.initial["also_to"] = response.copies
+            self.selected = {place_name(now[0]): response.copies}
+            self.offer_copies()
             fields["place"].required = False  # if no place is submitted, it stays as it is
             self.choosable = [place.account for place in self.places.values()]
             del fields["accounts"]
@@ -86,7 +91,7 @@ class EditForm(PlaceFields, FileFields, Later):
             accounts.queryset = Account.objects.filter(pk__in=known).order_by("name")
             self.initial["accounts"] = [account.pk for account in self.now]
             self.choosable = list(accounts.queryset)
-            del fields["place"], fields["publicly"]
+            del fields["place"], fields["publicly"], fields["also_to"]
 
     def clean_place(self) -> str:
         if not self.cleaned_data["place"]:
@@ -109,6 +114,8 @@ class EditForm(PlaceFields, FileFields, Later):
             if why := measured.why_not(as_thread=self.response.as_thread):
                 self.add_error(name, why)
         self.check_files(accounts)
+        if "also_to" in self.fields and "place" in typed:
+            self.check_copies(self.chosen)
         if self.data.get("then") == "send":
             self.check_publicly()
         return typed
@@ -129,6 +136,7 @@ class EditForm(PlaceFields, FileFields, Later):
             send_at=typed.get("send_at"),
             places=None if self.response.corrects_in_place else places,
             files=self.attachments(),
+            copies=typed.get("also_to", ()),
         )
 
     def look_again(self) -> None:
