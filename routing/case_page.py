@@ -46,7 +46,7 @@ class Entry:
     title, passages: title and text of the interaction as safe HTML, in which the words that matched
       a topic are highlighted.
     event: the case event; None if the line shows an interaction.
-    can_undo: whether `event` is a merge or a split that can be undone.
+    can_undo: whether `event` can be undone, such as a merge.
     also: further events of the same user, each less than `_FOLD_WITHIN` after `event`.
     changes: the edits and deletions of the interaction at its network, oldest first.
     unrecorded_changes: how many more edits were only counted, because there were too many.
@@ -195,10 +195,13 @@ def _may_fold(one: Entry, other: Entry) -> bool:
     """Return whether the event of `other` may be added to the entry `one`.
 
     Both must be events of the same user, and `other` must be less than `_FOLD_WITHIN` later.
-    Notes, merges and splits are never combined: each of them has an entry of its own.
+    Notes, merges and splits are never combined: each of them has an entry of its own. The same is
+    true for an event that can be undone.
     """
     first, second = one.event, other.event
     if first is None or second is None or not _ALONE.isdisjoint({first.kind, second.kind}):
+        return False
+    if one.can_undo or other.can_undo:
         return False
     return first.by_id == second.by_id and other.at - one.at < _FOLD_WITHIN
 

@@ -1,4 +1,4 @@
-"""Make the sender of a forwarded mail the customer of the case."""
+"""Make the sender of a forwarded mail the customer of the case, and undo that."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.ledger import Entry, Recorded, lock_workspace, record
-from crm.models import Conversation, Interaction, User
+from crm.models import Account, Conversation, Interaction, User
 from listening.matching import Hit
 from listening.topic_hits import current_matcher, found_topics, keep_offline_matches
+from routing.due_times import recompute
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
 from routing.models import Case, CaseEvent, ItemDecision
@@ -27,11 +28,15 @@ def has_forwarded_sender(item: Interaction, case: Case) -> bool:
     """Return whether a colleague forwarded a mail whose sender can become the customer.
 
     The case must be open, and the colleague must be its customer. Mail that somebody else forwards
-    is not trusted; see `scrm.channels.email.item`.
+    is not trusted; see `scrm.channels.email.item`. One of our mailboxes is no customer.
     """
     is_plain = not (item.is_ours or item.mail.unverified or item.other_address)
     is_customer = case.profile_id == item.profile_id and case.status in LIVING
-    return bool(is_plain and is_customer and item.mail.forwarded_mail)
+    if not (is_plain and is_customer and item.mail.forwarded_mail):
+        return False
+    return not Account.objects.filter(
+        kind="email", address=item.mail.forwarded_mail.get("address", "")
+    ).exists()
 
 
 @transaction.atomic
@@ -41,7 +46,7 @@ def make_customer(
     """Record the forwarded mail in `item` as a message from its sender, in the same case.
 
     The sender becomes the customer of the case, and the colleague's mail needs no answer. A second
-    call changes nothing. Raises Stale with a message for the user if the item is not in the case,
+    call changes nothing; after an undo, the recorded message is used again. Raises Stale with a message for the user if the item is not in the case,
     if it forwards nothing, or if the case is closed or has another customer.
     """
     now = now or timezone.now()
@@ -51,12 +56,18 @@ def make_customer(
     case.refresh_from_db()
     case.check_not_merged()
     earlier = Interaction.objects.filter(scope=entry.scope, key=entry.key).first()
-    if earlier:
+    if earlier and not _undone(case, earlier):
         return earlier
     item.conversation.refresh_from_db()
-    is_here = case.conversations.filter(pk=item.conversation_id).exists()
+    needed = {item.conversation_id, (earlier or item).conversation_id}
+    is_here = case.conversations.filter(pk__in=needed).count() == len(needed)
     if not is_here or not has_forwarded_sender(item, case):
         raise Stale(_("The case has changed, or has another customer. Nothing was changed."))
+    if earlier:
+        case.lock()
+        earlier.decisions.all().withdraw(by=by, now=now)
+        _set_customer(case, item, earlier, by, now)
+        return earlier
     row = record([entry], now=now)[0]
     restricted_to = item.conversation.restricted_to_id
     Conversation.objects.filter(pk=row.conversation).update(restricted_to=restricted_to)
@@ -112,11 +123,58 @@ def _set_customer(
     case: Case, item: Interaction, said: Interaction, by: User, now: datetime
 ) -> None:
     case.refresh_from_db()
-    ItemDecision.objects.record(
-        unanswered([case.pk]).filter(pk=item.pk), ItemDecision.Outcome.NO_REPLY, case=case, by=by,
-        now=now, why=_("The forwarded mail is answered instead."),
-    )  # fmt: skip
-    case.compare_and_set({"profile": item.profile_id}, profile=said.profile_id)
     why = _("%(person)s is the customer now: %(colleague)s forwarded their mail.")
     words = why % {"person": said.profile, "colleague": item.profile}
-    case.log(CaseEvent.Kind.DECIDED, by=by, why=words, now=now, interaction=said)
+    event = case.log(
+        CaseEvent.Kind.DECIDED, by=by, why=words, now=now, interaction=said,
+        forwarded={"profile": item.profile_id},
+    )  # fmt: skip
+    ItemDecision.objects.record(
+        unanswered([case.pk]).filter(pk=item.pk), ItemDecision.Outcome.NO_REPLY, case=case, by=by,
+        now=now, why=_("The forwarded mail is answered instead."), event=event,
+    )  # fmt: skip
+    case.compare_and_set({"profile": item.profile_id}, profile=said.profile_id)
+
+
+def event_of(case: Case, said: Interaction) -> CaseEvent | None:
+    """Return the last event that made the author of `said` the customer of the case."""
+    events = case.events.filter(kind=CaseEvent.Kind.DECIDED, interaction=said)
+    return events.filter(data__has_key="forwarded").order_by("pk").last()
+
+
+def _undone(case: Case, said: Interaction) -> bool:
+    event = event_of(case, said)
+    return event is not None and event.undone_by.exists()
+
+
+@transaction.atomic
+def undo_customer(event: CaseEvent, *, by: User, now: datetime | None = None) -> Case:
+    """Make the colleague who forwarded the mail the customer of the case again.
+
+    The recorded message stays in the case and needs no answer; the colleague's mail needs one
+    again. Raises Stale with a message for the user if that was undone before, if the case is closed
+    or has another customer, or if the person was answered or has written since.
+    """
+    now = now or timezone.now()
+    case, said = Case.objects.get(pk=event.case_id), event.interaction
+    case.lock()
+    case.refresh_from_db()
+    if event.undone_by.exists():
+        raise Stale(_("This was already undone. Nothing was changed."))
+    if said is None or case.profile_id != said.profile_id or case.status not in LIVING:
+        raise Stale(_("The case has changed, or has another customer. Nothing was changed."))
+    waiting = unanswered([case.pk]).filter(pk=said.pk)
+    if not waiting.exists() or said.conversation.interactions.filter(pk__gt=said.pk).exists():
+        raise Stale(_("This person was answered or has written since. Nothing was undone."))
+    ItemDecision.objects.record(
+        waiting, ItemDecision.Outcome.NO_REPLY, case=case, by=by, now=now,
+        why=_("The mail of the colleague is answered instead."),
+    )  # fmt: skip
+    ItemDecision.objects.filter(event=event).withdraw(by=by, now=now)
+    before = event.data["forwarded"]["profile"]
+    case.compare_and_set({"profile": said.profile_id}, profile=before)
+    recompute([case.pk], now=now)
+    case.tell()
+    why = _("%(colleague)s is the customer again.") % {"colleague": case.profile}
+    case.events.create(kind=CaseEvent.Kind.UNDONE, by=by, undoes=event, at=now, why=why)
+    return case

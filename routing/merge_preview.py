@@ -16,6 +16,8 @@ from routing.models import Case, CaseEvent, CaseLink
 from routing.models.rule import Priority
 from routing.party import party
 
+UNDOABLE = frozenset({"merge", "split", "forwarded"})
+"""An event that can be undone has one of these keys in its `data`."""
 MAX_OFFERED = 5
 """The strip names at most this many other cases."""
 
@@ -97,13 +99,8 @@ def _messages(case: Case) -> int:
 
 
 def undoable_events(events: Iterable[CaseEvent]) -> set[int]:
-    """Return the ids of those merges and splits that were not undone."""
-    kinds = {CaseEvent.Kind.MERGED, CaseEvent.Kind.SPLIT}
-    found = {
-        event.pk
-        for event in events
-        if event.kind in kinds and ("merge" in event.data or "split" in event.data)
-    }
+    """Return the ids of those merges, splits and changes of the customer that were not undone."""
+    found = {event.pk for event in events if not UNDOABLE.isdisjoint(event.data)}
     if not found:
         return found
     undone = CaseEvent.objects.filter(undoes__in=found, kind=CaseEvent.Kind.UNDONE)

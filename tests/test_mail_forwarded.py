@@ -13,6 +13,7 @@ from django.utils import timezone
 from crm.models import Account, Department, Interaction, User
 from listening.models import Topic
 from routing.models import Case
+from routing.unanswered import unanswered
 from scrm.channels.email.quotes import forwarded_mail
 from tests.test_mail import CARE, Post, answer, care, hear, post
 
@@ -153,6 +154,65 @@ def test_we_are_not_our_own_customer(
     post.write(FORWARDED.replace(MAX, author), sender=f"Ben <{BEN}>", Subject="Fwd: my bag")
     hear()
     assert OFFER not in browser.get(Case.objects.get().get_absolute_url()).content.decode()
+
+
+def test_another_mailbox_of_ours_is_not_offered_as_the_customer(
+    post: Post, care: Account, browser: Client, admin: User
+) -> None:
+    """Fails if only the mailbox that received the forward counts as ours."""
+    Account.objects.create(
+        kind="email", network="email", self_key=f"us:{MAX}", address=MAX, name=MAX, owner=admin
+    )
+    post.write(FORWARDED, sender=f"Ben <{BEN}>", Subject="Fwd: my bag")
+    hear()
+    case = Case.objects.get()
+    assert OFFER not in browser.get(case.get_absolute_url()).content.decode()
+    assert click(browser, case) == 409
+
+
+def undo(browser: Client, case: Case) -> int:
+    event = case.events.filter(data__has_key="forwarded").latest("pk")
+    return browser.post(reverse("routing:undo_event", args=[case.pk, event.pk])).status_code
+
+
+def test_the_change_of_the_customer_is_undone(browser: Client, case: Case) -> None:
+    item = Interaction.objects.get(direction="in")
+    action = reverse("routing:forwarded_sender", args=[case.pk])
+    page = browser.post(action, {"item": item.pk}, follow=True).content.decode()
+    event = case.events.get(data__has_key="forwarded")
+    button = reverse("routing:undo_event", args=[case.pk, event.pk])
+    assert page.count(f'action="{button}"') == 2, "in the message and in the timeline"
+    assert undo(browser, case) == 302
+    case.refresh_from_db()
+    assert (case.profile.key, case.status) == (BEN, "new")
+    assert list(unanswered([case.pk])) == [item]
+    page = browser.get(case.get_absolute_url()).content.decode()
+    assert OFFER in page
+    assert button not in page
+    assert undo(browser, case) == 409
+
+
+def test_the_customer_is_changed_again_after_an_undo(
+    post: Post, browser: Client, case: Case
+) -> None:
+    """Fails if the recorded message ends the second change: nobody could be answered."""
+    click(browser, case)
+    undo(browser, case)
+    assert click(browser, case) == 302
+    case.refresh_from_db()
+    assert case.profile.key == MAX
+    assert [item.profile.key for item in unanswered([case.pk])] == [MAX]
+    assert Interaction.objects.filter(direction="in").count() == 2
+    answer(browser, case)
+    assert message_from_bytes(post.sent[-1])["To"] == MAX
+
+
+def test_an_answer_ends_the_undo(post: Post, browser: Client, case: Case) -> None:
+    click(browser, case)
+    answer(browser, case)
+    assert undo(browser, case) == 409
+    case.refresh_from_db()
+    assert case.profile.key == MAX
 
 
 def test_an_item_of_another_case_is_refused(post: Post, browser: Client, case: Case) -> None:

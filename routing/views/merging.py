@@ -1,4 +1,4 @@
-"""Merge, split and link cases, and undo merges and splits."""
+"""Merge, split and link cases, change the customer, and undo that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_htmx.http import trigger_client_event
 from crm.access import StaffRequest
 from crm.models import Interaction
 from routing.forms.merge import LinkForm, MergeForm, SplitForm
-from routing.forwarded_sender import make_customer
+from routing.forwarded_sender import event_of, make_customer, undo_customer
 from routing.linking import link_cases
 from routing.merge_preview import also_open, preview
 from routing.merging import merge, undo_merge
@@ -93,7 +93,9 @@ def forwarded_sender(request: StaffRequest, pk: int) -> HttpResponse:
     except Stale as stale:
         fresh = Case.objects.get(pk=case.pk)
         return page(request, fresh, error=str(stale), status=409)
-    messages.success(request, _("You can answer %(person)s now.") % {"person": said.profile})
+    message = _("You can answer %(person)s now.") % {"person": said.profile}
+    event = event_of(case, said)
+    messages.success(request, _with_undo(request, event, message) if event else message)
     return _back(request, case)
 
 
@@ -116,7 +118,7 @@ def link(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def undo_event(request: StaffRequest, pk: int, event: int) -> HttpResponse:
-    """Undo a merge or a split of this case."""
+    """Undo a merge, a split or a change of the customer of this case."""
     case = _workable(request, pk)
     row = get_object_or_404(CaseEvent, pk=event, case=case)
     undo: Callable[..., Case]
@@ -124,13 +126,16 @@ def undo_event(request: StaffRequest, pk: int, event: int) -> HttpResponse:
         undo = undo_merge
     elif "split" in row.data:
         undo = undo_split
+    elif "forwarded" in row.data:
+        undo = undo_customer
     else:
         raise Http404
     try:
         undo(row, by=request.user)
     except Stale as stale:
         return page(request, case, error=str(stale), status=409)
-    messages.success(request, _("Undone. The messages were moved back."))
+    moved = undo is not undo_customer
+    messages.success(request, _("Undone. The messages were moved back.") if moved else _("Undone."))
     answer = _back(request, case)
     return trigger_client_event(answer, "list-changed") if request.htmx else answer
 
@@ -149,6 +154,6 @@ def _back(request: StaffRequest, case: Case) -> HttpResponse:
 def _with_undo(
     request: StaffRequest, event: CaseEvent, message: str, new: Case | None = None
 ) -> str:
-    """Return the message as HTML, with a form that undoes the merge or split."""
+    """Return the message as HTML, with a form that undoes the event."""
     shown = {"said": message, "event": event, "new": new}
     return render_to_string("routing/_undo_event.html", shown, request)
