@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from html import unescape
 
 from scrm.text.sanitizer import sanitized
+from scrm.text.style_sheets import ZERO, StyleSheets, declarations, style_sheets
 
 UNSEEN = {
     "audio", "canvas", "datalist", "iframe", "noembed", "noframes", "noscript", "script", "style",
@@ -27,23 +28,27 @@ _KEPT = {
     "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "textarea", "tfoot",
     "th", "thead", "tr", "tt", "u", "ul", "var",
 }  # fmt: skip
-_ATTRIBUTES = {"*": {"style", "hidden"}, "a": {"href"}, "td": {"colspan", "rowspan"},
+_ATTRIBUTES = {"*": {"style", "hidden", "class", "id"}, "a": {"href"}, "td": {"colspan", "rowspan"},
                "th": {"colspan", "rowspan"}}  # fmt: skip
 _VOID = {"br", "hr", "img"}
 _BLOCK_DISPLAYS = ("block", "flex", "grid", "list-item", "table")
 _OUT_OF_FLOW = {"left", "right", "absolute", "fixed"}
 _MAY_HIDE = re.compile(
     r"(?i)\shidden|display|visibility|overflow|opacity|max-height|float|position"
+    r"|font-size\s*+:\s*+[.0]"
 )
 _SHOWS_TAGS = re.compile(
     r"""(?i)<(?:(/)xmp|plaintext|xmp)(?=[\s/>])((?:[^<>"']|"[^"<]*"|'[^'<]*')*+)>"""
 )
 _TAG = re.compile(r'<(/?)([a-z0-9]++)([^<>"]*+(?:"[^"]*+"[^<>"]*+)*+)>')
 _ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
-_ZERO = re.compile(r"[+-]?(?:0++(?:\.0*+)?|\.0++)(?:[a-z]+|%)?")
+_RELATIVE = re.compile(r"[\d.]++(?:em|ex|ch|%)|inherit|unset|smaller|larger|")
+"""A font size that depends on the font size of the parent; "" if none is given."""
+_OWN_FONT_SIZE = {"button", "font", "select", "table", "textarea"}
+"""Elements that have a font size of their own, at least in a mail without a document type."""
 _PREHEADER_PROPERTIES = ("font-size", "max-height", "opacity")
-"""Properties of a preheader, if two of them are 0. A single one has other uses: layout tables set
-the font size to 0, and scripts let a text fade in."""
+"""Properties of a preheader, if two of them are 0; `mso-hide` counts as one. A single one has other
+uses: layout tables set the font size to 0, and scripts let a text fade in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +57,27 @@ class _Look:
 
     removed: the element and all its children are not shown.
     invisible: `visibility: hidden`, which children can undo.
+    has_no_size: the font size is 0, which children can undo.
     is_block: it begins and ends a line.
     blockifies_children: each of its children is a block, as in a flex or grid container.
     """
 
     removed: bool = False
     invisible: bool = False
+    has_no_size: bool = False
     is_block: bool = False
     blockifies_children: bool = False
 
 
 def visible(html: str) -> str:
-    """Return `html` without the elements that their attributes `style` and `hidden` hide.
+    """Return `html` without the elements that their attributes and simple style sheets hide.
 
-    A line feed is added around elements that `display` turns into blocks. Style sheets are not
-    read. The time is that of nh3; the caller limits the number of tags.
+    A line feed is added around elements that `display` turns into blocks. The time is that of nh3; the caller limits the number of tags.
     """
     if not _MAY_HIDE.search(html):
         return html
     # nh3 closes every element, so that the end of a hidden one is certain.
-    return _without_hidden(_well_formed(html))
+    return _without_hidden(_well_formed(html), style_sheets(html))
 
 
 def without_raw_text(html: str) -> str:
@@ -100,13 +106,13 @@ def _well_formed(html: str) -> str:
     )
 
 
-def _without_hidden(html: str) -> str:
+def _without_hidden(html: str, sheets: StyleSheets) -> str:
     kept: list[str] = []
     looks = [_Look()]
     end = 0
     for tag in _TAG.finditer(html):
         look = looks[-1]
-        if not (look.removed or look.invisible):
+        if not (look.removed or look.invisible or look.has_no_size):
             kept.append(html[end : tag.start()])
         end = tag.end()
         closes, name, attributes = tag.groups()
@@ -114,7 +120,7 @@ def _without_hidden(html: str) -> str:
             if len(looks) > 1:
                 looks.pop()
         else:
-            look = _look(look, attributes)
+            look = _look(look, name, attributes, sheets)
             if name not in _VOID:
                 looks.append(look)
         if not look.removed:
@@ -123,30 +129,40 @@ def _without_hidden(html: str) -> str:
     return "".join(kept)
 
 
-def _look(parent: _Look, attributes: str) -> _Look:
-    if parent.removed or not attributes:
+def _look(parent: _Look, name: str, attributes: str, sheets: StyleSheets) -> _Look:
+    if parent.removed or not (attributes or name in _OWN_FONT_SIZE):
         return replace(parent, is_block=parent.blockifies_children, blockifies_children=False)
-    found = dict(_ATTRIBUTE.findall(attributes))
-    style = _declarations(unescape(found.get("style", "")))
+    found = {key: unescape(value) for key, value in _ATTRIBUTE.findall(attributes)}
+    names = frozenset(f".{each}" for each in found.get("class", "").split())
+    names |= {f"#{found['id']}"} if "id" in found else set()
+    style = sheets.style(name, names, declarations(found.get("style", "")))
     display = style.get("display", "none" if "hidden" in found else "")
     visibility = style.get("visibility", "hidden" if parent.invisible else "")
     out = {style.get("float"), style.get("position")} & _OUT_OF_FLOW
     return _Look(
         removed=display == "none" or _has_no_room(style),
         invisible=visibility in ("hidden", "collapse"),
+        has_no_size=_has_no_size(parent, name, style),
         is_block=bool(out or parent.blockifies_children or display.startswith(_BLOCK_DISPLAYS)),
         blockifies_children=display.endswith(("flex", "grid")),
     )
 
 
-def _declarations(style: str) -> dict[str, str]:
-    pairs = (declaration.partition(":") for declaration in style.lower().split(";"))
-    return {name.strip(): value.partition("!")[0].strip() for name, _, value in pairs}
+def _has_no_size(parent: _Look, name: str, style: Mapping[str, str]) -> bool:
+    """Return whether the font size of the element is 0."""
+    size = style.get("font-size", "")
+    if "font" in style:
+        return False
+    if ZERO.fullmatch(size):
+        return True
+    inherits = name not in _OWN_FONT_SIZE and _RELATIVE.fullmatch(size)
+    return bool(parent.has_no_size and inherits)
 
 
 def _has_no_room(style: Mapping[str, str]) -> bool:
     """Return whether the element has the size 0, or two properties of a preheader."""
-    zero = {name for name, value in style.items() if _ZERO.fullmatch(value)}
+    zero = {name for name, value in style.items() if ZERO.fullmatch(value)}
     cut = style.get("overflow") == "hidden"
     sizes = {"height", "max-height", "width", "max-width"}
-    return bool(cut and zero & sizes) or len(zero.intersection(_PREHEADER_PROPERTIES)) >= 2
+    signs = len(zero.intersection(_PREHEADER_PROPERTIES)) + (style.get("mso-hide") == "all")
+    return bool(cut and zero & sizes) or signs >= 2

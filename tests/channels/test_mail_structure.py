@@ -495,3 +495,12 @@ def test_hostile_mail_costs_little(raw: bytes) -> None:
     except Unreadable as error:
         assert "damaged and cannot be read" not in str(error)  # noqa: PT017
     assert time.process_time() - began < 2
+
+
+# Fails if the style sheet of one part hides words of another one.
+def test_a_style_sheet_hides_only_in_its_own_part() -> None:
+    html = b"Content-Type: text/html\r\n\r\n"
+    sheet = b"<style>.x{display:none}</style><p class=x>Preheader</p><p>One</p>"
+    found = mixed(html + sheet, html + b"<p class=x>Two</p>")
+    assert found.text.split() == ["One", "Two"]
+    assert "Two" in found.html

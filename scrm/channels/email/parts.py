@@ -30,7 +30,7 @@ from scrm.channels.email.headers import (
 from scrm.channels.email.quotes import marked
 from scrm.channels.email.repair import payload, repair, with_real_boundary
 from scrm.channels.email.smime import signed_content
-from scrm.text.clean import storable
+from scrm.text.clean import shown, storable
 from scrm.text.csv_file import ENCODINGS
 
 MAX_FILES = 50
@@ -280,7 +280,10 @@ def _joined(blocks: list[Block]) -> Block:
     whole = "\n\n".join(block.text.strip() for block in blocks)
     if not any(block.html for block in blocks):
         return Block(whole)
-    return Block(whole, "<hr>".join(block.html or as_html(block.plain) for block in blocks))
+    # Without its style sheets, a part cannot hide words of another one.
+    parts = [shown(block.html) or block.html for block in blocks]
+    joined = (html or as_html(block.plain) for html, block in zip(parts, blocks, strict=True))
+    return Block(whole, "<hr>".join(joined))
 
 
 def as_html(text: str) -> str:
