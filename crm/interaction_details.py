@@ -106,8 +106,8 @@ class MailDetails:
     folded: the start and the end of each passage of the text that quotes another mail, in code
       points. It is only shown folded: topics, rules and the search read the whole text.
     unverified: why the sender is not verified: "dmarc" if the mail fails DMARC, "list" if only a
-      list or service of another domain names the author; "" if the sender counts as verified.
-    via: the address of this list or service, or "".
+      list or service of another domain names the author, "form" if a contact form does; "" if the sender counts as verified.
+    via: the address of this list, service or form, or "".
     forwarded_mail: the forwarded mail in this mail: its sender's address and name, its title and
       text. It is empty if there is none.
     """

@@ -224,3 +224,21 @@ def test_mail_that_fails_dmarc_is_marked_and_not_in_her_case(
     assert "Also open from this person" not in page
     answer(browser, forged)
     assert went_to(post) == KIM
+
+
+# Fails if the Reply-To of a form counts as verified: what somebody typed is then in Kim's case.
+def test_a_form_of_a_service_is_marked_kept_apart_and_answered(
+    post: Post, care: Account, browser: Client
+) -> None:
+    hers = came(post, "kim-herself")
+    form = "Formspree <noreply@formspree.io>"
+    post.write("My bag is lost.", sender=form, Subject="New submission", Reply_To=KIM)
+    hear()
+    case = Case.objects.latest("pk")
+    assert case != hers
+    assert case.profile != hers.profile
+    page = browser.get(case.get_absolute_url()).content.decode()
+    assert "through a form or service that sends from noreply@formspree.io" in page
+    assert "Also open from this person" not in page
+    answer(browser, case)
+    assert went_to(post) == KIM

@@ -183,7 +183,10 @@ def test_a_letter_that_is_work(head: str) -> None:
     ("head", "author"),
     [
         ("From: Jo <JO@customers.example>\nReply-To: mallory@x.example", "jo@customers.example"),
-        ("From: no-reply@shop.example\nReply-To: jo@customers.example", "jo@customers.example"),
+        (
+            "From: no-reply@shop.example\nReply-To: jo@customers.example",
+            "unverified:jo@customers.example",
+        ),
         ("From: care@skyward.example\nReply-To: jo@customers.example", "jo@customers.example"),
         ("From: care@skyward.example", "care@skyward.example"),
         ("Reply-To: jo@customers.example\nSubject: x", "jo@customers.example"),

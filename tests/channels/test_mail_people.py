@@ -21,6 +21,7 @@ from scrm.channels.email import ids
 from scrm.channels.email.item import item, self_key
 from scrm.channels.email.people import (
     Person,
+    address_of,
     mail_address,
     person,
     readable,
@@ -335,7 +336,7 @@ def test_a_form_that_names_somebody_else_is_marked() -> None:
         ("Jo", f"{KIM} <{JO}>", JO, KIM),
     ):
         found = heard(head.format(name, reply_to).encode())
-        assert (found.author.key, found.other_address) == (author, other)
+        assert (address_of(found.author.key), found.other_address) == (author, other)
 
 
 def test_behind_a_group_of_ours_people_stay_two() -> None:

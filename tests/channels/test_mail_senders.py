@@ -83,7 +83,7 @@ def test_the_header_counts_only_if_the_setting_names_our_server() -> None:
     "headers",
     [
         f"From: {CARE}\r\nReply-To: Kim <kim@customers.test>\r\n",
-        "From: no-reply@bank.test\r\nReply-To: Kim <kim@customers.test>\r\n",
+        "From: no-reply@skyward.test\r\nReply-To: Kim <kim@customers.test>\r\n",
         "From: kim@skyward.test\r\nList-Post: <mailto:kim@skyward.test>\r\n",
         f"{OUR_LIST}From: Kim via C <c-list@skyward.test>\r\nReply-To: kim@customers.test\r\n",
     ],
@@ -160,3 +160,64 @@ def test_an_unverified_person_is_answered_at_the_address(name: str) -> None:
     us = Credentials("email", self_key(CARE), CARE)
     outgoing = Outgoing("n", "Hello", destination=key)
     assert seal(us, outgoing).to == "kim@customers.test"
+
+
+SERVICES = {
+    "Formspree": "From: Formspree <noreply@formspree.io>",
+    "Typeform": 'From: "Typeform" <notifications@typeform.com>',
+    "Wix": "From: Skyward <no-reply@crm.wix.com>",
+    "Squarespace": "From: Squarespace <form-submission@squarespace.info>",
+    "Jotform": "From: Jotform <noreply@jotform.com>",
+    "Google Forms": "From: Google Forms <forms-receipts-noreply@google.com>",
+    "Netlify": "From: Netlify <formresponses@netlify.com>",
+    "Shopify": "From: Skyward Shop (Shopify) <mailer@shopify.com>",
+    "Webflow": "From: Webflow Forms <no-reply-forms@webflow.com>",
+    "a stranger": "From: No Reply <noreply1@gmail.com>",
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("visitor", ["Kim Fly <kim@customers.test>", "kim@customers.test"])
+def test_who_fills_in_a_form_of_a_service_is_unverified(service: str, visitor: str) -> None:
+    found = heard(f"{SERVICES[service]}\r\nReply-To: {visitor}\r\n")
+    assert found.author.key == "unverified:kim@customers.test"
+    assert found.author.handle == "kim@customers.test"
+    # The name of the service is no name of the person.
+    assert found.author.name == ("Kim Fly" if "<" in visitor else "")
+    assert unverified(found) == "form"
+    sender = SERVICES[service].rpartition("<")[2].rstrip(">")
+    assert found.details["mail"]["via"] == sender
+
+
+@pytest.mark.parametrize(
+    ("sender", "reply_to", "key"),
+    [
+        (CARE, "kim@customers.test", "kim@customers.test"),
+        ("no-reply@skyward.test", "kim@customers.test", "kim@customers.test"),
+        ("forms@web.skyward.test", "kim@customers.test", "kim@customers.test"),
+        ("no-reply@bank.test", "help@bank.test", "help@bank.test"),
+        ("no-reply@mail.bank.test", "help@bank.test", "help@bank.test"),
+        ("no-reply@bank.test", "", "no-reply@bank.test"),
+        ("notifications@typeform.com", "", "notifications@typeform.com"),
+        ("mailerfan@customers.test", "max@customers.test", "mailerfan@customers.test"),
+        ("formica@customers.test", "max@other.test", "formica@customers.test"),
+        ("noreplyx@customers.test", "max@other.test", "noreplyx@customers.test"),
+    ],
+)
+def test_a_form_of_the_same_domain_names_its_author(sender: str, reply_to: str, key: str) -> None:
+    found = heard(f"From: {sender}\r\n" + (f"Reply-To: {reply_to}\r\n" if reply_to else ""))
+    assert (found.author.key, unverified(found)) == (key, "")
+
+
+@pytest.mark.parametrize(
+    ("sender", "reply_to"),
+    [
+        ("noreply@gmail.com", "kim@gmail.com"),
+        ("no-reply@customers.test.evil.test", "kim@customers.test"),
+        ("no-reply@evilcustomers.test", "kim@customers.test"),
+        ("no-reply@test", "kim@customers.test"),
+    ],
+)
+def test_a_similar_domain_does_not_vouch_for_the_author(sender: str, reply_to: str) -> None:
+    found = heard(f"From: {sender}\r\nReply-To: {reply_to}\r\n")
+    assert (found.author.key, unverified(found)) == (f"unverified:{reply_to}", "form")

@@ -2,8 +2,9 @@
 
 Usually the author is the sender in From. But a web form sends mails from our address or from a
 no-reply address. A mailing list, or a service such as one for signing documents, may put its own
-address into From; then another header may name the author. Anybody can write such headers, and
-anybody can write our customer's address into From, so the author may be unverified.
+address into From; then another header may name the author. The same is true for the service of a
+contact form. Anybody can write such headers, and type any address into such a form, and anybody can
+write our customer's address into From, so the author may be unverified.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scrm.channels.base import Author
-from scrm.channels.email.people import Person, outside_quotes, readable, unverified_key
+from scrm.channels.email.people import Person, domain_of, outside_quotes, readable, unverified_key
 from scrm.channels.email.read import Letter
 
-Reason = Literal["", "dmarc", "list"]
+Reason = Literal["", "dmarc", "list", "form"]
 SHARED_DOMAINS = frozenset({
     "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.de", "gmx.net", "googlemail.com",
     "hotmail.com", "icloud.com", "laposte.net", "libero.it", "live.com", "mail.ru", "mailbox.org",
@@ -24,7 +25,12 @@ SHARED_DOMAINS = frozenset({
     "qq.com", "t-online.de", "web.de", "yahoo.com", "yandex.ru", "163.com",
 })  # fmt: skip
 """Domains at which anybody can have an address, so that it does not make somebody a colleague."""
-_NOBODY = re.compile(r"(?:no|do-?not|not)[-_.]?reply\b.*@")
+_NOBODY = re.compile(r"(?:[^@]{0,64}[-_.+])?(?:no|do-?not|not)[-_.]?reply(?![^\W\d_]).*@")
+_ROLE = re.compile(
+    r"(?:auto(?:mated|mailer)?|contact-?form|form(?:s|[-_.]?(?:submissions?|responses?))?|mailer"
+    r"|notif(?:y|ier|ications?)|robot|submissions?|web-?forms?)(?:[-_.+\d][^@]{0,60})?@"
+)
+"""The addresses of programs that send for other people, such as the services of contact forms."""
 _RESULT = re.compile(r"\bdmarc\s{0,9}=\s{0,9}([a-z]{1,20})", re.IGNORECASE)
 _VIA = re.compile(r"\s(?:via|über|a través de|przez|tramite)\s")
 
@@ -35,7 +41,8 @@ class Sender:
 
     unverified: the reason why the author is not verified. "dmarc": the mail fails DMARC according
       to our mail server. "list": only a header of a mailing list or a service names the author.
-    via: the address of this list or service, or "".
+      "form": only a contact form of another domain names the author.
+    via: the address of this list, service or form, or "".
     """
 
     network: str
@@ -68,23 +75,53 @@ def sender_of(letter: Letter, network: str, own: str, *, authserv_id: str = "") 
     if _is_list(sender, letter):
         member = _named(letter, sender, own) or _without_list(sender)
         return Sender(network, member, unverified or "list", sender.address)
-    if may_be_form(sender.address, own):
-        return Sender(network, _named(letter, sender, own) or sender, unverified)
+    if may_be_form(sender.address, own) and (asked := _stated(letter, sender, own)):
+        if _is_same_sender(sender.address, asked.address, own):
+            return Sender(network, _with_name(asked, sender), unverified)
+        # The name of the sender is the name of the service.
+        author = _with_name(asked, replace(sender, name=""))
+        return Sender(network, author, unverified or "form", sender.address)
     return Sender(network, sender, unverified)
 
 
 def may_be_form(address: str, own: str) -> bool:
-    """Return whether a web form may have sent a mail from this address: ours, or no-reply."""
-    return address == own or bool(_NOBODY.match(address))
+    """Return whether a web form may have sent a mail from this address.
+
+    It is our own address, a no-reply address, or an address of a program.
+    """
+    return address == own or bool(_NOBODY.match(address) or _ROLE.match(address))
+
+
+def _is_same_sender(form: str, author: str, own: str) -> bool:
+    """Return whether the domain of a form is ours or the author's, so that it vouches for them.
+
+    At a domain of a public mail provider, anybody can have a no-reply address.
+    """
+    if form == own:
+        return True
+    domain = domain_of(form)
+    for known in (domain_of(own), domain_of(author)):
+        if known not in SHARED_DOMAINS and f".{domain}".endswith(f".{known}"):
+            return True
+    return False
 
 
 def _named(letter: Letter, sender: Person, own: str) -> Person | None:
+    """Return the author that a header names, with the sender's name if it has none, or None."""
+    asked = _stated(letter, sender, own)
+    return _with_name(asked, sender) if asked else None
+
+
+def _stated(letter: Letter, sender: Person, own: str) -> Person | None:
     """Return the author that X-Original-From, Reply-To or another header names, or None."""
     # A list that wants all answers names itself in Reply-To.
     ours = (own, sender.address)
     named = (letter.original, letter.reply_to, letter.author)
-    asked = next((person for person in named if person and person.address not in ours), None)
-    if asked is None or asked.name or asked.other:
+    return next((person for person in named if person and person.address not in ours), None)
+
+
+def _with_name(asked: Person, sender: Person) -> Person:
+    if asked.name or asked.other:
         return asked
     other = sender.other if sender.other != asked.address else ""
     return replace(sender, address=asked.address, other=other)
