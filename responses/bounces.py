@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from crm.ledger import lock_workspace
 from responses.models import Delivery
@@ -50,8 +49,10 @@ def come_back(items: Sequence[Item], *, now: datetime) -> None:
 
 def _apply(delivery: Delivery, address: str, item: Item, now: datetime) -> None:
     """Store that the mail did not reach this address, or reaches it late."""
-    if delivery.copies and address != address_of(delivery.destination):
+    if address in delivery.copies:
         _copy_failed(delivery, address, item, now)
+    elif delivery.copies and address != address_of(delivery.destination):
+        _unclear(delivery, address, item, now)
     elif item.kind == BOUNCE:
         _bounced(delivery, item.text, now)
     else:
@@ -91,7 +92,24 @@ def _copy_failed(delivery: Delivery, address: str, item: Item, now: datetime) ->
     The delivery stays as it is: its own recipient has got the mail.
     """
     what = "The copy to %s bounced: %s" if item.kind == BOUNCE else "The copy to %s is delayed: %s"
-    _log_once(delivery, what % (address or _("a recipient"), item.text), now)
+    _log_once(delivery, what % (address, item.text), now)
+
+
+def _unclear(delivery: Delivery, address: str, item: Item, now: datetime) -> None:
+    """Record that one of several recipients did not get the mail, and that it is unclear which one.
+
+    address: an address in the bounce to which the mail was not sent, or "".
+    """
+    people = ", ".join((address_of(delivery.destination), *delivery.copies))
+    if item.kind == BOUNCE:
+        what = "This email bounced for one of its recipients (%s), but the bounce does not say which one: %s"
+        to_do = "Check the addresses, and ask the recipients whether they got it."
+    else:
+        what = "This email is delayed for one of its recipients (%s): %s"
+        to_do = "The mail server keeps trying."
+    named = f" The bounce names {address}." if address else ""
+    reason = item.text if item.text.endswith(".") else f"{item.text}."
+    _log_once(delivery, f"{what % (people, reason)}{named} {to_do}", now)
 
 
 def _late(delivery: Delivery, why: str, now: datetime) -> None:

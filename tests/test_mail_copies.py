@@ -148,6 +148,23 @@ def test_a_copy_that_bounces_is_noted_and_the_reply_stays_sent(
     assert case.events.filter(why__startswith=f"The copy to {KIM} bounced").count() == 1
 
 
+@pytest.mark.parametrize("names", ["", "Ask postmaster@mx.example."])
+def test_a_bounce_that_does_not_say_for_whom_is_noted_with_what_to_do(
+    post: Post, browser: Client, case: Case, names: str
+) -> None:
+    """Fails if the first recipient of the copy, or any address in the text, counts as failed."""
+    delivery = answer(browser, case, also_to=[KIM])
+    bounce(post, delivery, f"550 5.1.1 No such user\n{names}\n\n--- Below this line is a copy.")
+    assert delivery.state == "sent"
+    noted = case.events.filter(kind="answered", why__contains="bounced").get()
+    assert noted.why.startswith(
+        f"This email bounced for one of its recipients ({JO}, {KIM}), but the bounce does not say "
+        "which one: 550 5.1.1 No such user"
+    )
+    assert noted.why.endswith("Check the addresses, and ask the recipients whether they got it.")
+    assert ("The bounce names postmaster@mx.example." in noted.why) == bool(names)
+
+
 def test_only_the_recipient_that_bounced_gets_the_mail_again(
     post: Post, browser: Client, case: Case
 ) -> None:

@@ -171,7 +171,8 @@ def _whom(letter: Letter) -> str:
     above = text[: copy.start()] if copy else text
     if found := _RECIPIENT.search(above):
         return _address(found[1])
-    if copy and (quoted := _QUOTED_TO.search(text, copy.start())):
+    head = text[copy.start() :] if copy else ""
+    if (quoted := _QUOTED_TO.search(head)) and not _QUOTED_CC.search(head):
         return _address(quoted[1])
     first = _ADDRESS.search(above)
     return _address(first[0].rstrip(".")) if first else ""
