@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as __
 
+from scrm.channels.missing_file import MissingFiles
 from scrm.text.phone import international
 
 REACHED, NO_ANSWER, CALL_BACK = "reached", "no answer", "call back"
@@ -106,10 +107,12 @@ class MailDetails:
     folded: the start and the end of each passage of the text that quotes another mail, in code
       points. It is only shown folded: topics, rules and the search read the whole text.
     unverified: why the sender is not verified: "dmarc" if the mail fails DMARC, "list" if only a
-      list or service of another domain names the author, "form" if a contact form does; "" if the sender counts as verified.
+      list or service of another domain names the author, "form" if a contact form does; "" if the
+      sender counts as verified.
     via: the address of this list, service or form, or "".
     forwarded_mail: the forwarded mail in this mail: its sender's address and name, its title and
       text. It is empty if there is none.
+    missing_files: the files that were not fetched, because the mail was too large.
     """
 
     to: tuple[tuple[str, str], ...] = ()
@@ -119,6 +122,7 @@ class MailDetails:
     unverified: str = ""
     via: str = ""
     forwarded_mail: Mapping[str, str] = field(default_factory=dict)
+    missing_files: MissingFiles = field(default_factory=MissingFiles)
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Self:
@@ -131,6 +135,7 @@ class MailDetails:
             unverified=facts.get("unverified", ""),
             via=facts.get("via", ""),
             forwarded_mail=facts.get("forwarded_mail", {}),
+            missing_files=MissingFiles.read(facts.get("missing_files", {})),
         )
 
     @property

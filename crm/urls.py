@@ -65,6 +65,7 @@ urlpatterns = [
     path("organisation/", workspace.workspace, name="workspace"),
     path("attachments/<uuid:uuid>/", attachment.attachment, name="attachment"),
     path("said/<uuid:uuid>/", interaction.whole, name="whole"),
+    path("said/<uuid:uuid>/files/", attachment.files, name="files"),
     path("me/", me.me, name="me"),
     path("notices/", notice.notices, name="notices"),
     path("notices/read/", notice.read, name="read"),

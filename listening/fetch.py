@@ -6,11 +6,9 @@ the worker still has its claim on the source (see `Fetch.fence`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +19,7 @@ from django.utils import timezone
 
 from crm.ledger import lock_workspace, tellable
 from crm.models import Attachment
+from crm.models.attachment import stored_name
 from crm.money import Refusal
 from crm.renewal import fresh_credentials
 from crm.spending import Reservation
@@ -41,7 +40,6 @@ Files = Mapping[tuple[str, str], Sequence[Attachment]]
 """(scope, key) of an item → the stored files of that item."""
 NO_FILES: Files = MappingProxyType({})
 _CHUNK = 2000
-_EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 def fetch_source(source: Source | None = None) -> Fetch | None:
@@ -233,13 +231,11 @@ def _store_files(items: Iterable[Item]) -> Files:
 
 
 def _attachment(file: File) -> Attachment:
-    extension = PurePath(file.name).suffix.lower()
-    extension = extension if _EXTENSION.fullmatch(extension) else ""
     return Attachment.objects.create(
         name=storable(file.name)[-255:],
         content_type=storable(file.content_type)[:100],
         size=len(file.content),
-        file=ContentFile(file.content, name=f"received{extension}"),
+        file=ContentFile(file.content, name=stored_name(file.name)),
     )
 
 

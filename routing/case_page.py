@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
+from crm.missing_files import ListedFile, missing_files
 from crm.models import Conversation, Interaction, User
 from crm.models.interaction import InteractionQuerySet
 from listening.highlight import Passage, highlight, passages
@@ -53,6 +54,7 @@ class Entry:
     readable: whether the user may read the interaction.
     has_quotation: whether the whole message has more words than the text, which is without quotes.
     has_forwarded_sender: whether a colleague forwarded a mail whose sender can become the customer.
+    missing_files: the files of a large mail that were not fetched with it.
     stack: the replies of bystanders, if the line shows them.
     moderation: the panel with the moderation actions of the interaction, or None; see
       `routing.above.moderation`.
@@ -70,6 +72,7 @@ class Entry:
     readable: bool = True
     has_quotation: bool = False
     has_forwarded_sender: bool = False
+    missing_files: Sequence[ListedFile] = ()
     moderation: object | None = None
     stack: Stack | None = None
     can_undo: bool = False
@@ -150,6 +153,7 @@ def timeline(case: Case, user: User, *, everything: bool = False) -> Timeline:
             _entry(row, matches[row.pk], of_versions[row.pk], row.pk in readable),
             moderation=panels.get(row.pk),
             has_forwarded_sender=row.pk in readable and has_forwarded_sender(row, case),
+            missing_files=missing_files(row, row.attachments.all()) if row.pk in readable else (),
         )
         for row in latest
     ]

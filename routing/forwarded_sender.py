@@ -46,8 +46,9 @@ def make_customer(
     """Record the forwarded mail in `item` as a message from its sender, in the same case.
 
     The sender becomes the customer of the case, and the colleague's mail needs no answer. A second
-    call changes nothing; after an undo, the recorded message is used again. Raises Stale with a message for the user if the item is not in the case,
-    if it forwards nothing, or if the case is closed or has another customer.
+    call changes nothing; after an undo, the recorded message is used again. Raises Stale with a
+    message for the user if the item is not in the case, if it forwards nothing, or if the case is
+    closed or has another customer.
     """
     now = now or timezone.now()
     entry = _entry(item, by)

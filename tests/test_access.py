@@ -99,7 +99,7 @@ GET = {
     "responses:export listening:topics "
     "listening:topic listening:sources listening:source crm:contacts crm:contact crm:profile "
     "crm:strangers crm:find_contacts crm:namesakes crm:find_profiles "
-    "crm:attachment crm:whole responses:letter_copy account_change_password live "
+    "crm:attachment crm:files crm:whole responses:letter_copy account_change_password live "
     "listening:mentions reports:map "
     "responses:campaigns glossary",
     WORKERS: "crm:contact_new crm:contact_edit responses:issue_statement routing:new "
@@ -166,7 +166,7 @@ POST = {
     ADMINS_OWN: "listening:csv_import listening:csv_bad",
     OWN: "routing:issue_edit routing:issue_close",
     ABOVE: "responses:record_check responses:pause responses:release",
-    NOT_IN_IT: "routing:issue_remove routing:undo routing:undo_event sample:look_as "
+    NOT_IN_IT: "crm:files routing:issue_remove routing:undo routing:undo_event sample:look_as "
     "responses:correct responses:take_down responses:moderate",
     ADMIN: "routing:done_reasons routing:procedure routing:create_default_topics "
     "routing:department_new routing:department routing:department_archive routing:member "

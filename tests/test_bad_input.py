@@ -391,7 +391,7 @@ PROBES = {"readyz", "live"}
 """Pages that answer 5xx by design."""
 
 UUIDS = {
-    "crm:attachment", "crm:whole", "crm:job", "routing:survey", "listening:csv_import",
+    "crm:attachment", "crm:files", "crm:whole", "crm:job", "routing:survey", "listening:csv_import",
     "listening:webhook_receive", "listening:events", "responses:letter_copy",
 }  # fmt: skip
 """Pages whose path has a UUID instead of a number."""
@@ -399,7 +399,7 @@ UUIDS = {
 BUTTONS = {
     "routing:cancel_call_back", "routing:dismiss_thanks", "responses:thanks", "routing:unmute",
     "routing:mute_renew", "routing:create_default_topics", "routing:follow", "routing:unfollow",
-    "routing:undo_event",
+    "routing:undo_event", "crm:files",
     "responses:cancel", "responses:check", "responses:send_again", "responses:send_late",
     "responses:dismiss_problem", "responses:review", "responses:record_check", "routing:issue",
     "routing:issue_close",

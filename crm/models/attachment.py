@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import uuid
+from pathlib import PurePath
 
 from django.db import models
 from django.db.models import Q
@@ -10,6 +12,8 @@ from crm import above
 from crm.models.interaction import Interaction
 from crm.models.user import User
 from scrm.channels.base import File
+
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
 
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):
@@ -57,3 +61,9 @@ class Attachment(models.Model):
     def as_file(self) -> File:
         with self.file.open("rb") as content:
             return File(self.name, self.content_type, content.read(), self.alt)
+
+
+def stored_name(name: str) -> str:
+    """Return the name under which a received file is stored: only its extension is kept."""
+    extension = PurePath(name).suffix.lower()
+    return f"received{extension if _EXTENSION.fullmatch(extension) else ''}"

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import uuid as uuids
 
-from django.http import FileResponse, Http404, HttpResponseBase
-from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_safe
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.access import StaffRequest
-from crm.models import Attachment
+from crm.missing_files import ask, file_of, missing_files
+from crm.models import Attachment, Interaction
 
 
 @require_safe
@@ -29,3 +30,22 @@ def attachment(request: StaffRequest, uuid: uuids.UUID) -> HttpResponseBase:
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def files(request: StaffRequest, uuid: uuids.UUID) -> HttpResponse:
+    """Show the files of an interaction, or let a worker fetch one that was not fetched with it.
+
+    The page polls this view while a file is being fetched.
+    """
+    item = get_object_or_404(Interaction.objects.readable_by(request.user), uuid=uuid)
+    if request.method == "POST":
+        file = file_of(item, request.POST.get("section", ""))
+        if file is None:
+            raise Http404
+        ask(item, file, by=request.user)
+        if not request.htmx:
+            return redirect("crm:files", item.uuid)
+    shown = {"said": item, "missing": missing_files(item, item.attachments.all())}
+    template = "_files" if request.htmx else "files"
+    return render(request, f"crm/{template}.html", shown)

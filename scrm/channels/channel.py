@@ -25,6 +25,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.connector import Connector
 from scrm.channels.events import Events
+from scrm.channels.missing_file import FetchFile
 from scrm.channels.moderation import ModerationAction, Moderator
 from scrm.channels.prices import PriceList
 from scrm.channels.reply_rule import ReplyRule
@@ -133,6 +134,8 @@ class Channel:
     is_pushed: true if the network sends its items to us, so that its sources are never fetched.
     moves: reads and changes the address after a permanent redirect; None if there are none.
     takes_headers: whether an admin can set HTTP headers for a source.
+    fetch_file: fetches a file of a large item that was not fetched with it; None if items are
+    always fetched whole.
     joins_within: an item joins another case of the same person with a shared topic if the person
     wrote there no longer ago than this.
     reopens_within: an item reopens a case that was done no longer ago than this. A later item opens
@@ -174,6 +177,7 @@ class Channel:
     is_pushed: bool = False
     moves: Moves | None = None
     takes_headers: bool = False
+    fetch_file: FetchFile | None = None
     joins_within: timedelta = timedelta(hours=24)
     reopens_within: timedelta = timedelta(days=14)
 

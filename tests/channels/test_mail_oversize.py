@@ -21,6 +21,7 @@ from scrm.channels.email import listen, oversize, wire
 from scrm.channels.email.item import KEPT_RAW, self_key
 from scrm.channels.email.oversize import Partial, _parsed, _structure, fetch_without_files
 from scrm.channels.email.wire import LineTooLong
+from scrm.channels.missing_file import MissingFiles
 from scrm.channels.unreadable import UNREADABLE
 
 CARE = "care@skyward.example"
@@ -86,7 +87,8 @@ def fetch(structure: Any, sections: dict[str, bytes], head: bytes = HEAD) -> Par
 
 def read(partial: Partial) -> Item | UnreadableItem:
     mail = listen._Waiting(7, SIZE, CAME)
-    (found,) = listen._items(partial, mail, US, listen.Pace({}))
+    place = MissingFiles("INBOX", 3)
+    (found,) = listen._items(partial, mail, US, listen.Pace({}), place)
     return found
 
 

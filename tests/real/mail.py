@@ -228,6 +228,20 @@ class Box:
         with self._open() as imap:
             imap.append(folder, "", "", raw)
 
+    def move(self, number: int, folder: str) -> None:
+        """Move a mail to a folder, which is created. number: its place in the inbox, from 1."""
+        with self._open(readonly=False) as imap:
+            imap.create(folder)
+            imap.copy(str(number), folder)
+            imap.store(str(number), "+FLAGS", "\\Deleted")
+            imap.expunge()
+
+    def empty(self) -> None:
+        """Delete all mails of the inbox."""
+        with self._open(readonly=False) as imap:
+            imap.store("1:*", "+FLAGS", "\\Deleted")
+            imap.expunge()
+
     def begin_anew(self) -> None:
         """Give the mails of the mailbox new UIDs, so that UIDVALIDITY changes.
 

@@ -12,7 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.models import Account, Attachment, Interaction, Profile, User
+from crm.models import Account, Attachment, Interaction, Job, Profile, User
+from crm.tasks import fetch_file
 from listening.models import Mention, Quarantined, Source
 from responses.models import Delivery, Feedback
 from routing.models import Case
@@ -219,12 +220,53 @@ def test_a_letter_above_the_limit_becomes_a_case_without_its_large_files(
     assert [each.name for each in said.attachments.order_by("pk")] == ["Flug £.pdf", "log.txt"]
     assert said.attachments.get(name="Flug £.pdf").size == 6
     assert "1 file was not fetched" in page(browser, case.get_absolute_url())
+    fetch_the_file(browser, said)
+    got = said.attachments.get(content_type="video/mp4")
+    assert (got.name, got.size) == ('Der "Film" ü.mp4', len(content))
+    with got.file.open("rb") as file:
+        assert file.read() == content
     assert not any(b"\\Seen" in flags for flags in mail.box(CARE).flags())
+
+
+def fetch_the_file(browser: Client, said: Interaction) -> None:
+    """Click on the button of the only file that was not fetched, and let the worker run."""
+    (missing,) = said.mail.missing_files.files
+    browser.post(reverse("crm:files", args=[said.uuid]), {"section": missing.section})
+    fetch_file(Job.objects.get().pk)
+
+
+def test_a_file_is_fetched_from_the_folder_to_which_its_letter_was_moved(
+    mail: MailSystem, care: Account, browser: Client
+) -> None:
+    """Fails if the letter is found only by its UID."""
+    large = letter(f"Jo Runway <{JO}>", CARE, "Film", "See what happened.")
+    content = bytes(range(256)) * (120 * 1024)
+    large.add_attachment(content, maintype="video", subtype="mp4", filename="film.mp4")
+    mail.deliver(JO, CARE, large.as_bytes(policy=policy.SMTP))
+    hear()
+    said = Interaction.objects.get()
+    mail.box(CARE).move(1, "Archive")
+    fetch_the_file(browser, said)
+    assert said.attachments.get().size == len(content)
+
+
+def test_a_letter_that_was_deleted_is_reported(
+    mail: MailSystem, care: Account, browser: Client
+) -> None:
+    large = letter(f"Jo Runway <{JO}>", CARE, "Film", "See what happened.")
+    content = bytes(range(256)) * (120 * 1024)
+    large.add_attachment(content, maintype="video", subtype="mp4", filename="film.mp4")
+    mail.deliver(JO, CARE, large.as_bytes(policy=policy.SMTP))
+    hear()
+    mail.box(CARE).empty()
+    fetch_the_file(browser, Interaction.objects.get())
+    shown = page(browser, Case.objects.get().get_absolute_url())
+    assert "This email is no longer in the mailbox" in shown
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "video/mp4"])
 def test_a_letter_of_one_large_part_becomes_a_case(
-    mail: MailSystem, care: Account, kind: str
+    mail: MailSystem, care: Account, browser: Client, kind: str
 ) -> None:
     head = f"From: {JO}\r\nSubject: Film\r\nContent-Type: {kind}; name=a.bin\r\n\r\n".encode()
     mail.deliver(JO, CARE, head + b"The pump leaks.\r\n" * 2_400_000)
@@ -233,6 +275,9 @@ def test_a_letter_of_one_large_part_becomes_a_case(
     assert text.startswith("The pump leaks.") == (kind == "text/plain")
     assert ("Only the beginning of its text was fetched." in text) == (kind == "text/plain")
     assert ("1 file was not fetched: a.bin (39 MB)" in text) == (kind == "video/mp4")
+    if kind == "video/mp4":
+        fetch_the_file(browser, Interaction.objects.get())
+        assert Attachment.objects.get().size > 38_000_000
 
 
 def test_among_malformed_letters_the_good_one_arrives(

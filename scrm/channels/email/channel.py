@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from scrm.channels.channel import Channel
 from scrm.channels.email.connect import CONNECTOR
+from scrm.channels.email.file_fetch import fetch_file
 from scrm.channels.email.listen import MailListener
 from scrm.channels.email.speak import MailSpeaker
 from scrm.channels.network_facts import EMAIL
@@ -23,4 +24,5 @@ CHANNEL = Channel(
     reopens_within=EMAIL.reopens_within,
     copies=True,
     carries=MAX_FILE_BYTES,
+    fetch_file=fetch_file,
 )

@@ -24,7 +24,8 @@ from scrm.channels.base import (
 )
 from scrm.channels.email.item import KEPT_RAW, Pace, item
 from scrm.channels.email.oversize import Partial, fetch_without_files
-from scrm.channels.email.wire import Mailbox, MailError, mailbox
+from scrm.channels.email.wire import Mailbox, MailError, mailbox, validity_of
+from scrm.channels.missing_file import MissingFiles
 from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
 
@@ -63,7 +64,7 @@ class MailListener:
         account = _ours(request.credentials)
         until = time.monotonic() + SECONDS
         with mailbox(account, until=until, folder=request.address) as box:
-            validity = _validity(box, request.address)
+            validity = validity_of(box, request.address)
             since = str(request.cursor.get("since") or (_today() - HISTORY).isoformat())
             same = request.cursor.get("validity") == validity
             last = int(request.cursor.get("uid", 0)) if same else 0
@@ -71,7 +72,8 @@ class MailListener:
             waiting = _first_mails(_facts(box, uids[:MAX_LETTERS]))
             cursor = {"validity": validity, "uid": last, "since": since}
             cursor |= {"pace": request.cursor.get("pace", {})}
-            return _read(box, waiting, account, cursor, uids, until=until)
+            place = MissingFiles(request.address, validity)
+            return _read(box, waiting, account, cursor, uids, place, until=until)
 
     def discover(self, address: str, credentials: Credentials | None = None) -> list[Found]:  # noqa: ARG002
         """Return the folders of our mailbox, the inbox first."""
@@ -92,13 +94,6 @@ def _ours(credentials: Credentials | None) -> Credentials:
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-def _validity(box: Mailbox, folder: str) -> int:
-    _, answer = box.client.response("UIDVALIDITY")
-    if answer and isinstance(answer[0], bytes) and answer[0].isdigit():
-        return int(answer[0])
-    return int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
 
 
 def _uids(box: Mailbox, last: int, since: date) -> list[int]:
@@ -155,10 +150,13 @@ def _read(
     account: Credentials,
     cursor: Json,
     uids: list[int],
+    place: MissingFiles,
     *,
     until: float,
 ) -> Batch:
-    """Read the mails one by one. After the time `until`, the next fetch reads the others.
+    """Read the mails one by one.
+
+    place: the folder and its UIDVALIDITY. After the time `until`, the next fetch reads the others.
 
     If the connection breaks, the mails that were read before are returned. If no mail was read
     before, the error is raised.
@@ -178,7 +176,7 @@ def _read(
                 raise
             is_interrupted = True
             break
-        found += _items(fetched, mail, account, pace)
+        found += _items(fetched, mail, account, pace, place)
         last, size = mail.uid, size + len(fetched.raw)
     more = bool(uids) and last < uids[-1] and not is_interrupted
     return Batch(
@@ -201,7 +199,7 @@ def _fetch(box: Mailbox, mail: _Waiting) -> Partial:
 
 
 def _items(
-    fetched: Partial, mail: _Waiting, account: Credentials, pace: Pace
+    fetched: Partial, mail: _Waiting, account: Credentials, pace: Pace, place: MissingFiles
 ) -> Iterator[Item | UnreadableItem]:
     """Yield the item of a mail, and before it a warning if the sender has exceeded the limit.
 
@@ -218,18 +216,23 @@ def _items(
         return
     found = item(fetched.raw, came=mail.came, credentials=account)
     if isinstance(found, Item):
-        found, warning = pace.count(_with_note(found, fetched.left_out), mail.came)
+        missing = replace(place, uid=mail.uid, size=mail.size, files=fetched.files)
+        found, warning = pace.count(_with_note(found, fetched.left_out, missing), mail.came)
         if warning:
             yield UnreadableItem(b"", warning)
     yield found
 
 
-def _with_note(found: Item, note: str) -> Item:
-    """Return the item with a note at the end of its text.
+def _with_note(found: Item, note: str, missing: MissingFiles) -> Item:
+    """Return the item with a note at the end of its text, and with its missing files.
 
     A bounce gets no note, because its text is the reason of the failure.
     """
     if not note or found.kind in (BOUNCE, NOTICE):
         return found
     html = found.html and f"{found.html}<p>[{escape(note)}]</p>"
-    return replace(found, text=f"{found.text}\n\n[{note}]".strip(), html=html)
+    details = dict(found.details)
+    if missing.files and "mail" in details:
+        details["mail"] = details["mail"] | {"missing_files": missing.stored()}
+    text = f"{found.text}\n\n[{note}]".strip()
+    return replace(found, text=text, html=html, details=details)

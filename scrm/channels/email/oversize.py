@@ -16,6 +16,7 @@ from typing import Any
 
 from scrm.channels.email import bounded
 from scrm.channels.email.wire import LineTooLong, Mailbox
+from scrm.channels.missing_file import MissingFile
 from scrm.channels.unreadable import UNREADABLE
 from scrm.net.http import MEGABYTE
 
@@ -35,12 +36,14 @@ class _Part:
     """A part of a mail, as the server describes it.
 
     section: its number as in IMAP, such as "2.1"; "" for the whole mail.
-    kind: its media type in lower case. size: its bytes in the mail.
+    kind: its media type in lower case. size: its bytes in the mail. encoding: its content transfer
+    encoding in lower case.
     """
 
     section: str
     kind: bytes
     size: int = 0
+    encoding: str = ""
     is_text: bool = False
     children: tuple[_Part, ...] = ()
 
@@ -50,11 +53,12 @@ class Partial:
     """A mail without some of its files.
 
     left_out: a note that names the files. If it is "", the server did not describe the parts, and
-    `raw` is only the headers.
+    `raw` is only the headers. files: the first of these files, which can be fetched later.
     """
 
     raw: bytes
     left_out: str = ""
+    files: tuple[MissingFile, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,8 +71,8 @@ class _Fetch:
     texts_size: int = 0
     files_size: int = 0
     text_is_cut: bool = False
-    missing: list[tuple[bytes, int]] = field(default_factory=list)
-    """The headers and the sizes of the files that were not fetched."""
+    missing: list[tuple[bytes, _Part]] = field(default_factory=list)
+    """The headers and the parts of the files that were not fetched."""
     parts: int = 0
 
     def section(self, name: str, limit: int = 0) -> bytes:
@@ -98,7 +102,7 @@ class _Fetch:
         """Return a part with its headers; None if it is not fetched."""
         self.parts += 1
         if self.parts > _MAX_PARTS:
-            self.missing.append((b"", part.size))
+            self.missing.append((b"", part))
             return None
         head = self.section(f"{part.section}.MIME", _MAX_PART_HEAD)
         content = self.content(part, head)
@@ -114,7 +118,7 @@ class _Fetch:
             self.texts_size += len(text)
             return text
         if self.files_size + part.size > MAX_FILES_SIZE:
-            self.missing.append((head, part.size))
+            self.missing.append((head, part))
             return None
         self.files_size += part.size
         return self.section(section)
@@ -127,30 +131,61 @@ def fetch_without_files(box: Mailbox, uid: int, size: int) -> Partial:
     if not head:
         return Partial(b"")
     try:
-        _, lines = box.client.uid("FETCH", str(uid), "(UID BODYSTRUCTURE)")
-        root = _structure(_joined(lines))
+        root = _described(box, uid)
     except (LineTooLong, *UNREADABLE):
         return Partial(head)
     # The same mail in another mailbox must become the same bytes: they are part of its key.
     fetch.boundary = b"part-" + sha256(head).hexdigest()[:32].encode()
     raw = fetch.whole(head, root)
-    return Partial(raw, _note(fetch, size))
+    files = _files(fetch)
+    return Partial(raw, _note(fetch, files, size), files)
 
 
-def _note(fetch: _Fetch, size: int) -> str:
+def parts_of(box: Mailbox, uid: int) -> list[_Part]:
+    """Return the parts of a mail that have no children.
+
+    Raises LineTooLong or one of the errors UNREADABLE if the server does not describe them.
+    """
+    return [*_leaves(_described(box, uid))]
+
+
+def _leaves(part: _Part) -> Iterator[_Part]:
+    if not part.children:
+        yield part
+    for child in part.children:
+        yield from _leaves(child)
+
+
+def _described(box: Mailbox, uid: int) -> _Part:
+    _, lines = box.client.uid("FETCH", str(uid), "(UID BODYSTRUCTURE)")
+    return _structure(_joined(lines))
+
+
+def _files(fetch: _Fetch) -> tuple[MissingFile, ...]:
+    """Return the first files that were not fetched."""
+    few = fetch.missing[:_MAX_NAMED]
+    names = bounded.file_names([head for head, _part in few])
+    return tuple(
+        MissingFile(
+            part.section or "TEXT",
+            name,
+            part.size,
+            part.kind.decode("latin-1")[:100],
+            part.encoding,
+        )
+        for name, (_head, part) in zip(names, few, strict=True)
+    )
+
+
+def _note(fetch: _Fetch, files: tuple[MissingFile, ...], size: int) -> str:
     """Return the sentences that say what was not fetched."""
     sentences = [f"This email has {_megabytes(size)}."]
     if fetch.text_is_cut:
         sentences.append("Only the beginning of its text was fetched.")
     if fetch.missing:
-        few = fetch.missing[:_MAX_NAMED]
-        names = bounded.file_names([head for head, _size in few])
-        named = [
-            f"{name} ({_megabytes(part_size)})"
-            for name, (_head, part_size) in zip(names, few, strict=True)
-        ]
-        if len(fetch.missing) > len(few):
-            named.append(f"and {len(fetch.missing) - len(few)} more")
+        named = [f"{file.name} ({_megabytes(file.size)})" for file in files]
+        if len(fetch.missing) > len(files):
+            named.append(f"and {len(fetch.missing) - len(files)} more")
         count = len(fetch.missing)
         start = "1 file was" if count == 1 else f"{count} files were"
         sentences.append(f"{start} not fetched: {', '.join(named)}.")
@@ -189,7 +224,8 @@ def _part(facts: list[Any], section: str, depth: int) -> _Part:
         return _Part(section, b"multipart/" + subtype, children=tuple(children))
     kind = b"%s/%s" % (facts[0].lower(), facts[1].lower())
     is_text = kind in (b"text/plain", b"text/html") and not (section and _is_file(facts))
-    return _Part(section, kind, int(facts[6]), is_text)
+    encoding = facts[5].lower().decode("latin-1")[:40]
+    return _Part(section, kind, int(facts[6]), encoding, is_text)
 
 
 def _is_file(facts: list[Any]) -> bool:

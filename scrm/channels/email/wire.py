@@ -162,6 +162,14 @@ def mailbox(credentials: Credentials, *, until: float, folder: str = "") -> Iter
             _leave(box)
 
 
+def validity_of(box: Mailbox, folder: str) -> int:
+    """Return the UIDVALIDITY of the folder that was opened last."""
+    _, answer = box.client.response("UIDVALIDITY")
+    if answer and isinstance(answer[0], bytes) and answer[0].isdigit():
+        return int(answer[0])
+    return int(box.folder.status(folder, ["UIDVALIDITY"])["UIDVALIDITY"])
+
+
 def _leave(box: Mailbox) -> None:
     try:
         box.logout()
