@@ -102,7 +102,10 @@ def _unclear(delivery: Delivery, address: str, item: Item, now: datetime) -> Non
     """
     people = ", ".join((address_of(delivery.destination), *delivery.copies))
     if item.kind == BOUNCE:
-        what = "This email bounced for one of its recipients (%s), but the bounce does not say which one: %s"
+        what = (
+            "This email bounced for one of its recipients (%s), but the bounce does not say "
+            "which one: %s"
+        )
         to_do = "Check the addresses, and ask the recipients whether they got it."
     else:
         what = "This email is delayed for one of its recipients (%s): %s"

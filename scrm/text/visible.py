@@ -72,7 +72,8 @@ class _Look:
 def visible(html: str) -> str:
     """Return `html` without the elements that their attributes and simple style sheets hide.
 
-    A line feed is added around elements that `display` turns into blocks. The time is that of nh3; the caller limits the number of tags.
+    A line feed is added around elements that `display` turns into blocks. The time is that of nh3;
+    the caller limits the number of tags.
     """
     if not _MAY_HIDE.search(html):
         return html
