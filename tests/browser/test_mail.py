@@ -7,16 +7,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
-from crm.models import Account, User
-from listening.models import Topic
-from responses.models import Delivery
+from crm.ledger import Entry, record
+from crm.models import Account, Department, User
+from listening.changes import keep_changes
+from listening.models import Fetch, Mention, Source, Topic
+from responses.models import Delivery, Response, ResponseRule
+from routing.intake import Arrival, take_in
 from routing.models import Case
+from routing.rules import Facts
 from scrm import pipeline
-from scrm.channels.base import Credentials, Outgoing, Receipt
+from scrm.channels.base import Author, Batch, Change, Credentials, FetchRequest, Outgoing, Receipt
 from scrm.channels.email.channel import CHANNEL
+from scrm.channels.missing_file import MAX_SIZE, MissingFile, MissingFiles
 from tests.browser.conftest import DESK, PHONE, Windows
 from tests.browser.hands import Mouse
 from tests.browser.test_axe import found, inspected, opened
@@ -27,6 +33,7 @@ from tests.test_mail_identity import put
 
 __all__ = ["care", "inspected", "post"]
 Opens = Callable[[Case], Page]
+SITE = "wordpress:blog.example"
 KIM = "kim@customers.example"
 BEN = f"Ben Osei <ben@{CARE.partition('@')[2]}>"
 FORWARDED = """FYI
@@ -216,3 +223,86 @@ def test_arabic_stands_at_the_right_beside_an_english_name(post: Post, opens: Op
     for part in (said.get_by_role("heading"), said.locator(".text")):
         assert part.evaluate("each => getComputedStyle(each).direction") == "rtl"
     looks_right(page, "arabic")
+
+
+def test_files_that_were_not_fetched_have_a_button(
+    post: Post, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = (
+        MissingFile("2", "The whole film of the broken suitcase.mp4", 48_000_000, "video/mp4"),
+        MissingFile("3", "everything.iso", MAX_SIZE + 1),
+    )
+    missing = MissingFiles("INBOX", 3, 7, 90_000_000, files)
+
+    def listen(request: FetchRequest) -> Batch:
+        (item,) = Post.listen(post, request).items
+        mail = item.details["mail"] | {"missing_files": missing.stored()}
+        return Batch((replace(item, details={"mail": mail}),))
+
+    monkeypatch.setattr(post, "listen", listen)
+    page = opens(wrote(post, "See the film.", file=b"png", To=CARE))
+    said = message(page, "See the film.")
+    expect(said.get_by_text("everything.iso")).to_be_visible()
+    expect(said.get_by_text("too large to fetch")).to_be_visible()
+    looks_right(page, "missing files")
+    said.get_by_role("button", name="Fetch The whole film").click()
+    # The worker of the site knows no mail server.
+    expect(said.get_by_role("button", name="Fetch again The whole film")).to_be_visible()
+    expect(said.get_by_role("alert")).to_be_visible()
+    looks_right(page, "failed file")
+
+
+def test_a_comment_that_is_edited_while_an_answer_is_written(
+    opens: Opens, agent: User, lead: User, admin: User, service: Department,
+    inspected: Windows, make_source: Callable[..., Source],
+) -> None:  # fmt: skip
+    """The list, the case and the composer say so; the text stays; *To approve* warns."""
+    blog = Account.objects.create(
+        kind="wordpress", network=SITE, self_key="user-1", name="Blog", owner=admin
+    )
+    service.accounts.add(blog)
+    author = Author(SITE, "ada", name="Ada Lind")
+    entry = Entry(SITE, "77", author, "wordpress", "comment", "public", "Skyward lost my bag.")
+    now = timezone.now()
+    row = record([entry], now=now)[0]
+    arrival = Arrival(row.interaction, row.conversation, row.profile or 0, None, now, Facts())
+    case = Case.objects.get(pk=take_in([arrival], now=now)[row.interaction])
+    fetch = Fetch.objects.create(source=make_source())
+    Mention.objects.create(
+        fetch=fetch, scope=SITE, key="77", author_network=SITE, author_key="ada", kind="comment",
+        visibility="public", interaction_id=row.interaction, text=entry.text,
+    )  # fmt: skip
+    contains = {"field": "text", "op": "contains", "value": "refund"}
+    ResponseRule.objects.create(
+        name="Refunds", owner=admin, conditions={"all": [contains]}, verdict="hold", reason="Read."
+    )
+
+    def edit(text: str) -> None:
+        change = Change(SITE, "77", "edited", text=text)
+        with transaction.atomic():
+            keep_changes(fetch, [change], now=timezone.now())
+
+    page = opens(case)
+    page.get_by_label("Your reply").fill("Here is your refund.")
+    edit("Skyward lost my bag, and nobody answers the phone.")
+    notice = "A message of this case was edited at the source"
+    page.reload()
+    expect(page.get_by_text(notice)).to_be_visible()
+    expect(page.get_by_label("Your reply")).to_have_value("Here is your refund.")
+    expect(page.locator(f"#row-{case.pk}")).to_contain_text("changed at the source")
+    page.get_by_text("Show the new text").click()
+    expect(page.get_by_text("nobody answers the phone")).to_be_visible()
+    looks_right(page, "edited comment")
+    page.get_by_role("button", name="Ask for approval").or_(
+        page.get_by_role("button", name="Send publicly")
+    ).first.click()
+    held = eventually(Response.objects.filter(state="held").first)
+    edit("Never mind, the bag is here.")
+    queue = opened(inspected, lead, "/approvals/")
+    expect(queue.get_by_text("after this reply was written")).to_be_visible()
+    said = found(queue, "approvals")
+    queue.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    fits(queue)
+    assert not said
+    queue.get_by_role("button", name="Approve and send").click()
+    held = eventually(Response.objects.filter(pk=held.pk, state="released").first)
