@@ -285,7 +285,7 @@ def test_a_comment_that_is_edited_while_an_answer_is_written(
     page = opens(case)
     page.get_by_label("Your reply").fill("Here is your refund.")
     edit("Skyward lost my bag, and nobody answers the phone.")
-    notice = "A message of this case was edited at the source"
+    notice = "A message of this case was edited."
     page.reload()
     expect(page.get_by_text(notice)).to_be_visible()
     expect(page.get_by_label("Your reply")).to_have_value("Here is your refund.")
