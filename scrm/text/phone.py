@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import phonenumbers
 from django.utils.translation import gettext as _
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
+from scrm.text.dates import ascii_form
+
 MAX_TYPED = 60
 """Number of characters of a typed number; a longer text is not parsed."""
+_WRITTEN = re.compile(
+    r"(?:tel[.: ] ?)?[+(]?[0-9][0-9 ()/.-]{4,40}(?:(?:ext\.?|x|#|;ext=) ?[0-9]{1,7})?",
+    re.ASCII | re.IGNORECASE,
+)
 _LENGTHS = {ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}
 
 
@@ -39,6 +47,24 @@ def e164(typed: str, country: str = "") -> str:
         few, many = _("“%(typed)s” has too few digits."), _("“%(typed)s” has too many digits.")
         why = few if too_short else many
         raise NotAPhoneNumber(why % shown)
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def looks_like_number(typed: str) -> bool:
+    """Return whether `typed` is nothing but a phone number in any writing, or the start of one."""
+    return bool(_WRITTEN.fullmatch(ascii_form(typed[:MAX_TYPED])))
+
+
+def e164_beginning(typed: str, country: str = "") -> str:
+    """Return the start of the E.164 form of a typed number; "" if it has no country code.
+
+    The number may be incomplete, and an extension is ignored. country: as in `e164`.
+    """
+    try:
+        number = phonenumbers.parse(ascii_form(typed[:MAX_TYPED]), country or None)
+    except NumberParseException:
+        return ""
+    number.extension = None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 

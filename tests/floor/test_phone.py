@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from scrm.text.phone import NotAPhoneNumber, e164, international
+from scrm.text.phone import (
+    NotAPhoneNumber,
+    e164,
+    e164_beginning,
+    international,
+    looks_like_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +52,29 @@ def test_what_is_no_number_says_why(typed: str, country: str, why: str) -> None:
 def test_a_number_is_shown_as_people_write_it() -> None:
     assert international("+442079460958") == "+44 20 7946 0958"
     assert international("no number") == "no number"
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "is_"),
+    [
+        ("030 123", "DE", "+4930123"),
+        ("030 1234567 ext. 12", "DE", "+49301234567"),
+        ("Tel. 030/1234567", "DE", "+49301234567"),
+        ("\uff10\uff13\uff10 1234567", "DE", "+49301234567"),
+        ("0049 (0)30 12345", "DE", "+493012345"),
+        ("030 1234567", "", ""),
+    ],
+)
+def test_a_number_is_searched_by_the_beginning_of_its_e164(
+    typed: str, country: str, is_: str
+) -> None:
+    assert looks_like_number(typed)
+    assert e164_beginning(typed, country) == is_
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "1234", "bag 12345", "12345 bags", "a12345", "+" * 200_000, "7" * 200_000, "12.5 kg"],
+)
+def test_other_words_look_like_no_number(typed: str) -> None:
+    assert not looks_like_number(typed)
