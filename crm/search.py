@@ -1,35 +1,45 @@
 """Find contacts and profiles by typed words.
 
-A typed word also finds stored words that begin with it. Each word is searched in two ways. It is
-searched as one lexeme, so that `ron@calder` finds a mail address that begins with it. It is also
-searched in pieces, because PostgreSQL stores `O'Brien` as two lexemes. Special characters in a
-typed text never act as operators of the PostgreSQL query.
+Stored texts and typed words are compared in their search form (`scrm.text.search`), so that `renee`
+finds Renée. A typed word also finds stored words that begin with it. Each word is searched in two
+ways. It is searched as one lexeme, so that `ron@calder` finds a mail address that begins with it.
+It is also searched in pieces, because PostgreSQL stores `O'Brien` as two lexemes. In scripts
+without spaces between words, a typed text is found anywhere in a stored one, by its pairs of
+characters. Special characters in a typed text never act as operators of the PostgreSQL query.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.contrib.postgres.search import CombinedSearchQuery, SearchQuery, SearchRank
-from django.db.models import QuerySet, Value
+from django.db.models import Func, Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-from crm.models import Contact, Profile, ProfileLink
+from crm.models import Contact, Profile, ProfileLink, Workspace
 from crm.models.contact import CONTACT_NAMES
 from crm.models.profile import NAMES, ProfileQuerySet
 from scrm.text.clean import storable
+from scrm.text.dates import ascii_form
+from scrm.text.phone import e164_beginnings, looks_like_number
+from scrm.text.search import RUN, run_pairs, search_form
+
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 LOOKED_THROUGH = 15
 """The number of hits that are read by a search that runs while the user types."""
 # These are limited because each word costs PostgreSQL a scan of an index.
-_MAX_WORDS, _MAX_PIECES, _LONGEST = 8, 8, 200
+_MAX_WORDS, _MAX_PIECES, _LONGEST, _MAX_PAIRS = 8, 8, 200, 40
+_MAX_TYPED = 4_000
+"""Only the first characters of a longer text are searched for."""
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
 """ASCII punctuation except the plus sign, with which telephone numbers begin."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PIECE = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
-_TELEPHONE = re.compile(r"(\+|00)?[0-9 ()/.-]{5,40}", re.ASCII)
+_DIGITS = frozenset("0123456789")
 _ADDRESS = re.compile(r".*@|\+?\d{6}", re.DOTALL)
 _DISTINCTIVE = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
 """Matches mail addresses, handles and telephone numbers, but not short numbers."""
@@ -38,7 +48,7 @@ _DISTINCTIVE = re.compile(r".*(@|[^\W\d_]{3}|\d{6})", re.DOTALL)
 class Lexemes(SearchQuery):
     """A search query in PostgreSQL's own tsquery notation.
 
-    The query is converted to lower case, because stored lexemes are in lower case.
+    PostgreSQL converts the query to lower case, as it does with the stored lexemes.
     """
 
     SEARCH_TYPES = {"lexemes": "tsquery"}  # the SQL type of the cast
@@ -51,20 +61,31 @@ def prefix_query(words: str) -> SearchQuery | CombinedSearchQuery | None:
     """Return a query that finds the texts that match all typed words.
 
     For each typed word, a text must contain a word that begins with it. The order of the words does
-    not matter. The search vector must use the PostgreSQL configuration `simple`. Only the first
-    eight words are used. Returns None if there is nothing to search for, for example if only
-    punctuation was typed.
+    not matter. The search vector must be that of `scrm.db.search_words`. Only the first eight words
+    are used. Returns None if there is nothing to search for, for example if only punctuation was
+    typed.
     """
-    used = [word[:_LONGEST] for word in storable(words).split()[:_MAX_WORDS]]
-    terms = [term for word in used if (term := _term(word))]
+    form = search_form(storable(words[:_MAX_TYPED]))
+    used = [word[:_LONGEST] for word in form.split()[:_MAX_WORDS]]
+    runs, spaced = _divided(" ".join(used))
+    terms = [term for word in spaced.split()[:_MAX_WORDS] if (term := _term(word))]
     if not terms:
-        return None
+        return _with_runs(None, runs)
     notation = " & ".join(terms)
-    if _TELEPHONE.fullmatch(number := " ".join(used)):
-        notation = f"({notation}) | {_telephone(number)}"
+    if number := _telephone(words):
+        notation = f"({notation}) | {number}"
     # Search also for the whole text as PostgreSQL parses it, because it splits some addresses in
     # another way.
-    return Lexemes(notation) | SearchQuery(" ".join(used), config="simple")
+    return _with_runs(Lexemes(notation) | SearchQuery(spaced, config="simple"), runs)
+
+
+def matching(rows: Rows, vector: Func, words: str) -> Rows:
+    """Return the rows whose search vector, a result of `search_words`, contains these words.
+
+    The result is empty if there are no words.
+    """
+    query = prefix_query(words)
+    return rows.none() if query is None else rows.alias(search=vector).filter(search=query)
 
 
 def profiles_named(words: str) -> ProfileQuerySet:
@@ -72,10 +93,7 @@ def profiles_named(words: str) -> ProfileQuerySet:
 
     The result is empty if there are no words.
     """
-    query = prefix_query(words)
-    if query is None:
-        return Profile.objects.none()
-    return Profile.objects.alias(search=NAMES).filter(search=query)
+    return matching(Profile.objects.all(), NAMES, words)
 
 
 def contacts_named(words: str) -> QuerySet[Contact]:
@@ -173,8 +191,15 @@ def alike(profile: Profile, *, most: int = 5) -> list[Likeness]:
 def _with_address(address: str) -> QuerySet[Contact]:
     if not _DISTINCTIVE.match(address):
         return Contact.objects.none()
-    query = SearchQuery(storable(address), config="simple", search_type="phrase")
-    profiles = Profile.objects.alias(search=NAMES).filter(search=query)
+    runs, spaced = _divided(search_form(storable(address)))
+    phrase = SearchQuery(spaced, config="simple", search_type="phrase") if spaced else None
+    query = _with_runs(phrase, runs)
+    if query is None:
+        return Contact.objects.none()
+    # The search ignores accents, but an address with an accent is another address.
+    bare = storable(address).removeprefix("@")
+    equal = Q(key__icontains=bare) | Q(handle__icontains=bare) | Q(name__icontains=bare)
+    profiles = Profile.objects.alias(search=NAMES).filter(equal, search=query)
     links = ProfileLink.objects.filter(ended_at=None, profile__in=profiles)
     return Contact.objects.filter(pk__in=links.values("contact"))
 
@@ -185,12 +210,36 @@ def _with_name_like(name: str) -> QuerySet[Contact]:
     Words of less than three bytes in UTF-8 are ignored. So a word needs three ASCII letters, two
     Cyrillic letters or one Chinese character.
     """
-    pieces = [piece for piece in _PIECE.findall(storable(name)) if len(piece.encode()) >= 3]
-    if not pieces:
+    runs, spaced = _divided(search_form(storable(name)))
+    pieces = [piece for piece in _PIECE.findall(spaced) if len(piece.encode()) >= 3]
+    terms = [*map(_run, runs), *(_begins(piece[:_LONGEST]) for piece in pieces)][:_MAX_WORDS]
+    if not terms:
         return Contact.objects.none()
-    query = Lexemes(" | ".join(_begins(piece[:_LONGEST]) for piece in pieces[:_MAX_WORDS]))
+    query = Lexemes(" | ".join(terms))
     found = Contact.objects.alias(search=CONTACT_NAMES).filter(search=query)
     return found.order_by(SearchRank(CONTACT_NAMES, query).desc(), "name", "pk")
+
+
+def _divided(form: str) -> tuple[list[str], str]:
+    """Return the runs of scripts without spaces, and the other words, divided by single spaces."""
+    return RUN.findall(form)[:_MAX_WORDS], " ".join(RUN.sub(" ", form).split())
+
+
+def _with_runs(
+    query: SearchQuery | CombinedSearchQuery | None, runs: list[str]
+) -> SearchQuery | CombinedSearchQuery | None:
+    """Return the query for texts that this query finds and that contain all runs, if any."""
+    if not runs:
+        return query
+    found = Lexemes(" & ".join(map(_run, runs)))
+    return found & query if query else found
+
+
+def _run(run: str) -> str:
+    """Return the query for a run: all its pairs. A single character finds the pairs it begins."""
+    if len(run) == 1:
+        return _begins(run)
+    return "(" + " & ".join(_quoted(pair) for pair in run_pairs(run[:_MAX_PAIRS])) + ")"
 
 
 def _term(word: str) -> str:
@@ -219,16 +268,24 @@ def _piece(piece: str) -> str:
     return f"({_begins(piece)} | {_begins('+' + piece)} | {_begins('-' + piece)})"
 
 
-def _telephone(number: str) -> str:
-    """Return the query for a telephone number, which may be typed with spaces and signs.
+def _telephone(words: str) -> str:
+    """Return the query for a telephone number in any writing; "" if the words are no number.
 
-    The query finds numbers that are stored without spaces, with or without a plus sign.
+    The query finds numbers that are stored in E.164, and the typed digits without spaces.
     """
-    digits = "".join(char for char in number if char.isdigit())
-    return f"({_begins('+' + digits.removeprefix('00'))} | {_begins(digits)})"
+    if not looks_like_number(words):
+        return ""
+    digits = "".join(char for char in ascii_form(words) if char in _DIGITS)
+    forms = {f"+{digits.removeprefix('00')}", digits}
+    forms |= e164_beginnings(words, Workspace.objects.country())
+    return f"({' | '.join(map(_begins, sorted(forms)))})"
 
 
 def _begins(lexeme: str) -> str:
+    return f"{_quoted(lexeme)}:*"
+
+
+def _quoted(lexeme: str) -> str:
     # Quoted and escaped, so that no typed character acts as an operator of the query.
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}':*"
+    return f"'{escaped}'"

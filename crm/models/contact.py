@@ -5,15 +5,15 @@ from hashlib import sha256
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.user import User
+from scrm.db.search_words import search_words
 
-CONTACT_NAMES = SearchVector("name", config="simple")
+CONTACT_NAMES = search_words("name")
 """The search vector for the names of contacts."""
 
 MAX_TAG_LENGTH = 60

@@ -5,10 +5,9 @@ from typing import cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import BigAutoField, F, Func, OuterRef, Q, Subquery
-from django.db.models.functions import Left
 from django.utils import timezone
 
 from crm import above
@@ -20,12 +19,7 @@ from crm.models.conversation import Conversation
 from crm.models.profile import Profile
 from crm.models.user import User
 from scrm.db.append_only import append_only
-
-_WORDS = SearchVector("title", Left("text", 100_000), config="simple")
-"""The search vector of title and text.
-
-The text is cut, because PostgreSQL refuses a search vector of more than one megabyte.
-"""
+from scrm.db.search_words import search_words
 
 
 class InteractionQuerySet(models.QuerySet["Interaction"]):
@@ -130,7 +124,7 @@ class Interaction(models.Model):
     )
     # Stored, so that a search for a common word can read only the newest rows and not all hits.
     words = models.GeneratedField(
-        expression=_WORDS,
+        expression=search_words("title", "text"),
         output_field=SearchVectorField(),
         db_persist=True,
     )

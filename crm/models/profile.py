@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Prefetch
 from django.db.models.functions import Lower
@@ -13,8 +12,9 @@ from django.utils import timezone
 from crm.models.contact import Contact
 from crm.models.user import User
 from scrm.db.locks import locked
+from scrm.db.search_words import search_words
 
-NAMES = SearchVector("name", "handle", "key", config="simple")
+NAMES = search_words("name", "handle", "key")
 """The search vector for names, handles and keys of profiles."""
 
 

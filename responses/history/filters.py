@@ -10,8 +10,10 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import Department, Interaction, User
+from crm.search import matching
 from responses.models import Campaign, Feedback, HistoryView, Response
 from responses.models.response import ResponseQuerySet, State
+from responses.models.response_search import RESPONSE_WORDS
 from responses.results.answer_counts import (
     ASKED,
     JUDGED,
@@ -191,6 +193,5 @@ def _with_date_and_text(found: ResponseQuerySet, typed: dict[str, Any]) -> Respo
     if typed.get("until"):
         found = found.filter(created_at__lt=midnight(typed["until"], days=1))
     if typed.get("q"):
-        words = typed["q"]
-        found = found.filter(Q(text__icontains=words) | Q(subject__icontains=words))
+        found = matching(found, RESPONSE_WORDS, typed["q"])
     return found

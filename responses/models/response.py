@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from crm.models import Account, Attachment, Department, Interaction, Notice, User
+from responses.models.response_search import RESPONSE_SEARCH
 from responses.rules.judge import content_hash
 from routing.models import Case, CaseEvent, Decision, Issue
 from routing.models.status import CLOSED, Stale
@@ -210,6 +211,7 @@ class Response(models.Model):
 
     class Meta:
         indexes = [
+            RESPONSE_SEARCH,
             models.Index(fields=["-created_at"], name="response_history"),
             models.Index(fields=["department"], name="response_held", condition=Q(state="held")),
             models.Index(

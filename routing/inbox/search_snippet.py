@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.db.models.functions import Left
@@ -11,7 +11,8 @@ from django.db.models.functions import Left
 from crm.models import Interaction, User
 from crm.search import prefix_query
 from routing.models import CaseConversation
-from scrm.text.fold import fold, origins
+from scrm.text.fold import UNBROKEN
+from scrm.text.search import RUN, search_form, search_origins
 
 MAX_READ = 2_000
 """At most this many messages of the cases on a page are searched, the newest first."""
@@ -20,7 +21,9 @@ MAX_CHARACTERS = 20_000
 PASSAGE = 80
 """The number of characters of an excerpt that a row shows in any case."""
 MAX_HITS = 50
-_PIECE = re.compile(r"\w+")
+MAX_WORDS = 2_000
+"""The number of typed characters that are looked for in the messages."""
+_PIECE = re.compile(rf"[{UNBROKEN}]+|[^\W{UNBROKEN}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,33 @@ def places(text: str, words: str) -> list[list[str | int]]:
     The places before the passage that has the most of the words are left out, because an excerpt
     begins at the first place.
     """
-    folded, where = fold(text), origins(text)
-    pieces = set(_PIECE.findall(fold(words)))
+    where = search_origins(text)
+    pieces = set(_PIECE.findall(search_form(words[:MAX_WORDS])))
     found = [
-        (where[hit.start()][0], where[hit.end() - 1][1], begun)
-        for hit in _PIECE.finditer(folded)
-        if (begun := frozenset(piece for piece in pieces if hit[0].startswith(piece)))
+        (where[start][0], where[end - 1][1], begun)
+        for hit in _PIECE.finditer(search_form(text))
+        for start, end, begun in _hits_in(hit, pieces)
     ]
     if not found:
         return []
+    found.sort(key=lambda hit: hit[:2])
     best = max(range(len(found)), key=lambda first: (_distinct(found, first), -first))
     return [["text", start, end] for start, end, _begun in found[best:]]
+
+
+def _hits_in(word: re.Match[str], pieces: set[str]) -> Iterator[tuple[int, int, frozenset[str]]]:
+    """Yield (start, end, pieces) of the hits in a word, or in a run of a script without spaces.
+
+    A word is a hit if it begins with a piece. In a run, pieces are hits wherever they are.
+    """
+    if RUN.match(word[0]):
+        for piece in pieces:
+            at = word[0].find(piece)
+            while at >= 0:
+                yield word.start() + at, word.start() + at + len(piece), frozenset([piece])
+                at = word[0].find(piece, at + len(piece))
+    elif begun := frozenset(piece for piece in pieces if word[0].startswith(piece)):
+        yield word.start(), word.end(), begun
 
 
 def _distinct(found: list[tuple[int, int, frozenset[str]]], first: int) -> int:

@@ -13,7 +13,6 @@ from crm.search import profiles_named, some_contacts_named
 from scrm.templatetags.networks import network_label
 from scrm.text.clean import storable
 from scrm.text.dates import ascii_form
-from scrm.text.fold import UNBROKEN
 from scrm.web.params import number
 
 MAX_PEOPLE = 8
@@ -21,7 +20,6 @@ NEW = "new"
 """Form value for a person who is not stored yet; then the search words are the person's name."""
 _CONTACT = "contact-"
 _NUMBER = re.compile(r"\+?[\d ()/.\-]{3,40}")
-_UNBROKEN = re.compile(f"[{UNBROKEN}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,6 @@ def find(words: str) -> list[Person]:
     """
     words = storable(words).strip()
     profiles, contacts = profiles_named(words), list(some_contacts_named(words)[:MAX_PEOPLE])
-    # In a script without spaces between words, search anywhere in the name, not at word starts.
-    if _UNBROKEN.search(words):
-        profiles = Profile.objects.filter(name__icontains=words)
-        contacts = list(Contact.objects.filter(name__icontains=words)[:MAX_PEOPLE])
     linked = Profile.objects.filter(links__contact__in=contacts, links__ended_at=None)
     found = [*_with_number(words), *linked[: 2 * MAX_PEOPLE], *profiles[:MAX_PEOPLE]]
     rows = Profile.objects.filter(pk__in=[profile.pk for profile in found])

@@ -5,10 +5,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from crm.access import StaffRequest
-from crm.search import some_contacts_named
+from crm.search import matching, some_contacts_named
 from routing.inbox import query
 from routing.inbox.query import Asked
 from routing.models import Case, Issue
+from scrm.db.search_words import search_words
 from scrm.text.clean import storable
 
 _FEW = 6
@@ -22,10 +23,11 @@ def palette(request: StaffRequest) -> HttpResponse:
     if not words:
         return HttpResponse()
     cases = query.page(Asked("all", "newest", {"q": words}), request.user)
+    issues = matching(Issue.objects.offered_to(request.user), search_words("name"), words)
     context = {
         "cases": cases.select_related("profile", "department")[:_FEW],
         "contacts": some_contacts_named(words)[:_FEW],
-        "issues": Issue.objects.offered_to(request.user).filter(name__icontains=words)[:_FEW],
+        "issues": issues[:_FEW],
         "words": words,
     }
     return render(request, "routing/_palette_found.html", context)

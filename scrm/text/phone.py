@@ -13,9 +13,12 @@ from scrm.text.dates import ascii_form
 MAX_TYPED = 60
 """Number of characters of a typed number; a longer text is not parsed."""
 _WRITTEN = re.compile(
-    r"(?:tel[.: ] ?)?[+(]?[0-9][0-9 ()/.-]{4,40}(?:(?:ext\.?|x|#|;ext=) ?[0-9]{1,7})?",
+    r"(?:(?:tel|phone|mobile?|fax|t)[.: ]{1,3})?[+(]{0,2}[0-9][0-9 ()/.-]{4,40}"
+    r"(?:(?:extension|ext\.?|x|#|;ext=) ?[0-9]{1,7})?",
     re.ASCII | re.IGNORECASE,
 )
+_AROUND = " \t\r\n\"'“”„«»,;"
+"""What is copied together with a number, at its ends."""
 _LENGTHS = {ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}
 
 
@@ -52,20 +55,25 @@ def e164(typed: str, country: str = "") -> str:
 
 def looks_like_number(typed: str) -> bool:
     """Return whether `typed` is nothing but a phone number in any writing, or the start of one."""
-    return bool(_WRITTEN.fullmatch(ascii_form(typed[:MAX_TYPED])))
+    typed = typed.strip(_AROUND)
+    return len(typed) <= MAX_TYPED and bool(_WRITTEN.fullmatch(ascii_form(typed)))
 
 
-def e164_beginning(typed: str, country: str = "") -> str:
-    """Return the start of the E.164 form of a typed number; "" if it has no country code.
+def e164_beginnings(typed: str, country: str = "") -> set[str]:
+    """Return how the E.164 form of a typed number may begin; an empty set without a country code.
 
-    The number may be incomplete, and an extension is ignored. country: as in `e164`.
+    The number may be incomplete, and an extension is ignored. Whether a leading 0 belongs to the
+    number, as in Italy, is certain only for a complete number: therefore there can be two results.
+    country: as in `e164`.
     """
     try:
-        number = phonenumbers.parse(ascii_form(typed[:MAX_TYPED]), country or None)
+        number = phonenumbers.parse(ascii_form(typed.strip(_AROUND)[:MAX_TYPED]), country or None)
     except NumberParseException:
-        return ""
+        return set()
     number.extension = None
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    with_zero = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    number.italian_leading_zero = None
+    return {with_zero, phonenumbers.format_number(number, PhoneNumberFormat.E164)}
 
 
 def _reason(error: NumberParseException, typed: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from scrm.text.phone import (
     NotAPhoneNumber,
     e164,
-    e164_beginning,
+    e164_beginnings,
     international,
     looks_like_number,
 )
@@ -57,19 +57,20 @@ def test_a_number_is_shown_as_people_write_it() -> None:
 @pytest.mark.parametrize(
     ("typed", "country", "is_"),
     [
-        ("030 123", "DE", "+4930123"),
-        ("030 1234567 ext. 12", "DE", "+49301234567"),
-        ("Tel. 030/1234567", "DE", "+49301234567"),
-        ("\uff10\uff13\uff10 1234567", "DE", "+49301234567"),
-        ("0049 (0)30 12345", "DE", "+493012345"),
-        ("030 1234567", "", ""),
+        ("030 123", "DE", {"+4930123"}),
+        ("030 1234567 ext. 12", "DE", {"+49301234567"}),
+        ("Tel. 030/1234567", "DE", {"+49301234567"}),
+        ("\uff10\uff13\uff10 1234567", "DE", {"+49301234567"}),
+        ("0049 (0)30 12345", "DE", {"+493012345"}),
+        ("020 79", "GB", {"+442079", "+4402079"}),
+        ("030 1234567", "", set()),
     ],
 )
 def test_a_number_is_searched_by_the_beginning_of_its_e164(
-    typed: str, country: str, is_: str
+    typed: str, country: str, is_: set[str]
 ) -> None:
     assert looks_like_number(typed)
-    assert e164_beginning(typed, country) == is_
+    assert e164_beginnings(typed, country) == is_
 
 
 @pytest.mark.parametrize(

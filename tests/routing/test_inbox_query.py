@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 import time_machine
@@ -86,6 +87,34 @@ def test_it_finds_by_what_was_said(as_: As, agent: User, make_case: Make, words:
     wanted = make_case("My green suitcase, Müller, call +491705550 please")
     make_case("A seat by the window", by="zoe")
     assert shown(as_(agent).get("/", {"q": words})) == [wanted.pk]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["renee", "NUNEZ rene", "Renée", "entschadigung", "Ｅｎｔ", "荷物", "届きません", "田中"],
+)
+def test_it_finds_words_without_marks_and_in_scripts_without_spaces(
+    as_: As, agent: User, make_case: Make, words: str
+) -> None:
+    said = "Die Entschädigung fehlt. 預けた荷物が届きません。"
+    wanted = make_case(normalize("NFD", said), by=normalize("NFD", "renée núñez 田中さくら"))
+    make_case("A seat by the window", by="zoe")
+    assert shown(as_(agent).get("/", {"q": words})) == [wanted.pk]
+
+
+def test_the_snippet_marks_what_was_typed_without_marks() -> None:
+    text = normalize("NFD", "Die Entschädigung fehlt, ") + "預けた荷物が届きません。"
+    for words, marked in (
+        ("entschadigung", normalize("NFD", "Entschädigung")),
+        ("ENTSCH", normalize("NFD", "Entschädigung")),
+        ("荷物", "荷物"),
+        ("ません", "ません"),
+    ):
+        [[field, start, end]] = search_snippet.places(text, words)
+        assert (field, text[int(start) : int(end)]) == ("text", marked)
+    assert len(search_snippet.places(text, "fehlt 荷物 die")) == 3
+    assert search_snippet.places(text, "が荷") == []
+    assert search_snippet.places("荷物" * 10_000, "荷" * 200_000) == []
 
 
 def test_it_finds_a_profile_by_its_contacts_name(

@@ -44,7 +44,10 @@ def offered(client: Client, case: Case) -> dict[str, str]:
         "case": page.partition('id="group_issue"')[2].partition("</select>")[0],
         "filter": page.partition('id="inboxform_issue"')[2].partition("</select>")[0],
         "bulk": html(client.get("/suggestions/")),
-        "palette": html(client.get("/palette/", {"q": "a"})).partition("Search all")[0],
+        "palette": "".join(
+            html(client.get("/palette/", {"q": words})).partition("Search all")[0]
+            for words in ("far", "sea")
+        ),
         "list": html(client.get("/issues/")).partition("<main")[2],
     }
 
