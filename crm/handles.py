@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from scrm.text.normal import normalize
 
 _MIN_LENGTH = 5
 """Names shorter than this may differ by one character without being an imitation."""
@@ -42,7 +42,7 @@ def skeleton(name: str) -> str:
     Case, accents and separators are left out. Digits become the letters that they resemble, “i”
     becomes “l” and “rn” becomes “m”.
     """
-    letters = unicodedata.normalize("NFKD", name).casefold()
+    letters = normalize("NFKD", name).casefold()
     seen = "".join(char for char in letters if char.isalnum() or char == "|").translate(_DIGITS)
     for pair, letter in _PAIRS:
         seen = seen.replace(pair, letter)

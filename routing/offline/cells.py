@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
-from unicodedata import normalize
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -19,6 +18,7 @@ from scrm.channels.email.people import sendable
 from scrm.text import dates
 from scrm.text.clean import storable, without_bidi
 from scrm.text.dates import ascii_form
+from scrm.text.normal import normalize
 from scrm.text.phone import NotAPhoneNumber, e164
 
 T = TypeVar("T")

@@ -11,9 +11,10 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
-from unicodedata import normalize
 
 import regex
+
+from scrm.text.normal import normalize
 
 Unit = Literal["characters", "graphemes", "weighted"]
 """What a network counts.

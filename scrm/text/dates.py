@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from unicodedata import decimal, normalize
+from unicodedata import decimal
+
+from scrm.text.normal import normalize
 
 _HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2212"
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2069"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import pairwise
-from unicodedata import category, normalize
+from unicodedata import category
+
+from scrm.text.normal import normalize
 
 # Invisible signs: soft hyphen, zero width, direction marks, variation selectors.
 _UNSEEN = re.compile(

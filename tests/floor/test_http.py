@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
-import requests  # noqa: TID251 - only the names of its errors
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer

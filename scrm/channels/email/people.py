@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from unicodedata import category, normalize
+from unicodedata import category
 
 from scrm.net.addresses import domain_to_ascii, domain_to_unicode
 from scrm.text.clean import plain
+from scrm.text.normal import normalize
 
 UNVERIFIED, _VIA = "unverified:", " via "
 _LONGEST_NAME, _LONGEST_ADDRESS = 300, 1000

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from unicodedata import category, normalize
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from scrm.text.dates import ascii_form
+from scrm.text.normal import normalize
 
 _LONGEST = 100
 _EARLIEST = 1970

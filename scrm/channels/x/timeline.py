@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unicodedata import normalize
 
 from scrm.channels.base import ChannelError, Outgoing, Usage
 from scrm.channels.unreadable import UNREADABLE
@@ -17,6 +16,7 @@ from scrm.channels.x.client import Answer, XClient
 from scrm.channels.x.errors import charged
 from scrm.channels.x.read import Post, is_retweet, read_message, read_post
 from scrm.text.links import without_last_link
+from scrm.text.normal import normalize
 
 PAGES, PAGE = 5, 100
 """The most pages of our posts that are read, and the number of entries on a page."""
