@@ -254,8 +254,7 @@ def _topic(topic: Topic) -> Q:
     # Pass ids instead of a subquery: then PostgreSQL can estimate how often each revision matches.
     revisions = list(topic.revisions.values_list("pk", flat=True))
     hit = Match.objects.filter(revision__in=revisions)
-    edited = hit.filter(interaction__revises=OuterRef("last_inbound"))
-    return Q(Exists(hit.filter(interaction=OuterRef("last_inbound")))) | Q(Exists(edited))
+    return Q(Exists(hit.filter(interaction=OuterRef("last_inbound"))))
 
 
 def _found(asked: Asked, user: User) -> set[int] | None:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from crm.models import Department, Notice, User
 from listening.models import Match, Mention, Source, Topic
@@ -211,20 +210,6 @@ def test_a_topic_of_an_earlier_edit_is_not_routed_again(
     topic("pump")
     edit(for_us, village, "Hello.", "A pump.", "The pump.", "Nothing.", "The pump again.")
     assert kinds(Case.objects.get()) == ["routed", "heard"]
-
-
-def test_the_inbox_finds_the_topic_of_an_edit(
-    for_us: Source, village: Village, topic: Callable[..., Topic], admin: User, client: Client
-) -> None:
-    pump = topic("pump")
-    edit(for_us, village, "Hello.")
-    client.force_login(admin)
-    before = client.get(f"/?view=open&topic={pump.pk}").content.decode()
-    edit(for_us, village, NEWS)
-    after = client.get(f"/?view=open&topic={pump.pk}").content.decode()
-    link = Case.objects.get().get_absolute_url()
-    assert link not in before
-    assert link in after
 
 
 def test_the_case_page_marks_the_words_in_the_edit(
