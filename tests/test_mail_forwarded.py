@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email import message_from_bytes
 
@@ -67,6 +68,19 @@ def test_the_author_is_offered_and_answered(post: Post, browser: Client, case: C
     case.refresh_from_db()
     assert case.status == "waiting"
     assert delivery.state == "sent"
+
+
+def test_the_reply_form_is_loaded_again_for_the_new_customer(browser: Client, case: Case) -> None:
+    """The page keeps an element with the same id (hx-preserve), with its former recipients."""
+
+    def kept() -> list[str]:
+        page = browser.get(case.get_absolute_url()).content.decode()
+        return re.findall(r'<div id="([^"]+)" hx-preserve>', page)
+
+    before = kept()
+    click(browser, case)
+    assert len(before) == 1
+    assert kept() != before
 
 
 def test_a_second_click_changes_nothing(browser: Client, case: Case) -> None:

@@ -28,7 +28,16 @@ class PlaceFields(forms.Form):
     privately in the case and a public place is offered.
     """
 
-    place = forms.ChoiceField(label=_("Channel"), widget=forms.RadioSelect)
+    place = forms.ChoiceField(
+        label=_("Channel"),
+        widget=forms.RadioSelect,
+        error_messages={
+            "invalid_choice": _(
+                "This channel is no longer available in this case. Choose another one. Your text "
+                "was kept."
+            )
+        },
+    )
     publicly = forms.BooleanField(
         label=_("Answer publicly although this person wrote privately"), required=False
     )

@@ -55,7 +55,7 @@ class Row:
     others: names of the other users who have the case open.
     mine: whether the case is assigned to the user.
     thanks: the number of messages of thanks that nobody has liked or dismissed.
-    changed: whether the last message was edited or deleted at its source.
+    changed: "edited" or "deleted" if that happened to the last message at its source, else "".
     gone: the reason why the case no longer belongs to the list on screen, else "".
     """
 
@@ -75,7 +75,7 @@ class Row:
     others: tuple[str, ...]
     mine: bool
     thanks: int
-    changed: bool = False
+    changed: str = ""
     gone: str = ""
 
 
@@ -114,7 +114,7 @@ def rows(
             others=tuple(marks["present", case.pk]),
             mine=case.assignee_id == user.pk,
             thanks=len(marks["thanks", case.pk]),
-            changed=bool(marks["changed", case.pk]),
+            changed=min(marks["changed", case.pk], default=""),  # "deleted" before "edited"
         )
         for case in found
     ]
@@ -258,7 +258,8 @@ def _marks(
     Mark "draft": the list is not empty if the user has a draft for the case.
     Mark "call back": the list contains the time of the call-back, in ISO format.
     Mark "thanks": the list contains the id of each message of thanks that waits.
-    Mark "changed": the list is not empty if the last message was changed at its source.
+    Mark "changed": the list contains "edited" and "deleted" if that happened to the last message
+    at its source.
     Mark "present": the list contains the names of the other users who have the case open.
 
     One SQL query loads the marks of all cases.
@@ -272,7 +273,8 @@ def _marks(
     thanks: Any = pending_thanks.pending(pks)
     thanks = thanks.annotate(mark=Value("thanks"), value=Cast("interaction", CharField()))
     changes: Any = Case.objects.filter(pk__in=pks, last_inbound__mention__changes__isnull=False)
-    changes = changes.order_by().annotate(mark=Value("changed"), value=Value(""))
+    kind = F("last_inbound__mention__changes__kind")
+    changes = changes.order_by().annotate(mark=Value("changed"), value=kind)
     rows = marked.values_list("mark", "case", "value").union(
         changes.values_list("mark", "pk", "value"),
         calls.values_list("mark", "case", "value"),

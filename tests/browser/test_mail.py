@@ -289,7 +289,7 @@ def test_a_comment_that_is_edited_while_an_answer_is_written(
     page.reload()
     expect(page.get_by_text(notice)).to_be_visible()
     expect(page.get_by_label("Your reply")).to_have_value("Here is your refund.")
-    expect(page.locator(f"#row-{case.pk}")).to_contain_text("changed at the source")
+    expect(page.locator(f"#row-{case.pk}")).to_contain_text("edited at the source")
     page.get_by_text("Show the new text").click()
     expect(page.get_by_text("nobody answers the phone")).to_be_visible()
     looks_right(page, "edited comment")

@@ -85,7 +85,7 @@ def test_a_feed_server_that_changes_guids_and_corrects_an_entry(
     page = as_(agent).get(case.get_absolute_url()).content.decode()
     assert "Edited at the source" in page
     assert "Correction: they do not strike." in page
-    assert "changed at the source" in as_(agent).get(reverse("routing:inbox")).content.decode()
+    assert "edited at the source" in as_(agent).get(reverse("routing:inbox")).content.decode()
 
     # Other software: https, new ids, tracking parameters. Nothing comes back.
     for n, entry in enumerate(feed.entries, 1):

@@ -145,7 +145,7 @@ def test_case_list_and_composer_say_so(
     assert "&lt;b&gt;and lost my bag&lt;/b&gt;" in case
     assert "A message of this case was edited." in composer
     assert "Edited at the source; noticed 0\xa0minutes ago" in composer
-    assert "changed at the source" in inbox
+    assert "edited at the source" in inbox
     assert "at the source" not in "".join(before)
 
 

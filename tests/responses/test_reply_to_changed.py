@@ -50,6 +50,15 @@ def delete(make_source: Callable[..., Source]) -> Callable[[Interaction], None]:
     return delete
 
 
+def test_the_list_says_that_the_last_message_was_deleted(
+    complaint: Case, delete: Callable[..., None], agent: User, as_: As
+) -> None:
+    delete(complaint.last_inbound)
+    page = as_(agent).get(reverse("routing:inbox")).content.decode()
+    assert "deleted at the source" in page
+    assert "edited at the source" not in page
+
+
 @pytest.fixture
 def waiting(answer: Callable[..., Response], delete: Callable[..., None]) -> Response:
     """Return a released public reply whose message was deleted before it was sent."""
