@@ -222,6 +222,7 @@ def test_mail_that_fails_dmarc_is_marked_and_not_in_her_case(
     page = browser.get(forged.get_absolute_url()).content.decode()
     assert "it fails DMARC according to your mail server" in page
     assert "Also open from this person" not in page
+    assert browser.get("/?view=open").content.decode().count("unverified sender") == 1
     answer(browser, forged)
     assert went_to(post) == KIM
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from crm.models.contact import Contact
 from crm.models.user import User
+from scrm.channels.email.people import UNVERIFIED
 from scrm.db.locks import locked
 from scrm.db.search_words import search_words
 
@@ -93,6 +94,11 @@ class Profile(models.Model):
     def phone(self) -> str:
         """The phone number of a profile on the network "phone", in E.164; otherwise ""."""
         return self.key if self.network == "phone" and self.key.startswith("+") else ""
+
+    @property
+    def is_unverified(self) -> bool:
+        """Whether mail of this sender may have been written by somebody else; see decision 0035."""
+        return self.key.startswith(UNVERIFIED)
 
     @property
     def initials(self) -> str:
