@@ -113,6 +113,8 @@ def _clocks(
     first = before.get("first")
     # The clock of the first answer goes on as long as its own message is unanswered.
     still_first = bool(item and first and first.item_id == item.interaction)
+    if item and item.edited_at and case.first_response_at:
+        still_first = still_first and item.edited_at < case.first_response_at
     facts = CaseFacts(
         opened_at=case.reopened_at or case.opened_at,  # type: ignore[attr-defined]
         waiting=Waiting(item.since, item.heard_late, item.window_ends, item.interaction)
@@ -197,7 +199,9 @@ def _goes_on(row: CaseClock, clock: Clock) -> bool:
     if row.stopped_at is None:
         return True
     if clock.kind in _RESPONSES:
-        return row.item_id == clock.item_id
+        # A message that was edited later waits again: this is another clock.
+        is_again = clock.running_since is not None and clock.running_since > row.stopped_at
+        return row.item_id == clock.item_id and not is_again
     return clock.spent_s > 0
 
 

@@ -19,18 +19,13 @@ from django.db import transaction
 
 from routing.arrival import Arrival, Hint, Party
 from routing.due_times import recompute
+from routing.edited_items import mark_events, withdraw_decisions
 from routing.facts import to_store
 from routing.intake_notices import tell
 from routing.intake_queries import Loaded, restrict_texts, update_cases
 from routing.intake_special import SpecialItems
 from routing.joining import BystanderItem, Joined, NewItem, OpenCase, case_of_party, why_own_case
-from routing.models import (
-    BystanderReply,
-    Case,
-    CaseConversation,
-    CaseEvent,
-    ItemDecision,
-)
+from routing.models import BystanderReply, Case, CaseConversation, CaseEvent, ItemDecision
 from routing.models.rule import Priority
 from routing.models.status import LIVING, Status
 from routing.rule_effects import RuleEffects, reopen_set_aside
@@ -59,6 +54,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
     if not arrivals:
         return {}
     batch = _Batch.open(arrivals, now)
+    waits_again = withdraw_decisions(arrivals, now)
     ordered = sorted(arrivals, key=lambda arrival: (arrival.said_at, arrival.interaction))
     special = SpecialItems.open(batch, ordered, now)
     placed = {}
@@ -69,6 +65,7 @@ def take_in(arrivals: Sequence[Arrival], *, now: datetime) -> dict[int, int]:
                 special.mark(case, arrival)
             placed[arrival.interaction] = case
     special.save_marks()
+    mark_events(batch.events, waits_again)
     batch.write()
     special.notify_on_call()
     return {interaction: case.pk for interaction, case in placed.items() if case}
@@ -377,7 +374,8 @@ class _Batch(Loaded):
             ended_at=self.now
         )
         CaseConversation.objects.bulk_create(self.links)
-        BystanderReply.objects.bulk_create(self.replies)
+        # An edited reply may have been stacked already.
+        BystanderReply.objects.bulk_create(self.replies, ignore_conflicts=True)
         CaseEvent.objects.bulk_create(self.events)
         ItemDecision.objects.bulk_create([*self.decisions, *self.effects.decisions])
         # Do this after writing the links: they decide which messages wait for an answer.

@@ -70,7 +70,8 @@ class RuleEffects:
 
         The number of SQL statements does not depend on the number of cases.
         """
-        RecordedOnly.objects.bulk_create(self.recorded)
+        # An edited message may have been recorded only already.
+        RecordedOnly.objects.bulk_create(self.recorded, ignore_conflicts=True)
         told = [case for case, verdict in self.routed if verdict.notify or verdict.notify_leads]
         if not told:
             return

@@ -27,7 +27,8 @@ class UnansweredItem:
 
     said_at: when it was written, or recorded if that is unknown or earlier (`Interaction.sort_at`).
     since: the time from which it waits for an answer: `said_at`, or when we received it if it was
-      heard late.
+      heard late, or `edited_at`.
+    edited_at: when an edit made it wait again; otherwise None.
     window_ends: the earliest end of a reply window of all unanswered items of the case; None if no
       channel limits the time.
     """
@@ -35,11 +36,12 @@ class UnansweredItem:
     interaction: int
     said_at: datetime
     since: datetime
+    edited_at: datetime | None = None
     window_ends: datetime | None = None
 
     @property
     def heard_late(self) -> bool:
-        return self.since != self.said_at
+        return self.since not in (self.said_at, self.edited_at)
 
 
 def oldest_unanswered(cases: Collection[int] | QuerySet[Any, Any]) -> dict[int, UnansweredItem]:
@@ -50,7 +52,7 @@ def oldest_unanswered(cases: Collection[int] | QuerySet[Any, Any]) -> dict[int, 
     items: Any = unanswered(cases)
     groups = ("in_case", "channel", "visibility")
     first = items.order_by(*groups, "counts_from", "pk").distinct(*groups)
-    columns = ("in_case", "channel", "visibility", "pk", "sort_at", "counts_from")
+    columns = ("in_case", "channel", "visibility", "pk", "sort_at", "counts_from", "edited_at")
     found: dict[int, UnansweredItem] = {}
     private = set()
     for case, channel, visibility, *fields in first.values_list(*columns):

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,13 +22,15 @@ MAX_REASON = 60
 
 HEARD_LATE = timedelta(hours=1)
 """A message received later than this after it was written is counted from when we received it."""
+WAITS_AGAIN = "waits_again"
+"""The key in the data of an event of a version: since this event, its message waits again."""
 
 
 def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> InteractionQuerySet:
     """Return the unanswered items of these cases, given by their ids; see `routing.unanswered`.
 
     Each item has the attributes `in_case`, the id of its case, and `counts_from`, the time from
-    which it waits for an answer.
+    which it waits for an answer. `edited_at` is this time if an edit made it wait again, else None.
     """
     link = "conversation__case_links"
     items: Any = Interaction.objects.annotate(
@@ -35,13 +38,17 @@ def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> Interactio
     )
     items = items.filter(link__case__in=cases, direction="in", revises=None).exclude(kind=AUTOMATIC)
     late = Q(recorded_at__gt=F("sort_at") + HEARD_LATE)
-    items = items.annotate(
-        in_case=F("link__case"),
-        counts_from=models.Case(models.When(late, then=F("recorded_at")), default=F("sort_at")),
-    )
+    heard = models.Case(models.When(late, then=F("recorded_at")), default=F("sort_at"))
+    again = CaseEvent.objects.filter(
+        interaction__revises=OuterRef("pk"), data__has_key=WAITS_AGAIN
+    ).order_by("-at")
+    items = items.annotate(in_case=F("link__case"), edited_at=Subquery(again.values("at")[:1]))
+    items = items.annotate(counts_from=Coalesce("edited_at", heard))
     decided = ItemDecision.objects.current().filter(interaction=OuterRef("pk"))
-    # A reply of a bystander does not wait for us, even if its author gets a case later.
-    found: InteractionQuerySet = items.filter(~Exists(decided), below_case=None)
+    # A reply of a bystander does not wait for us, even if its author gets a case later. But it does
+    # if an edit of it was routed to a case.
+    stacked = Q(below_case__isnull=False, edited_at=None)
+    found: InteractionQuerySet = items.filter(~Exists(decided)).filter(~stacked)
     return found.order_by("sort_at", "pk")
 
 

@@ -7,14 +7,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from crm.models import Department, Notice, User
-from listening.models import Match, Mention, Source, Topic
+from listening.models import Match, Mention, Quarantined, Source, Topic
 from listening.sensitivity import Sensitivity
 from routing.case_page import timeline
-from routing.models import Case, CaseEvent, RoutingRule
+from routing.models import (
+    BystanderReply,
+    Case,
+    CaseEvent,
+    ItemDecision,
+    RecordedOnly,
+    ResponseTarget,
+    RoutingRule,
+)
+from routing.mutes import mute
 from routing.rule_trial import rebuild, try_rules
+from routing.unanswered import oldest_unanswered, unanswered
 from scrm import pipeline
+from scrm.channels.base import Author
 from tests.listening.test_edits import fetch_each, shown
 from tests.listening.test_fetch import NOON, Village
 from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
@@ -53,10 +65,10 @@ def legal(admin: User) -> Department:
 def make_rule(admin: User) -> Callable[..., None]:
     """Return a function that makes a rule: text that contains a word goes to a department."""
 
-    def make(word: str, department: Department) -> None:
+    def make(word: str, department: Department, **effects: Any) -> None:
         rule = RoutingRule.objects.create(name=word, owner=admin)
         condition = {"field": "text", "op": "contains", "value": word}
-        rule.revise(conditions={"all": [condition]}, department=department, by=admin)
+        rule.revise(conditions={"all": [condition]}, department=department, by=admin, **effects)
 
     return make
 
@@ -120,14 +132,25 @@ def test_an_edit_that_keeps_its_topic_is_not_routed_again(
 
 @pytest.mark.parametrize("status", ["open", "waiting", "done"])
 def test_a_safeguarding_topic_in_an_edit_marks_the_case(
-    for_us: Source, village: Village, topic: Callable[..., Topic], supervisor: User, status: str
-) -> None:
+    for_us: Source, village: Village, topic: Callable[..., Topic], supervisor: User, status: str,
+    agent: User, clock: time_machine.Coordinates,
+) -> None:  # fmt: skip
+    """It waits for an answer from the edit on, although a user has decided the old words."""
     topic("kill myself", sensitivity=Sensitivity.SAFEGUARDING)
     edit(for_us, village, "Thanks!")
+    case = Case.objects.get()
+    case.finish(by=agent, seen=case.last_inbound_id, reasons="thanks")
     Case.objects.update(status=status, done_at=NOON if status == "done" else None)
     last = Case.objects.get().last_inbound
+    assert not oldest_unanswered([case.pk])
+    ResponseTarget.objects.create(department=case.department, priority="urgent", first=60)
+    clock.shift(timedelta(hours=5))
     edit(for_us, village, "I will kill myself.")
     case = Case.objects.get()
+    item = oldest_unanswered([case.pk])[case.pk]
+    assert (item.since, item.heard_late) == (NOON + timedelta(hours=5), False)
+    assert case.due_at == NOON + timedelta(hours=6)
+    assert not case.received_late
     assert (case.sensitive, case.priority, case.status) == ("safeguarding", "urgent", "open")
     assert case.last_inbound == last
     event = case.events.order_by("pk").last()
@@ -222,3 +245,60 @@ def test_the_case_page_marks_the_words_in_the_edit(
     [change] = entry.changes
     assert "The <mark>pump</mark> leaks" in change.text
     assert change.topics == ("Pump",)
+
+
+@pytest.mark.parametrize("outcome", ["record", "aside"])
+def test_a_rule_that_still_fits_an_edited_item_decides_it_again(
+    for_us: Source, village: Village, topic: Callable[..., Topic], make_rule: Callable[..., None],
+    legal: Department, outcome: str,
+) -> None:  # fmt: skip
+    topic("pump")
+    make_rule("hello", legal, outcome=outcome)
+    edit(for_us, village, "Hello.", "Hello, a pump.")
+    assert not Quarantined.objects.exists()
+    assert ItemDecision.objects.current().count() == 1
+    assert ItemDecision.objects.count() == 2
+    assert RecordedOnly.objects.count() == (outcome == "record")
+
+
+def test_an_edited_item_of_a_muted_author_is_muted_again(
+    for_us: Source, village: Village, topic: Callable[..., Topic], agent: User
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.")
+    case = Case.objects.get()
+    mute(case.profile, case.department, reason="Spam", by=agent)
+    edit(for_us, village, "Hello again.", key="2")
+    edit(for_us, village, "Hello again, a pump.", key="2")
+    assert not Quarantined.objects.exists()
+    assert ItemDecision.objects.current().get().outcome == "muted"
+
+
+def test_a_reply_of_a_bystander_that_gains_a_topic_waits_for_an_answer(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    ben = {"key": "2", "author": Author("feed", "blog.example#Ben"), "in_reply_to": "1"}
+    edit(for_us, village, "Hello.")
+    edit(for_us, village, "Indeed.", **ben)
+    assert BystanderReply.objects.count() == 1
+    edit(for_us, village, "My pump leaks.", **ben)
+    assert not Quarantined.objects.exists()
+    case = Case.objects.exclude(bystander_replies__isnull=False).get()
+    assert [row.text for row in unanswered([case.pk])] == ["Indeed."]
+
+
+def test_a_reply_of_a_bystander_can_be_stacked_again(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    """The topic may have become a brand topic before the batch runs."""
+    row = topic("pump")
+    ben = {"key": "2", "author": Author("feed", "blog.example#Ben"), "in_reply_to": "1"}
+    edit(for_us, village, "Hello.")
+    edit(for_us, village, "Indeed.", **ben)
+    fetch_each(for_us, village, shown("Indeed, a pump.", **ben))
+    Topic.objects.filter(pk=row.pk).update(is_brand=True)
+    pipeline.process()
+    assert not Quarantined.objects.exists()
+    assert BystanderReply.objects.count() == 1
+    assert not unanswered([BystanderReply.objects.get().case_id]).filter(key="2").exists()
