@@ -80,7 +80,9 @@ def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[
         Mention.objects.filter(pk__in=counted), unrecorded_changes=F("unrecorded_changes") + 1
     )
     new = [(row.pk, item) for row, item in other if row.pk not in counted]
-    keep_changes(fetch, [_edit(item, now) for _, item in new], now=now)
+    changed_at = {row.pk: _last_change(row) for row, _ in other}
+    found = [_edit(item, (seen_at.get(pk), changed_at[pk]), now) for pk, item in new]
+    keep_changes(fetch, found, now=now)
     return [(row.pk, item) for row, item in known] + new
 
 
@@ -90,13 +92,24 @@ def _is_full(mention: Mention, now: datetime) -> bool:
     return len(edits) >= MANY_EDITS and edits[-1].recorded_at > now - _DAY
 
 
-def _edit(item: Item, now: datetime) -> Change:
-    """Return the edit of an item, with the time that the source states if it can be true."""
+def _last_change(mention: Mention) -> datetime | None:
+    rows = list(mention.changes.all())[-1:]
+    return rows[0].recorded_at if rows else None
+
+
+def _edit(item: Item, earlier: Iterable[datetime | None], now: datetime) -> Change:
+    """Return the edit of an item, with the time that the source states if it can be true.
+
+    A source may state the time of an earlier edit: then the time of this one is unknown.
+    earlier: when the text before it was seen. A day is allowed for wrong clocks and caches.
+    """
     at = item.edited_at
-    is_possible = at and at <= now and (item.occurred_at is None or at > item.occurred_at)
+    after = [item.occurred_at, *(seen - _DAY for seen in earlier if seen)]
+    if at and (at > now or any(at <= each for each in after if each)):
+        at = None
     return Change(
         item.scope, item.key, "edited", title=item.title, text=item.text, html=item.html,
-        occurred_at=at if is_possible else None,
+        occurred_at=at,
     )  # fmt: skip
 
 
@@ -110,8 +123,9 @@ def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
         if row.kind == MentionChange.Kind.DELETED or not _is_volatile(row.mention, now)
     }
     stored = MentionChange.objects.bulk_create(rows)
-    keep_version_matches(record_versions(stored, now=now))
-    process_again(stored)
+    versions = record_versions(stored, now=now)
+    keep_version_matches(versions)
+    process_again(stored, versions)
     changed = {row.mention.interaction_id: row.mention_id in calm for row in stored}
     above.tell_changed({pk: notify for pk, notify in changed.items() if pk}, now)
     return stored

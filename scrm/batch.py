@@ -28,7 +28,7 @@ from routing.facts import Origin, facts
 from routing.intake import Arrival, Hint, take_in
 from routing.models import Case
 from routing.when_written import WhenWritten
-from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Item
+from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Author, Item
 from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
 from scrm.edited_mentions import Edit, edits_with_topics, record_edits, with_edits
@@ -137,7 +137,8 @@ def _record_and_route(
         if not context.is_ours(mention)
     }
     # These authors wrote to us, so their profiles count as reachable again.
-    Profile.objects.filter(pk__in=[row.profile or 0 for _, row in inbound.values()]).heard()
+    heard = [row.profile or 0 for pk, (_, row) in inbound.items() if pk not in is_routed]
+    Profile.objects.filter(pk__in=heard).heard()
     # Automatic answers are recorded, but they open no case and do not count as feedback.
     messages = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
     fresh = [pair for pair in messages if pair[0].pk not in is_routed]
@@ -235,11 +236,13 @@ class _Context:
         """Return whether a mention is to be recorded in the ledger.
 
         A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched
-        its first or its newest words, or if it answers a message of ours. Items of the backlog,
-        bounces and delivery notices are never recorded.
+        its first or its newest words, or if it answers a message of ours. Bounces and delivery
+        notices are never recorded, and an item of the backlog only if a topic matched an edit.
         """
-        if mention.backlog or mention.kind in (BOUNCE, NOTICE):
+        if mention.kind in (BOUNCE, NOTICE):
             return False
+        if mention.backlog and not mention.interaction_id:
+            return mention.pk in self.edits
         return bool(
             mention.interaction_id
             or self.is_ours(mention)
@@ -253,10 +256,14 @@ class _Context:
         ours = self.speakers.speaker(mention)
         source = self.sources[mention.pk]
         call = mention.details.get("call")
+        author = mention.author
+        if mention.interaction_id:
+            # It is processed again: its names may be older than those of the profile.
+            author = Author(author.network, author.key)
         return Entry(
             scope=mention.scope,
             key=mention.key,
-            author=None if ours else mention.author,
+            author=None if ours else author,
             direction="out" if self.is_ours(mention) else "in",
             channel=source.kind,
             kind=mention.kind,
@@ -357,7 +364,9 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
-            "interaction_id = done.interaction_id "
+            "interaction_id = done.interaction_id, "
+            # What was edited now is news.
+            "backlog = backlog AND done.interaction_id IS NULL "
             "FROM unnest(%s::bigint[], %s::bigint[]) AS done (id, interaction_id) "
             "WHERE listening_mention.id = done.id",
             [now, [m.pk for m in mentions], [ledger.get(m.pk) for m in mentions]],

@@ -27,6 +27,8 @@ class Edit:
         that records the edit. is_routed: whether the item was routed already. Otherwise the topics
         of its first words count too.
         """
+        # A network may state a time in the future.
+        stated, recorded_at = self.change.occurred_at, self.change.recorded_at
         edited = {found.topic for found in self.topics}
         before = () if is_routed else of_item.topics
         topics = (*self.topics, *(found for found in before if found.topic not in edited))
@@ -36,7 +38,7 @@ class Edit:
             of_item,
             interaction=version,
             edits=of_item.interaction,
-            said_at=self.change.occurred_at or self.change.recorded_at,
+            said_at=min(stated or recorded_at, recorded_at),
             facts=replace(of_item.facts, text=text, topics=names),
             topics=topics,
         )

@@ -76,7 +76,7 @@ class Mention(LeasedRow):
     scope, key: see `scrm.channels.base.Item`.
     backlog: whether the item belongs to the backlog of its source: it is older than `cases_since`
     of the source, or it has no date and the first successful fetch found it. An item of the backlog
-    is stored and matched but opens no case.
+    is stored and matched but opens no case. An edit that matches a topic ends that.
     author_about: the facts about the author that have no column: verified, bio, place, language.
     mentioned: the keys of the profiles that the item mentions.
     details: the facts of a call; see `scrm.channels.base.Item`.

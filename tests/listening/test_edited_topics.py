@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from crm.models import Department, Notice, User
+from crm.models import Department, Interaction, Notice, Profile, User
 from listening.models import Match, Mention, Quarantined, Source, Topic
 from listening.sensitivity import Sensitivity
 from routing.case_page import timeline
@@ -26,9 +26,9 @@ from routing.mutes import mute
 from routing.rule_trial import rebuild, try_rules
 from routing.unanswered import oldest_unanswered, unanswered
 from scrm import pipeline
-from scrm.channels.base import Author
+from scrm.channels.base import Author, Change
 from tests.listening.test_edits import fetch_each, shown
-from tests.listening.test_fetch import NOON, Village
+from tests.listening.test_fetch import NOON, SCOPE, Village, go
 from tests.listening.test_fetch import clock as clock  # noqa: PLC0414
 from tests.listening.test_fetch import village as village  # noqa: PLC0414
 
@@ -302,3 +302,83 @@ def test_a_reply_of_a_bystander_can_be_stacked_again(
     assert not Quarantined.objects.exists()
     assert BystanderReply.objects.count() == 1
     assert not unanswered([BystanderReply.objects.get().case_id]).filter(key="2").exists()
+
+
+def test_processing_again_keeps_the_newer_name_and_does_not_make_reachable(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.")
+    Profile.objects.update(name="Anna Newname", bio="New", unreachable_since=NOON)
+    edit(for_us, village, "A pump.")
+    profile = Profile.objects.get()
+    assert (profile.name, profile.bio, profile.unreachable_since) == ("Anna Newname", "New", NOON)
+    assert kinds(Case.objects.get()) == ["routed", "heard"]
+
+
+def reported(source: Source, village: Village, *changes: str | None) -> None:
+    """Fetch these edits at once; None is a deletion."""
+    village.says(
+        changes=tuple(
+            Change(SCOPE, "1", "edited" if text else "deleted", text=text or "") for text in changes
+        )
+    )
+    go(source)
+
+
+def test_a_topic_of_two_edits_of_one_fetch_is_new(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.")
+    reported(for_us, village, "A pump.", "The pump.")
+    pipeline.process()
+    assert kinds(Case.objects.get()) == ["routed", "heard"]
+
+
+def test_a_text_that_returns_is_not_routed_again(
+    for_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Hello.", "A pump.", "Nothing.", "A pump.", "Nothing.", "A pump.")
+    assert kinds(Case.objects.get()) == ["routed", "heard"]
+
+
+@pytest.mark.parametrize("texts", [["A pump."], ["Good.", "A pump."]])
+def test_a_topic_that_is_newer_than_the_words_is_not_new_in_a_correction(
+    about_us: Source, village: Village, topic: Callable[..., Topic], texts: list[str]
+) -> None:
+    edit(about_us, village, *texts)
+    topic("pump")
+    edit(about_us, village, "A pump!")
+    assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize("last", ["Nothing.", None])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_old_item_whose_new_words_are_gone_opens_no_case(
+    for_us: Source, village: Village, topic: Callable[..., Topic], last: str | None, at_once: bool
+) -> None:
+    topic("pump")
+    edit(for_us, village, "Good morning.", occurred_at=NOON - timedelta(days=30))
+    assert Mention.objects.get().backlog
+    if at_once:
+        reported(for_us, village, "A pump.", last)
+    else:
+        reported(for_us, village, "A pump.")
+        reported(for_us, village, last)
+    pipeline.process()
+    assert not Case.objects.exists()
+    assert not Interaction.objects.exists()
+
+
+def test_an_edit_cannot_be_in_the_future(
+    about_us: Source, village: Village, topic: Callable[..., Topic]
+) -> None:
+    topic("pump")
+    edit(about_us, village, "Good morning.")
+    later = NOON + timedelta(days=9)
+    village.says(changes=(Change(SCOPE, "1", "edited", text="A pump.", occurred_at=later),))
+    go(about_us)
+    pipeline.process()
+    assert Case.objects.get().last_inbound_at == NOON

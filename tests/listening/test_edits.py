@@ -78,6 +78,20 @@ def test_the_time_of_an_edit_is_kept_if_it_can_be_true(
     assert MentionChange.objects.get().occurred_at == kept
 
 
+def test_the_time_of_an_earlier_edit_is_not_that_of_a_later_one(
+    source: Source, village: Village, clock: time_machine.Coordinates
+) -> None:
+    """Some sources leave the time of the first edit when the text changes again."""
+    said, first = NOON - timedelta(hours=2), NOON - timedelta(hours=1)
+    fetch_each(source, village, shown("A", occurred_at=said))
+    clock.shift(timedelta(days=2))
+    fetch_each(source, village, shown("B", occurred_at=said, edited_at=first + timedelta(days=2)))
+    clock.shift(timedelta(days=2))
+    fetch_each(source, village, shown("C", occurred_at=said, edited_at=first))
+    kept = MentionChange.objects.order_by("pk").values_list("occurred_at", flat=True)
+    assert list(kept) == [first + timedelta(days=2), None]
+
+
 def test_a_correction_before_the_item_is_recorded_is_recorded_with_it(
     source: Source, village: Village
 ) -> None:
