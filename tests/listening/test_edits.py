@@ -224,6 +224,59 @@ def test_another_edit_that_a_second_source_shows_is_a_change(
     ]  # fmt: skip
 
 
+LONG = "We love Skyward. " * 250
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Good evening to all of you from…", "Good evening to all of you from the village."),
+        ("Good evening to all of you.", "Good evening to all of you. I will kill myself."),
+        (
+            "Good evening to all of you.",
+            "Good evening to all of you. The post appeared first on News. I will kill myself.",
+        ),
+        (LONG, "We love Skyward. "),
+        (LONG * 3, LONG * 2),
+        (LONG * 3, f"{LONG * 3} Not any more."),
+        ("abcdefghijklmnopqrstuvwxyz" * 800, "Correction: this article was wrong."),
+    ],
+    ids=["excerpt first", "more", "after the footer", "less", "part", "long", "retraction"],
+)  # fmt: skip
+def test_words_that_are_not_recorded_yet_are_a_change(
+    source: Source, village: Village, make_source: Callable[..., Source],
+    clock: time_machine.Coordinates, first: str, second: str,
+) -> None:  # fmt: skip
+    other = make_source(address="https://other.example")
+    fetch_each(source, village, shown("whole text"))
+    fetch_each(other, village, shown("whole…"))
+    clock.shift(timedelta(hours=1))
+    fetch_each(source, village, shown(first))
+    clock.shift(timedelta(minutes=1))
+    fetch_each(other, village, shown(second))
+    assert told() == [("edited", first), ("edited", second)]
+
+
+def test_edits_of_two_sources_are_compared_in_one_query(
+    source: Source, village: Village, make_source: Callable[..., Source],
+    clock: time_machine.Coordinates,
+) -> None:  # fmt: skip
+    other = make_source(address="https://other.example")
+    counts = []
+    for edit, most in enumerate((1, 20)):
+        keys = [f"{edit} {n}" for n in range(most)]
+        for each, text in ((source, "whole text"), (other, "whole…"), (source, "edited text")):
+            village.says(*(shown(text, key=key) for key in keys))
+            go(each)
+            clock.shift(timedelta(minutes=1))
+        village.says(*(shown("edited…", key=key) for key in keys))
+        with CaptureQueriesContext(connection) as queries:
+            go(other)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert MentionChange.objects.count() == 21
+
+
 def test_the_last_of_many_edits_is_stored_although_nobody_is_notified(
     source: Source, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
