@@ -15,6 +15,7 @@ import pytest
 from scrm.channels import parser_main
 from scrm.channels.feed import elements, parse
 from scrm.channels.feed.parse import parse_feed
+from scrm.channels.feed.well_formed import well_formed
 from scrm.text.visible import RAW_TEXT, UNSEEN
 from tests.standins.failing import failing
 
@@ -487,6 +488,11 @@ class TestDamage:
         first, second = read(rss(f"<title><![CDATA[Title</title>{words}", "<guid>2</guid>"))
         assert (first["title"], first["text"]) == ("Title", "Words")
         assert [first["key"], second["key"]] == ["1", "2"]
+
+    def test_many_sections_in_one_without_an_end_take_linear_time(self) -> None:
+        began = time.process_time()
+        well_formed("<![CDATA[" + "<![CDATA[x" * 50_000)
+        assert time.process_time() - began < 1
 
     def test_an_entry_with_many_attributes_costs_no_other_entry(self) -> None:
         attributes = " ".join(f'a{n}="x"' for n in range(20_000))

@@ -21,6 +21,7 @@ from scrm.channels import parser_process
 from scrm.channels.base import Batch, ChannelError, FetchRequest, Item
 from scrm.channels.feed import channel as feed
 from scrm.channels.feed import child as feed_child
+from scrm.channels.feed.gunzip import gunzip
 from scrm.channels.feed.parse import parse_page
 from scrm.channels.registry import channel
 from scrm.net import http
@@ -225,6 +226,13 @@ def test_many_compressed_parts_take_little_time(server: HTTPServer) -> None:
     began = time.process_time()
     assert len(fetch(publish(server, gzip.compress(RSS) + gzip.compress(b"") * 400_000)).items) == 3
     assert time.process_time() - began < 3
+
+
+def test_much_padding_takes_little_time() -> None:
+    packed = gzip.compress(b"first") + bytes(20_000_000) + gzip.compress(b"second")
+    began = time.process_time()
+    assert gunzip(packed, 1_000) == b"firstsecond"
+    assert time.process_time() - began < 0.5
 
 
 def test_a_file_that_only_begins_like_a_compressed_one(server: HTTPServer) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 _MAX_MEMBERS, _CHUNK = 10_000, 32 * 1024
+_PADDING = re.compile(rb"\0*+")
 
 
 def gunzip(packed: bytes, most: int) -> bytes:
-    """Return the contents of all members of a gzip file (RFC 1952), at most `most` bytes.
+    """Return the contents of the members of a gzip file (RFC 1952), at most `most` bytes.
 
-    What cannot be decompressed is left out; the result is b"" if nothing can.
+    What cannot be decompressed is left out, and so are members after the first 10,000; the
+    result is b"" if nothing can.
     """
     contents = bytearray()
     place = 0
@@ -25,8 +28,8 @@ def gunzip(packed: bytes, most: int) -> bytes:
                 return bytes(contents)
             place += len(chunk) - len(member.unused_data)
         # Zeros may follow a member, as padding.
-        while packed[place : place + 1] == b"\0":
-            place += 1
+        if padding := _PADDING.match(packed, place):
+            place = padding.end()
         if place >= len(packed) or len(contents) >= most:
             break
     return bytes(contents)

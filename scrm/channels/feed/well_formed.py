@@ -47,14 +47,19 @@ def _without_endless_sections(text: str) -> str:
     parts: list[str] = []
     last = 0
     start: int | None = None
+    searched = 0
     for found in _SECTION.finditer(text):
         if found[0] == _SECTION_END:
             start = None
         elif start is None:
-            start = found.start()
-        elif _END_IN_FEED.search(text, start, found.start()):
+            start = searched = found.start()
+        elif not _END_IN_FEED.search(text, searched, found.start()):
+            # An end of an element contains no start of a section: it cannot begin before here.
+            searched = found.start()
+        else:
             parts.append(text[last:start])
-            last, start = start + len(_SECTION_START), found.start()
+            last = start + len(_SECTION_START)
+            start = searched = found.start()
     if start is not None:
         parts.append(text[last:start])
         last = start + len(_SECTION_START)
