@@ -14,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from imap_tools.errors import MailboxFolderSelectError
 
 from scrm.channels.base import Credentials
 from scrm.channels.email import file_fetch
 from scrm.channels.email.file_fetch import GONE, SHORT, TOO_LARGE, fetch_file
 from scrm.channels.email.item import self_key
-from scrm.channels.email.wire import MailError
+from scrm.channels.email.wire import LineTooLong, MailError
 from scrm.channels.missing_file import MAX_SIZE, MissingFile, MissingFiles
 
 CARE = "care@skyward.example"
@@ -46,20 +47,29 @@ class Mail:
 
 
 class Box:
-    """A fake mailbox: folder → UID → mail. `asked` lists what was fetched of the content."""
+    """A fake mailbox: folder → UID → mail. `asked` lists what was fetched of the content.
 
-    def __init__(self, folders: dict[str, dict[int, Mail]], validity: int = 3) -> None:
+    closed: the name of the folder that this user may not open.
+    """
+
+    def __init__(
+        self, folders: dict[str, dict[int, Mail]], validity: int = 3, closed: str = ""
+    ) -> None:
+        self.closed = closed
         self.folders, self.validity = folders, validity
         self.opened, self.asked = "", list[str]()
         self.client = self
         self.folder = SimpleNamespace(list=self.listed, set=self.open)
 
     def listed(self) -> list[Any]:
-        none = SimpleNamespace(name="All", flags=("\\Noselect",))
-        return [none, *(SimpleNamespace(name=name, flags=()) for name in self.folders)]
+        flags = ("\\NoSelect", "\\noselect", "\\NonExistent")
+        none = [SimpleNamespace(name="All", flags=(flag,)) for flag in flags]
+        return [*none, *(SimpleNamespace(name=name, flags=()) for name in self.folders)]
 
     def open(self, name: str, *, readonly: bool) -> None:
         assert readonly
+        if name in self.closed:
+            raise MailboxFolderSelectError(("NO", [b"Access denied"]), "OK")
         self.opened = name
 
     def response(self, _code: str) -> tuple[str, list[bytes]]:
@@ -128,10 +138,9 @@ def test_a_mail_that_moved_is_found(
     [
         ({"INBOX": {}}, KEY),
         ({"INBOX": {7: Mail(b"x" * 9, SIZE)}}, KEY),
-        ({"INBOX": {9: Mail()}}, "0123456789abcdef"),
         ({}, KEY),
     ],
-    ids=["deleted", "another mail of the same size", "moved without a Message-ID", "no folder"],
+    ids=["deleted", "another mail of the same size", "no folder"],
 )
 def test_a_mail_that_is_gone_is_reported(
     fetched: Any, folders: dict[str, dict[int, Mail]], key: str
@@ -139,6 +148,28 @@ def test_a_mail_that_is_gone_is_reported(
     with pytest.raises(MailError) as error:
         fetched(Box(folders), key=key)
     assert (error.value.message, error.value.permanent) == (GONE, True)
+
+
+def test_a_folder_that_may_not_be_opened_does_not_end_the_search(fetched: Any) -> None:
+    box = Box({"INBOX": {}, "Boss": {}, "Archive": {12: Mail()}}, closed="Boss")
+    assert fetched(box) == FILM
+
+
+def test_a_mail_that_may_have_been_moved_is_not_called_deleted(fetched: Any) -> None:
+    with pytest.raises(MailError, match="was moved or deleted") as error:
+        fetched(Box({"Archive": {7: Mail()}}), key="0123456789abcdef")
+    assert error.value.permanent
+
+
+def test_a_connection_that_cannot_be_used_ends_the_search(
+    fetched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def described(*_: Any) -> Any:
+        raise LineTooLong("endless")
+
+    monkeypatch.setattr(file_fetch, "parts_of", described)
+    with pytest.raises(LineTooLong):  # `mailbox`, which is faked here, reports it
+        fetched(Box({"INBOX": {7: Mail()}}))
 
 
 def test_a_file_above_the_limit_is_not_fetched(fetched: Any) -> None:

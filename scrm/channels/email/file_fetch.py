@@ -8,10 +8,12 @@ from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from imap_tools.errors import MailboxFolderSelectError
+
 from scrm.channels.base import Credentials
 from scrm.channels.email import ids
 from scrm.channels.email.oversize import parts_of
-from scrm.channels.email.wire import LineTooLong, Mailbox, MailError, mailbox, validity_of
+from scrm.channels.email.wire import Mailbox, MailError, can_open, mailbox, validity_of
 from scrm.channels.missing_file import MAX_SIZE, MissingFile, MissingFiles
 from scrm.channels.unreadable import UNREADABLE
 from scrm.net.http import MEGABYTE
@@ -26,6 +28,11 @@ GONE = (
     "This email is no longer in the mailbox, so the file cannot be fetched. "
     "Ask the sender to send it again."
 )
+NOT_AT_ITS_PLACE = (
+    "This email was moved or deleted, so the file cannot be fetched. "
+    "Look for it in the mailbox, or ask the sender to send it again."
+)
+"""For a mail without a Message-ID, which cannot be found again."""
 TOO_LARGE = f"The file is larger than {MAX_SIZE // MEGABYTE} MB. Open it in the mailbox."
 SHORT = "The mail server sent only a part of the file. Fetch it again later."
 
@@ -42,18 +49,22 @@ def fetch_file(
     if file.is_too_large:
         raise MailError(TOO_LARGE, permanent=True)
     with mailbox(credentials, until=time.monotonic() + SECONDS) as box:
-        uid = _find(box, missing, file, ids.id_of(key))
+        message_id = ids.id_of(key)
+        uid = _find(box, missing, file, message_id)
         if uid is None:
-            raise MailError(GONE, permanent=True)
+            raise MailError(GONE if message_id else NOT_AT_ITS_PLACE, permanent=True)
         _copy(box, uid, file, out)
 
 
 def _find(box: Mailbox, missing: MissingFiles, file: MissingFile, message_id: str) -> int | None:
     """Open the folder of the mail and return its UID; None if it is in no folder."""
-    names = [each.name for each in box.folder.list() if "\\Noselect" not in each.flags]
+    names = [each.name for each in box.folder.list() if can_open(each.flags)]
     names.sort(key=lambda name: name != missing.folder)
     for name in names[:_MAX_FOLDERS]:
-        box.folder.set(name, readonly=True)
+        try:
+            box.folder.set(name, readonly=True)
+        except MailboxFolderSelectError:
+            continue  # The server lists folders that this user may not open.
         is_place = name == missing.folder and validity_of(box, name) == missing.validity
         if is_place and _has(box, missing.uid, missing, file):
             return missing.uid
@@ -80,7 +91,7 @@ def _has(box: Mailbox, uid: int, missing: MissingFiles, file: MissingFile) -> bo
         return False
     try:
         parts = parts_of(box, uid)
-    except (LineTooLong, *UNREADABLE):
+    except UNREADABLE:
         return False
     return (file.section, file.size) in {(part.section or "TEXT", part.size) for part in parts}
 

@@ -24,7 +24,7 @@ from scrm.channels.base import (
 )
 from scrm.channels.email.item import KEPT_RAW, Pace, item
 from scrm.channels.email.oversize import Partial, fetch_without_files
-from scrm.channels.email.wire import Mailbox, MailError, mailbox, validity_of
+from scrm.channels.email.wire import Mailbox, MailError, can_open, mailbox, validity_of
 from scrm.channels.missing_file import MissingFiles
 from scrm.channels.unreadable import UNREADABLE
 from scrm.net import http
@@ -79,9 +79,7 @@ class MailListener:
         """Return the folders of our mailbox, the inbox first."""
         account = _ours(credentials)
         with mailbox(account, until=time.monotonic() + SECONDS / 4) as box:
-            names = [
-                folder.name for folder in box.folder.list() if "\\Noselect" not in folder.flags
-            ]
+            names = [each.name for each in box.folder.list() if can_open(each.flags)]
         names.sort(key=lambda name: (name.upper() != FOLDER, name))
         return [Found(name, f"{account.address}: {name}", "folder") for name in names[:100]]
 

@@ -11,7 +11,7 @@ import smtplib
 import socket
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -175,6 +175,11 @@ def _leave(box: Mailbox) -> None:
         box.logout()
     except (ImapToolsError, imaplib.IMAP4.error, http.HttpError, OSError):
         box.client.shutdown()
+
+
+def can_open(flags: Iterable[str]) -> bool:
+    """Return whether a folder can be opened, by its LIST attributes (RFC 3501, RFC 5258)."""
+    return not {flag.lower() for flag in flags} & {"\\noselect", "\\nonexistent"}
 
 
 @contextmanager
