@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from uuid import UUID, uuid5
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -20,6 +21,7 @@ from crm.models.attachment import stored_name
 from scrm.bus.nudge import nudge
 from scrm.channels.base import ChannelError
 from scrm.channels.missing_file import MissingFile
+from scrm.db.locks import locked
 
 FETCH = "crm.fetch_file"
 
@@ -61,14 +63,17 @@ def file_of(item: Interaction, section: str) -> MissingFile | None:
 
 
 def ask(item: Interaction, file: MissingFile, *, by: User) -> None:
-    """Let a worker fetch the file. Nothing happens if it was fetched, or is being fetched."""
+    """Let a worker fetch the file. Nothing happens if it was fetched, or is being fetched.
+
+    A file that was fetched and deleted since is fetched again.
+    """
     uuid = uuid_of(item, file.section)
     if file.is_too_large or Attachment.objects.filter(uuid=uuid).exists():
         return
     job = Job.ask(FETCH, by=by, form=uuid, item=item.pk, section=file.section)
-    failed = Job.objects.filter(pk=job.pk, state=Job.State.FAILED)
+    ended = Job.objects.filter(pk=job.pk, state__in=[Job.State.FAILED, Job.State.DONE])
     # One UPDATE for the comparison and the change: two clicks must not start the job twice.
-    if failed.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
+    if ended.update(state=Job.State.QUEUED, attempt=0, ended_at=None, message=""):
         nudge(FETCH, job.pk)
 
 
@@ -81,20 +86,28 @@ def fetch(job: Job) -> None:
     if file is None or account is None or fetch_file is None:
         job.fail(_("The mailbox of this file is not connected any more."))
         return
-    with TemporaryFile() as content:
-        try:
+    try:
+        with TemporaryFile() as content:
             fetch_file(
                 account.credentials, item.mail.missing_files, file.section, item.key, content
             )
-        except ChannelError as error:
-            job.fail(str(error))
-            return
-        _store(item, file, job.uuid, File(content))
-    job.finish(_("Fetched."))
+            _store(item, file, job.uuid, File(content))
+    except ChannelError as error:
+        job.fail(str(error))
+    except SoftTimeLimitExceeded:
+        job.fail(_("Fetching the file took too long. Fetch it again later."))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        job.fail(_("The file could not be stored: %(reason)s") % {"reason": reason})
+    else:
+        job.finish(_("Fetched."))
 
 
 def _store(item: Interaction, file: MissingFile, uuid: UUID, content: File[bytes]) -> None:
-    """Store the file as an attachment of the item, unless another worker did."""
+    """Store the file as an attachment of the item, unless another worker did.
+
+    Nothing is stored if the item was erased meanwhile, and with it its list of files.
+    """
     size = content.tell()
     content.seek(0)
     row = Attachment(
@@ -107,6 +120,11 @@ def _store(item: Interaction, file: MissingFile, uuid: UUID, content: File[bytes
     row.file.save(stored_name(file.name), content, save=False)
     try:
         with transaction.atomic():
-            row.save()
+            now = locked(Interaction.objects.filter(pk=item.pk)).first()
+            is_listed = now is not None and file_of(now, file.section) is not None
+            if is_listed:
+                row.save()
     except IntegrityError:
+        is_listed = False
+    if not is_listed:
         row.file.delete(save=False)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db.models.fields.files import FieldFile
 from django.test import Client
 from django.urls import reverse
 
@@ -156,6 +158,62 @@ def test_a_failure_is_shown_and_repeated(
     assert mailbox.asked == ["2", "2"]
     assert Attachment.objects.get().name == "film.mp4"
     assert "Fetch again" not in page(browser)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "could not be stored: No space left on device"),
+        (SoftTimeLimitExceeded(), "Fetching the file took too long."),
+    ],
+)
+def test_a_file_that_cannot_be_stored_is_reported(
+    browser: Client, said: Interaction, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch,
+    error: Exception, sentence: str,
+) -> None:  # fmt: skip
+    ask(browser, said)
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(missing_files, "_store", fails)
+    run()
+    shown = page(browser)
+    assert sentence in shown
+    assert "Fetch again" in shown
+
+
+def test_a_file_that_was_deleted_is_fetched_again(
+    browser: Client, said: Interaction, mailbox: Mailbox
+) -> None:
+    ask(browser, said)
+    run()
+    Attachment.objects.all().delete()
+    ask(browser, said)
+    run()
+    assert mailbox.asked == ["2", "2"]
+    assert Attachment.objects.count() == 1
+
+
+# Fails if a file of a person is stored after the person was erased.
+def test_a_file_of_a_mail_that_was_erased_meanwhile_is_not_stored(
+    browser: Client, said: Interaction, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch_whole = mailbox.fetch_file
+
+    def fetch_file(*given: Any) -> None:
+        fetch_whole(*given)
+        monkeypatch.setattr(missing_files, "file_of", lambda *_: None)
+
+    monkeypatch.setattr(
+        Account, "channel", property(lambda _: replace(CHANNEL, fetch_file=fetch_file))
+    )
+    deleted: list[str] = []
+    monkeypatch.setattr(FieldFile, "delete", lambda file, **_: deleted.append(str(file.name)))
+    ask(browser, said)
+    run()
+    assert not Attachment.objects.exists()
+    assert len(deleted) == 1
 
 
 @pytest.mark.parametrize(
