@@ -1,23 +1,28 @@
 """Read from the style sheets of an HTML text what may hide its elements.
 
 Only rules are used of which it is certain that they count: selectors of one element with classes or
-an id, outside of media queries. A class that another rule may show again, for example on a phone,
-hides nothing: no word that a reader sees may be lost.
+an id, outside of conditions such as media queries. They hide nothing that another rule may show
+again, for example on a phone: no word that a reader sees may be lost.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PROPERTIES = frozenset({
-    "display", "font", "font-size", "height", "max-height", "max-width", "mso-hide", "opacity",
-    "overflow", "visibility", "width",
+    "display", "font-size", "height", "max-height", "max-width", "mso-hide", "opacity", "overflow",
+    "visibility", "width",
 })  # fmt: skip
 """The properties that may hide an element."""
+_HIDING = {
+    ("display", "none"), ("mso-hide", "all"), ("overflow", "hidden"), ("visibility", "hidden"),
+    ("visibility", "collapse"),
+}  # fmt: skip
 ZERO = re.compile(r"[+-]?(?:0++(?:\.0*+)?|\.0++)(?:[a-z]+|%)?")
 _MAX_RULES = 500
+"""The largest number of pairs of a selector and a declaration. With more, no rule counts."""
 _SKIPPED = re.compile(
     r"(?is)<!--(?:-?>|(?:[^-]|-(?!->))*+)"
     r"|<(style|script|title|textarea|template|iframe|noembed|noframes)\b([^<>]*+)>"
@@ -27,7 +32,15 @@ _SKIPPED = re.compile(
 _COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*+(?:\*/)?|<!--|-->")
 _PIECE = re.compile(r"([^{};]*+)([{};]|\Z)")
 _SIMPLE = re.compile(r"([a-z][a-z0-9]*+)?((?:[.#][\w-]++)++)")
-_NAME = re.compile(r"[.#][\w-]++")
+_TAGS = re.compile(r"[\w\s>+~*-]*+")
+"""A selector of tags alone: any rule for a class outweighs it, unless it is `!important`."""
+_COMBINATOR = re.compile(r"[\s>]|[+~](?!=)")
+_COMPOUND = re.compile(
+    r"""(?i)(?:\*|[a-z][a-z0-9]*+)?"""
+    r"""(?:[.#][\w-]++|\[(?:class|id)~?=["']?[\w-]++["']?\]|:{1,2}+[\w-]++)*+"""
+)
+_NAME = re.compile(r"""(?i)(?:([.#])|\[(class|id)~?=["']?)([\w-]++)""")
+_SIGNS = {"class": ".", "id": "#"}
 _MAX_NAMES = 5
 
 Declarations = Mapping[str, tuple[str, bool]]
@@ -35,32 +48,72 @@ Declarations = Mapping[str, tuple[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    """A declaration of a style sheet. names: the classes and ids that an element must have."""
+class _Selector:
+    """A selector of a rule.
 
-    tag: str
-    names: frozenset[str]
-    weight: tuple[int, int, int]
+    names: the classes and ids that an element must have; none if this is not certain.
+    is_simple: it states nothing but these names and a tag, or "".
+    is_weak: it states only tags.
+    weight: the number of its ids, of its classes and of its tags.
+    """
+
+    tag: str = ""
+    names: frozenset[str] = frozenset()
+    is_simple: bool = False
+    is_weak: bool = False
+    weight: tuple[int, int, int] = (0, 0, 0)
+
+
+_ANY = frozenset({_Selector()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What stands in braces. certain: it is inside of no other block and under no condition."""
+
+    selectors: frozenset[_Selector] = frozenset()
+    certain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A declaration of a style sheet for a simple selector."""
+
+    selector: _Selector
     property: str
     value: str
     important: bool
+    hides: bool
 
 
 @dataclass(slots=True)
 class StyleSheets:
-    """The rules of all style sheets of an HTML text; none if there are too many."""
+    """The rules of all style sheets of an HTML text; none if there are too many.
+
+    shown: pairs of a property and a class or id that a rule may show under some condition.
+    doubted: the properties for which a rule may show any element.
+    count: the number of pairs of a selector and a declaration.
+    """
 
     rules: list[_Rule] = field(default_factory=list)
-    shown: set[str] = field(default_factory=set)
-    """Classes and ids, with their sign, that a rule may show under some condition."""
+    shown: set[tuple[str, str]] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
+    count: int = 0
 
     def style(self, tag: str, names: frozenset[str], inline: Declarations) -> dict[str, str]:
         """Return the properties of an element.
 
         names: its classes and its id, as in ".x" and "#x". inline: its attribute `style`.
         """
-        found = [rule for rule in self.rules if rule.names <= names and rule.tag in ("", tag)]
-        found.sort(key=lambda rule: rule.weight)
+        found = [
+            rule
+            for rule in self.rules
+            if rule.selector.names <= names and rule.selector.tag in ("", tag)
+        ]
+        if any(rule.hides for rule in found):
+            kept = self.doubted | {property_ for property_, name in self.shown if name in names}
+            found = [rule for rule in found if not (rule.hides and rule.property in kept)]
+        found.sort(key=lambda rule: rule.selector.weight)
         style: dict[str, str] = {}
         for important in (False, True):
             style |= {rule.property: rule.value for rule in found if rule.important == important}
@@ -73,11 +126,11 @@ def style_sheets(html: str) -> StyleSheets:
     sheets = StyleSheets()
     for found in _SKIPPED.finditer(html):
         name, attributes, content = found.groups()
-        if name and name.lower() == "style" and "media" not in attributes.lower():
-            _read(_COMMENT.sub(" ", content), sheets)
-    if len(sheets.rules) > _MAX_RULES:
-        return StyleSheets()
-    sheets.rules = [rule for rule in sheets.rules if sheets.shown.isdisjoint(rule.names)]
+        if name and name.lower() == "style":
+            around = [_Block()] if "media" in attributes.lower() else []
+            _read(_COMMENT.sub(" ", content), around, sheets)
+        if sheets.count > _MAX_RULES:
+            return StyleSheets()
     return sheets
 
 
@@ -89,44 +142,71 @@ def declarations(style: str) -> Declarations:
 def _declaration(text: str) -> tuple[str, tuple[str, bool]]:
     name, _, value = text.lower().partition(":")
     value, _, mark = value.partition("!")
-    return name.strip(), (value.strip(), "important" in mark)
+    name = name.strip()
+    # The shorthand sets the size too. Its value is no plain number, so that it hides nothing.
+    return "font-size" if name == "font" else name, (value.strip(), "important" in mark)
 
 
-def _read(css: str, sheets: StyleSheets) -> None:
-    blocks: list[str] = []
+def _read(css: str, blocks: list[_Block], sheets: StyleSheets) -> None:
+    """Add the rules of a style sheet. blocks: the conditions around it."""
     for piece in _PIECE.finditer(css):
         text, end = piece.groups()
         if end == "{":
-            blocks.append(text.strip())
+            blocks.append(_block(text.strip(), blocks))
             continue
         name, (value, important) = _declaration(text)
         if blocks and name in PROPERTIES:
-            _add(blocks, name, value, sheets, important=important)
+            _add(blocks[-1], name, value, sheets, important=important)
+        if sheets.count > _MAX_RULES:
+            return
         if end == "}" and blocks:
             blocks.pop()
 
 
-def _add(blocks: list[str], name: str, value: str, sheets: StyleSheets, *, important: bool) -> None:
-    """Add a declaration of the innermost block.
-
-    blocks: the selectors and conditions of the blocks around it, the outermost first.
-    """
-    hides = value in ("none", "hidden", "collapse", "all") or bool(ZERO.fullmatch(value))
-    for tag, names in _selectors(blocks):
-        if names:
-            ids = sum(each.startswith("#") for each in names)
-            weight = (ids, len(names) - ids, bool(tag))
-            sheets.rules.append(_Rule(tag, names, weight, name, value, important))
-        elif not hides:
-            sheets.shown.update(_NAME.findall(tag))
+def _block(text: str, around: list[_Block]) -> _Block:
+    """Return the block that `text` opens. around: the blocks around it, the outermost first."""
+    outer = around[-1].selectors if around else frozenset()
+    if "keyframes" in text or (outer and not text.startswith("@")):
+        return _Block(_ANY)
+    if text.startswith("@"):
+        return _Block(outer)
+    selectors = frozenset(_selector(each.strip()) for each in text.split(","))
+    return _Block(selectors, certain=not around)
 
 
-def _selectors(blocks: list[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the tag and the names of each simple selector; of another one its text and no names."""
-    for selector in blocks[-1].split(","):
-        found = _SIMPLE.fullmatch(selector.strip()) if len(blocks) == 1 else None
-        names = _NAME.findall(found[2]) if found else []
-        if 0 < len(names) <= _MAX_NAMES:
-            yield (found[1] or "") if found else "", frozenset(names)
-        else:
-            yield selector, frozenset()
+def _selector(text: str) -> _Selector:
+    found = _SIMPLE.fullmatch(text)
+    # Only the last element of a selector is the one that the rule shows.
+    last = _COMBINATOR.split(text)[-1]
+    named = _NAME.findall(last) if _COMPOUND.fullmatch(last) else []
+    names = frozenset(f"{sign or _SIGNS[key.lower()]}{name}" for sign, key, name in named)
+    tag = (found[1] or "") if found else ""
+    ids = sum(name.startswith("#") for name in names)
+    return _Selector(
+        tag=tag,
+        names=names,
+        is_simple=bool(found) and len(names) <= _MAX_NAMES,
+        is_weak=bool(_TAGS.fullmatch(text)),
+        weight=(ids, len(names) - ids, bool(tag)),
+    )
+
+
+def _add(block: _Block, name: str, value: str, sheets: StyleSheets, *, important: bool) -> None:
+    """Add a declaration of the block."""
+    hides = (name, value) in _HIDING or bool(ZERO.fullmatch(value))
+    if hides and not block.certain:
+        return
+    sheets.count += len(block.selectors)
+    if sheets.count > _MAX_RULES:
+        return
+    # A child can undo `visibility: hidden`.
+    is_inherited = name == "visibility"
+    for selector in block.selectors:
+        if block.certain and selector.is_simple:
+            sheets.rules.append(_Rule(selector, name, value, important, hides))
+        elif hides:
+            continue
+        elif selector.names and not is_inherited:
+            sheets.shown.update((name, each) for each in selector.names)
+        elif important or is_inherited or not selector.is_weak:
+            sheets.doubted.add(name)

@@ -35,17 +35,12 @@ _BLOCK_DISPLAYS = ("block", "flex", "grid", "list-item", "table")
 _OUT_OF_FLOW = {"left", "right", "absolute", "fixed"}
 _MAY_HIDE = re.compile(
     r"(?i)\shidden|display|visibility|overflow|opacity|max-height|float|position"
-    r"|font-size\s*+:\s*+[.0]"
 )
 _SHOWS_TAGS = re.compile(
     r"""(?i)<(?:(/)xmp|plaintext|xmp)(?=[\s/>])((?:[^<>"']|"[^"<]*"|'[^'<]*')*+)>"""
 )
 _TAG = re.compile(r'<(/?)([a-z0-9]++)([^<>"]*+(?:"[^"]*+"[^<>"]*+)*+)>')
 _ATTRIBUTE = re.compile(r'\s([a-z]+)="([^"]*)"')
-_RELATIVE = re.compile(r"[\d.]++(?:em|ex|ch|%)|inherit|unset|smaller|larger|")
-"""A font size that depends on the font size of the parent; "" if none is given."""
-_OWN_FONT_SIZE = {"button", "font", "select", "table", "textarea"}
-"""Elements that have a font size of their own, at least in a mail without a document type."""
 _PREHEADER_PROPERTIES = ("font-size", "max-height", "opacity")
 """Properties of a preheader, if two of them are 0; `mso-hide` counts as one. A single one has other
 uses: layout tables set the font size to 0, and scripts let a text fade in."""
@@ -57,14 +52,12 @@ class _Look:
 
     removed: the element and all its children are not shown.
     invisible: `visibility: hidden`, which children can undo.
-    has_no_size: the font size is 0, which children can undo.
     is_block: it begins and ends a line.
     blockifies_children: each of its children is a block, as in a flex or grid container.
     """
 
     removed: bool = False
     invisible: bool = False
-    has_no_size: bool = False
     is_block: bool = False
     blockifies_children: bool = False
 
@@ -113,7 +106,7 @@ def _without_hidden(html: str, sheets: StyleSheets) -> str:
     end = 0
     for tag in _TAG.finditer(html):
         look = looks[-1]
-        if not (look.removed or look.invisible or look.has_no_size):
+        if not (look.removed or look.invisible):
             kept.append(html[end : tag.start()])
         end = tag.end()
         closes, name, attributes = tag.groups()
@@ -131,7 +124,7 @@ def _without_hidden(html: str, sheets: StyleSheets) -> str:
 
 
 def _look(parent: _Look, name: str, attributes: str, sheets: StyleSheets) -> _Look:
-    if parent.removed or not (attributes or name in _OWN_FONT_SIZE):
+    if parent.removed or not attributes:
         return replace(parent, is_block=parent.blockifies_children, blockifies_children=False)
     found = {key: unescape(value) for key, value in _ATTRIBUTE.findall(attributes)}
     names = frozenset(f".{each}" for each in found.get("class", "").split())
@@ -143,21 +136,9 @@ def _look(parent: _Look, name: str, attributes: str, sheets: StyleSheets) -> _Lo
     return _Look(
         removed=display == "none" or _has_no_room(style),
         invisible=visibility in ("hidden", "collapse"),
-        has_no_size=_has_no_size(parent, name, style),
         is_block=bool(out or parent.blockifies_children or display.startswith(_BLOCK_DISPLAYS)),
         blockifies_children=display.endswith(("flex", "grid")),
     )
-
-
-def _has_no_size(parent: _Look, name: str, style: Mapping[str, str]) -> bool:
-    """Return whether the font size of the element is 0."""
-    size = style.get("font-size", "")
-    if "font" in style:
-        return False
-    if ZERO.fullmatch(size):
-        return True
-    inherits = name not in _OWN_FONT_SIZE and _RELATIVE.fullmatch(size)
-    return bool(parent.has_no_size and inherits)
 
 
 def _has_no_room(style: Mapping[str, str]) -> bool:

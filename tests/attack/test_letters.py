@@ -88,6 +88,13 @@ LETTERS: dict[str, Callable[[], bytes]] = {
     "&": lambda: mail(b"text/html", b"&"),
     "blockquote": lambda: mail(b"text/html", b"<blockquote>"),
     "tables": lambda: mail(b"text/html", b"<table><tr><td>"),
+    "style sheets": lambda: mail(
+        b"text/html",
+        b"<style>%b{%b}</style><p class=a>" % (b",".join([b".a"] * 2000), b"height:1;" * 2000),
+    ),
+    "style rules": lambda: mail(
+        b"text/html", b"<style>%b</style>" % (b".a{height:0}" * 490) + b"<b class=a>x</b>" * 4000
+    ),
     "soft line breaks": lambda: mail(b"text/plain", b"=\r\n", b"quoted-printable"),
     "base64 rubbish": lambda: mail(b"text/plain", b"!?*#", b"base64"),
     "random text": lambda: mail(b"text/plain", encodebytes(os.urandom(SIZE // 2)), b"base64"),
