@@ -17,7 +17,7 @@ from scrm.channels.email.people import domain_of, mail_address, readable
 from scrm.channels.email.quotes import Folded, fold, forwarded_mail
 from scrm.channels.email.read import Letter
 from scrm.channels.email.recipients import recipient_address
-from scrm.channels.email.senders import SHARED_DOMAINS, Sender, may_be_form, sender_of
+from scrm.channels.email.senders import Sender, is_shared, may_be_form, sender_of
 
 NETWORK = "email"
 KEPT_RAW = 256 * 1024
@@ -114,7 +114,7 @@ def _forwarded_mail(letter: Letter, own: str) -> dict[str, str]:
     """
     domain = own.rpartition("@")[2]
     colleague = letter.sender.address if letter.sender else ""
-    if not colleague.endswith(f"@{domain}") or domain in SHARED_DOMAINS:
+    if not colleague.endswith(f"@{domain}") or is_shared(domain):
         return {}
     found = forwarded_mail(letter.text, letter.subject)
     if found is None or found.sender.address in (own, colleague):

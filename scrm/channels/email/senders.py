@@ -4,7 +4,8 @@ Usually the author is the sender in From. But a web form sends mails from our ad
 no-reply address. A mailing list, or a service such as one for signing documents, may put its own
 address into From; then another header may name the author. The same is true for the service of a
 contact form. Anybody can write such headers, and type any address into such a form, and anybody can
-write our customer's address into From, so the author may be unverified.
+write our customer's address into From, so the author may be unverified. A form vouches for its
+author only if it sends from our domain, or from the no-reply address of the author's domain.
 """
 
 from __future__ import annotations
@@ -18,17 +19,33 @@ from scrm.channels.email.people import Person, domain_of, outside_quotes, readab
 from scrm.channels.email.read import Letter
 
 Reason = Literal["", "dmarc", "list", "form"]
-SHARED_DOMAINS = frozenset({
-    "aol.com", "fastmail.com", "free.fr", "gmail.com", "gmx.de", "gmx.net", "googlemail.com",
-    "hotmail.com", "icloud.com", "laposte.net", "libero.it", "live.com", "mail.ru", "mailbox.org",
-    "me.com", "msn.com", "orange.fr", "outlook.com", "posteo.de", "proton.me", "protonmail.com",
-    "qq.com", "t-online.de", "web.de", "yahoo.com", "yandex.ru", "163.com",
+_SHARED_DOMAINS = frozenset({
+    "126.com", "139.com", "163.com", "abv.bg", "alice.it", "aon.at", "arcor.de", "att.net",
+    "bellsouth.net", "bigpond.com", "bk.ru", "bluewin.ch", "bol.com.br", "btinternet.com",
+    "centrum.cz", "charter.net", "chello.at", "comcast.net", "cox.net", "daum.net", "earthlink.net",
+    "email.com", "foxmail.com", "free.fr", "freenet.de", "hanmail.net", "hey.com", "hispeed.ch",
+    "home.nl", "inbox.ru", "interia.pl", "kpnmail.nl", "laposte.net", "libero.it", "list.ru",
+    "mac.com", "mail.com", "mail.de", "mail.ru", "mailbox.org", "me.com", "naver.com", "neuf.fr",
+    "ntlworld.com", "o2.pl", "onet.pl", "optusnet.com.au", "orange.fr", "pm.me", "posteo.de",
+    "qq.com", "rambler.ru", "riseup.net", "sapo.pt", "sbcglobal.net", "seznam.cz", "sfr.fr",
+    "shaw.ca", "sina.com", "sky.com", "skynet.be", "sunrise.ch", "sympatico.ca", "t-online.de",
+    "talktalk.net", "telenet.be", "telia.com", "terra.com.br", "tin.it", "tiscali.it", "ukr.net",
+    "uol.com.br", "verizon.net", "virgilio.it", "virginmedia.com", "wanadoo.fr", "web.de", "wp.pl",
+    "xtra.co.nz", "ziggo.nl",
 })  # fmt: skip
-"""Domains at which anybody can have an address, so that it does not make somebody a colleague."""
+_SHARED_FAMILY = re.compile(
+    r"(?:aol|fastmail|gmail|gmx|googlemail|hotmail|icloud|live|msn|outlook|proton|protonmail"
+    r"|rediffmail|rocketmail|tuta|tutanota|windowslive|yahoo|yandex|ymail|zoho)"
+    r"\.(?:[a-z]{2,5}|com?\.[a-z]{2})"
+)
+"""The domains of providers that have one in each of many countries."""
+_NO_REPLY = re.compile(r"(?:no|do-?not|not)[-_.]?reply@")
 _NOBODY = re.compile(r"(?:[^@]{0,64}[-_.+])?(?:no|do-?not|not)[-_.]?reply(?![^\W\d_]).*@")
 _ROLE = re.compile(
-    r"(?:auto(?:mated|mailer)?|contact-?form|form(?:s|[-_.]?(?:submissions?|responses?))?|mailer"
-    r"|notif(?:y|ier|ications?)|robot|submissions?|web-?forms?)(?:[-_.+\d][^@]{0,60})?@"
+    r"(?:auto-?(?:confirm|mated|mailer)|contact-?form|forms?|mailer|notif(?:y|ier|ications?)|robot"
+    r"|submissions?|web-?forms?)"
+    r"(?:[-_.+]?(?:\d{1,9}|bot|daemon|forms?|mail|mailer|messages?|notifications?|responses?"
+    r"|service|submissions?|system|web|website))?@"
 )
 """The addresses of programs that send for other people, such as the services of contact forms."""
 _RESULT = re.compile(r"\bdmarc\s{0,9}=\s{0,9}([a-z]{1,20})", re.IGNORECASE)
@@ -76,7 +93,7 @@ def sender_of(letter: Letter, network: str, own: str, *, authserv_id: str = "") 
         member = _named(letter, sender, own) or _without_list(sender)
         return Sender(network, member, unverified or "list", sender.address)
     if may_be_form(sender.address, own) and (asked := _stated(letter, sender, own)):
-        if _is_same_sender(sender.address, asked.address, own):
+        if _vouches(sender.address, asked.address, own):
             return Sender(network, _with_name(asked, sender), unverified)
         # The name of the sender is the name of the service.
         author = _with_name(asked, replace(sender, name=""))
@@ -92,18 +109,25 @@ def may_be_form(address: str, own: str) -> bool:
     return address == own or bool(_NOBODY.match(address) or _ROLE.match(address))
 
 
-def _is_same_sender(form: str, author: str, own: str) -> bool:
-    """Return whether the domain of a form is ours or the author's, so that it vouches for them.
+def is_shared(domain: str) -> bool:
+    """Return whether anybody can have an address at this domain of a public mail provider.
 
-    At a domain of a public mail provider, anybody can have a no-reply address.
+    Then an address at the domain makes nobody a colleague. Not all providers are known.
+    """
+    return domain in _SHARED_DOMAINS or bool(_SHARED_FAMILY.fullmatch(domain))
+
+
+def _vouches(form: str, author: str, own: str) -> bool:
+    """Return whether the sender of a form vouches for the author that it names.
+
+    It is our own address, at our own domain, or the no-reply address of the author's domain. Other
+    addresses there may belong to other people, such as `notify.jo@` at a provider.
     """
     if form == own:
         return True
-    domain = domain_of(form)
-    for known in (domain_of(own), domain_of(author)):
-        if known not in SHARED_DOMAINS and f".{domain}".endswith(f".{known}"):
-            return True
-    return False
+    known = [domain_of(own), domain_of(author)] if _NO_REPLY.match(form) else [domain_of(own)]
+    domain = f".{domain_of(form)}"
+    return any(domain.endswith(f".{each}") and not is_shared(each) for each in known)
 
 
 def _named(letter: Letter, sender: Person, own: str) -> Person | None:
