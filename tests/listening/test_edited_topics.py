@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from crm.models import Department, Interaction, Notice, Profile, User
 from listening.models import Match, Mention, Quarantined, Source, Topic
 from listening.sensitivity import Sensitivity
+from routing.answering import count_as_answered
 from routing.case_page import timeline
 from routing.models import (
     BystanderReply,
     Case,
+    CaseClock,
     CaseEvent,
     ItemDecision,
     RecordedOnly,
@@ -382,3 +385,28 @@ def test_an_edit_cannot_be_in_the_future(
     go(about_us)
     pipeline.process()
     assert Case.objects.get().last_inbound_at == NOON
+
+
+def test_an_answered_message_that_is_edited_has_a_clock_of_its_own(
+    for_us: Source, village: Village, topic: Callable[..., Topic], service: Department,
+    clock: time_machine.Coordinates,
+) -> None:  # fmt: skip
+    topic("pump")
+    topic("leak")
+    ResponseTarget.objects.create(department=service, priority="normal", first=60, next=30)
+    edit(for_us, village, "Hello.")
+    case = Case.objects.get()
+    for text in ("A pump.", "A pump has a leak."):
+        clock.shift(timedelta(hours=1))
+        last = case.last_inbound_id
+        count_as_answered(case, at=timezone.now(), seen=last, answered_by=last)
+        clock.shift(timedelta(hours=1))
+        edit(for_us, village, text)
+        case.refresh_from_db()
+        assert case.due_at == timezone.now() + timedelta(minutes=30)
+    clocks = CaseClock.objects.order_by("pk").values_list("kind", "stopped_at")
+    assert list(clocks) == [
+        ("first", NOON + timedelta(hours=1)),
+        ("next", NOON + timedelta(hours=3)),
+        ("next", None),
+    ]
