@@ -84,6 +84,16 @@ def unsent_texts(case: Case) -> tuple[int, int]:
     return held, Draft.objects.filter(case=case).exclude(text="").count()
 
 
+def has_unsent_reply(case: Case, profile: int) -> bool:
+    """Return whether a reply to this profile is held or waits to be sent in the case."""
+    return Delivery.objects.filter(
+        response__case=case,
+        response__state__in=[State.HELD, State.RELEASED],
+        profile=profile,
+        state__in=["queued", "sending"],
+    ).exists()
+
+
 def being_answered(cases: Collection[int]) -> set[int]:
     """Return the ids of those cases for which a user has a draft with a text or a held response."""
     drafts = Draft.objects.filter(case__in=cases).exclude(text="").values_list("case", flat=True)

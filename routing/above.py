@@ -38,6 +38,9 @@ hold the lock of the ledger and lock both cases."""
 unsent_texts: Callable[[Case], tuple[int, int]]
 """The numbers of held responses and of drafts with a text of a case."""
 
+has_unsent_reply: Callable[[Case, int], bool]
+"""Whether a reply to this profile, given by its id, is held or waits to be sent in the case."""
+
 being_answered: Callable[[Collection[int]], set[int]]
 """Ids of those of these cases for which a user has an unsent text: a draft or a held response."""
 

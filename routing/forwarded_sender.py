@@ -12,6 +12,7 @@ from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Conversation, Interaction, User
 from listening.matching import Hit
 from listening.topic_hits import current_matcher, found_topics, keep_offline_matches
+from routing import above
 from routing.due_times import recompute
 from routing.facts import Origin, facts
 from routing.intake import Arrival, take_in
@@ -154,7 +155,8 @@ def undo_customer(event: CaseEvent, *, by: User, now: datetime | None = None) ->
 
     The recorded message stays in the case and needs no answer; the colleague's mail needs one
     again. Raises Stale with a message for the user if that was undone before, if the case is closed
-    or has another customer, or if the person was answered or has written since.
+    or has another customer, if a reply to the person is held or waits to be sent, or if the person
+    was answered or has written since.
     """
     now = now or timezone.now()
     case, said = Case.objects.get(pk=event.case_id), event.interaction
@@ -165,6 +167,8 @@ def undo_customer(event: CaseEvent, *, by: User, now: datetime | None = None) ->
     if said is None or case.profile_id != said.profile_id or case.status not in LIVING:
         raise Stale(_("The case has changed, or has another customer. Nothing was changed."))
     waiting = unanswered([case.pk]).filter(pk=said.pk)
+    if above.has_unsent_reply(case, said.profile_id):
+        raise Stale(_("A reply to this person waits to be sent. Cancel it first."))
     if not waiting.exists() or said.conversation.interactions.filter(pk__gt=said.pk).exists():
         raise Stale(_("This person was answered or has written since. Nothing was undone."))
     ItemDecision.objects.record(

@@ -55,4 +55,5 @@ def connect() -> None:
     routing.above.move_responses = moving.move_responses
     routing.above.last_posts = posts.last_posts
     routing.above.unsent_texts = moving.unsent_texts
+    routing.above.has_unsent_reply = moving.has_unsent_reply
     routing.above.being_answered = moving.being_answered

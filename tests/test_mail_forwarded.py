@@ -13,10 +13,13 @@ from django.utils import timezone
 
 from crm.models import Account, Department, Interaction, User
 from listening.models import Topic
+from responses.models import Response
+from routing.forwarded_sender import undo_customer
 from routing.models import Case
+from routing.models.status import Stale
 from routing.unanswered import unanswered
 from scrm.channels.email.quotes import forwarded_mail
-from tests.test_mail import CARE, Post, answer, care, hear, post
+from tests.test_mail import CARE, Post, answer, care, hear, post, typed
 
 __all__ = ["care", "post"]
 pytestmark = pytest.mark.django_db
@@ -225,6 +228,22 @@ def test_an_answer_ends_the_undo(post: Post, browser: Client, case: Case) -> Non
     click(browser, case)
     answer(browser, case)
     assert undo(browser, case) == 409
+    case.refresh_from_db()
+    assert case.profile.key == MAX
+
+
+@pytest.mark.parametrize("state", ["held", "released"])
+def test_a_reply_that_waits_to_be_sent_prevents_the_undo(
+    browser: Client, case: Case, state: str
+) -> None:
+    click(browser, case)
+    case.refresh_from_db()
+    form = typed(browser, case)
+    browser.post(reverse("responses:reply", args=[case.pk]), form)
+    Response.objects.filter(case=case).update(state=state)
+    event = case.events.filter(data__has_key="forwarded").latest("pk")
+    with pytest.raises(Stale, match="waits to be sent"):
+        undo_customer(event, by=User.objects.get(pk=browser.session["_auth_user_id"]))
     case.refresh_from_db()
     assert case.profile.key == MAX
 
