@@ -34,6 +34,11 @@ def mail(kind: bytes, line: bytes, encoding: bytes = b"8bit") -> bytes:
     return head + line * (SIZE // len(line))
 
 
+def html(text: bytes) -> bytes:
+    """Return a mail of this HTML. It must be short: style sheets of a long one are not read."""
+    return HEAD + b"Content-Type: text/html\r\n\r\n" + text
+
+
 def header(line: bytes) -> bytes:
     """Return a mail whose headers of 5 MB repeat `line`."""
     return HEAD + line * (SIZE // len(line)) + b"\r\n\r\nHello"
@@ -88,12 +93,11 @@ LETTERS: dict[str, Callable[[], bytes]] = {
     "&": lambda: mail(b"text/html", b"&"),
     "blockquote": lambda: mail(b"text/html", b"<blockquote>"),
     "tables": lambda: mail(b"text/html", b"<table><tr><td>"),
-    "style sheets": lambda: mail(
-        b"text/html",
-        b"<style>%b{%b}</style><p class=a>" % (b",".join([b".a"] * 2000), b"height:1;" * 2000),
+    "selectors and declarations": lambda: html(
+        b"<style>%b{%b}</style><b class=a>x" % (b",".join([b".a"] * 2000), b"opacity:1;" * 2000)
     ),
-    "style rules": lambda: mail(
-        b"text/html", b"<style>%b</style>" % (b".a{height:0}" * 490) + b"<b class=a>x</b>" * 4000
+    "rules of a class": lambda: html(
+        b"<style>%b</style>%b" % (b".a{opacity:0}" * 490, b"<b class=a>x</b>" * 1900)
     ),
     "soft line breaks": lambda: mail(b"text/plain", b"=\r\n", b"quoted-printable"),
     "base64 rubbish": lambda: mail(b"text/plain", b"!?*#", b"base64"),
