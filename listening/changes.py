@@ -81,7 +81,7 @@ def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[
     )
     new = [(row.pk, item) for row, item in other if row.pk not in counted]
     changed_at = {row.pk: _last_change(row) for row, _ in other}
-    found = [_edit(item, (seen_at.get(pk), changed_at[pk]), now) for pk, item in new]
+    found = [_edit(item, (since.get(pk), changed_at[pk]), now) for pk, item in new]
     keep_changes(fetch, found, now=now)
     return [(row.pk, item) for row, item in known] + new
 
@@ -117,7 +117,7 @@ def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
     if not rows:
         return []
     # Before the new rows are stored: they are compared with the edits before them.
-    calm = {
+    notifies = {
         row.mention_id
         for row in rows
         if row.kind == MentionChange.Kind.DELETED or not _is_volatile(row.mention, now)
@@ -126,7 +126,7 @@ def _keep(rows: list[MentionChange], *, now: datetime) -> list[MentionChange]:
     versions = record_versions(stored, now=now)
     keep_version_matches(versions)
     process_again(stored, versions)
-    changed = {row.mention.interaction_id: row.mention_id in calm for row in stored}
+    changed = {row.mention.interaction_id: row.mention_id in notifies for row in stored}
     above.tell_changed({pk: notify for pk, notify in changed.items() if pk}, now)
     return stored
 
