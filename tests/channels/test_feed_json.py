@@ -44,6 +44,7 @@ def test_all_facts_of_an_item() -> None:
         authors=[{"name": "Ann", "url": "https://ann.example/"}, {"name": "Bob"}],
         language="de",
         date_published="2020-01-07T10:00:00+01:00",
+        date_modified="2020-01-08T10:00:00+01:00",
     )
     assert entry.pop("raw")
     assert entry.pop("content_hash")
@@ -58,6 +59,7 @@ def test_all_facts_of_an_item() -> None:
         "language": "de",
         "in_reply_to": "",
         "occurred_at": "2020-01-07T09:00:00+00:00",
+        "edited_at": "2020-01-08T09:00:00+00:00",
     }
 
 

@@ -23,6 +23,7 @@ from scrm.channels.base import Credentials, Item, UnreadableItem
 from scrm.channels.email import bounded, listen, read
 from scrm.channels.email.item import item, self_key
 from scrm.channels.email.parts import Unreadable
+from scrm.channels.missing_file import MissingFiles
 from scrm.channels.parser_process import PARSER
 
 LETTERS = sorted((Path(__file__).parent / "letters").glob("*.eml"))
@@ -56,6 +57,7 @@ def read_all(*mails: bytes, seconds: float = 60.0) -> Any:
         US,
         cursor,
         [1, 2, 3],
+        MissingFiles("INBOX", 1),
         until=time.monotonic() + seconds,
     )
 
