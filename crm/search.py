@@ -32,7 +32,7 @@ Rows = TypeVar("Rows", bound="QuerySet[Any]")
 LOOKED_THROUGH = 15
 """The number of hits that are read by a search that runs while the user types."""
 # These are limited because each word costs PostgreSQL a scan of an index.
-_MAX_WORDS, _MAX_PIECES, _LONGEST, _MAX_PAIRS = 8, 8, 200, 40
+_MAX_WORDS, _MAX_PIECES, _LONGEST, _MAX_RUN = 8, 8, 200, 40
 _MAX_TYPED = 4_000
 """Only the first characters of a longer text are searched for."""
 _PUNCTUATION = "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~"
@@ -236,10 +236,10 @@ def _with_runs(
 
 
 def _run(run: str) -> str:
-    """Return the query for a run: all its pairs. A single character finds the pairs it begins."""
+    """Return the query for a run: its pairs; for one character, the pairs that begin with it."""
     if len(run) == 1:
         return _begins(run)
-    return "(" + " & ".join(_quoted(pair) for pair in run_pairs(run[:_MAX_PAIRS])) + ")"
+    return "(" + " & ".join(_quoted(pair) for pair in run_pairs(run[:_MAX_RUN])) + ")"
 
 
 def _term(word: str) -> str:
@@ -269,7 +269,7 @@ def _piece(piece: str) -> str:
 
 
 def _telephone(words: str) -> str:
-    """Return the query for a telephone number in any writing; "" if the words are no number.
+    """Return the query for a telephone number in any format; "" if the words are no number.
 
     The query finds numbers that are stored in E.164, and the typed digits without spaces.
     """

@@ -44,7 +44,7 @@ def process_again(changes: Iterable[MentionChange], versions: Versions) -> None:
     """Make the mentions due whose newest words match a topic that no earlier words matched.
 
     A brand topic does not count if the item is in the ledger already, unless it is sensitive. A
-    mention of the backlog may open a case then: what was edited now is news.
+    mention of the backlog may open a case then: a new edit counts as new content.
     changes: the new changes. versions: the interactions that record them.
     """
     changes = list(changes)

@@ -70,7 +70,10 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
 
 
 def keep_offline_matches(hits: Hits) -> None:
-    """Store the hits of offline interactions, which have no mention, with one SQL statement."""
+    """Store the hits of interactions without a mention, with one SQL statement.
+
+    These are offline contacts and the versions of edited items.
+    """
     Match.objects.bulk_create(
         Match(interaction_id=pk, **_columns(hit)) for pk, found in hits.items() for hit in found
     )

@@ -110,7 +110,7 @@ def _unclear(delivery: Delivery, address: str, item: Item, now: datetime) -> Non
     else:
         what = "This email is delayed for one of its recipients (%s): %s"
         to_do = "The mail server keeps trying."
-    named = f" The bounce names {address}." if address else ""
+    named = f" The bounce names {address}, which is not one of them." if address else ""
     reason = item.text if item.text.endswith(".") else f"{item.text}."
     _log_once(delivery, f"{what % (people, reason)}{named} {to_do}", now)
 

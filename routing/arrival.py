@@ -33,7 +33,8 @@ class Arrival:
     hint: set if the message answers a response of ours.
     case: id of the case that a user chose. by: id of the user who logged an offline contact.
     joins: whether the message may join the living case of its party.
-    edits: id of the recorded message if the interaction is a later version of it, with new topics.
+    edits: id of the first version of the message, if the interaction records an edit of it;
+    otherwise None.
     """
 
     interaction: int
@@ -55,7 +56,8 @@ class Arrival:
         return self.edits or self.interaction
 
     @property
-    def what(self) -> str:
+    def reason_start(self) -> str:
+        """The start of the reason in the case event."""
         return "A message was edited at its source" if self.edits else "New message"
 
     @property

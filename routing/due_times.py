@@ -113,6 +113,7 @@ def _clocks(
     first = before.get("first")
     # The clock of the first answer goes on as long as its own message is unanswered.
     still_first = bool(item and first and first.item_id == item.interaction)
+    # An edit after the first answer starts another clock.
     if item and item.edited_at and case.first_response_at:
         still_first = still_first and item.edited_at < case.first_response_at
     facts = CaseFacts(

@@ -1,4 +1,4 @@
-"""Messages that wait for an answer again, because an edit of theirs is routed."""
+"""Messages that are unanswered again because an edit of them was routed."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ class _Batch(Loaded):
             self._link(case, arrival)
         if effect == "reopen":
             # Log before the status changes: the event states the old status.
-            why = f"{arrival.what}; the status was {case.status}."
+            why = f"{arrival.reason_start}; the status was {case.status}."
             self._hear(case, arrival, Kind.REOPENED, why, verdict)
             if self._is_news(case, arrival):
                 self.woken.append(case)

@@ -237,7 +237,8 @@ class _Context:
 
         A mention is recorded if we wrote it, if its source is addressed to us, if a topic matched
         its first or its newest words, or if it answers a message of ours. Bounces and delivery
-        notices are never recorded, and an item of the backlog only if a topic matched an edit.
+        notices are never recorded, and an item of the backlog only if a topic matches its newest
+        edit.
         """
         if mention.kind in (BOUNCE, NOTICE):
             return False
@@ -365,7 +366,7 @@ def _finish(mentions: Sequence[Mention], ledger: dict[int, int], now: datetime) 
         cursor.execute(
             "UPDATE listening_mention SET processed_at = %s, lease_until = NULL, "
             "interaction_id = done.interaction_id, "
-            # What was edited now is news.
+            # A recorded item is no longer part of the backlog.
             "backlog = backlog AND done.interaction_id IS NULL "
             "FROM unnest(%s::bigint[], %s::bigint[]) AS done (id, interaction_id) "
             "WHERE listening_mention.id = done.id",

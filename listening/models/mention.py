@@ -76,7 +76,9 @@ class Mention(LeasedRow):
     scope, key: see `scrm.channels.base.Item`.
     backlog: whether the item belongs to the backlog of its source: it is older than `cases_since`
     of the source, or it has no date and the first successful fetch found it. An item of the backlog
-    is stored and matched but opens no case. An edit that matches a topic ends that.
+    is stored and matched but opens no case. If an edit
+    matches a topic that no earlier text matched, the item is recorded and no longer belongs to the
+    backlog.
     author_about: the facts about the author that have no column: verified, bio, place, language.
     mentioned: the keys of the profiles that the item mentions.
     details: the facts of a call; see `scrm.channels.base.Item`.
@@ -190,7 +192,7 @@ class Sighting(models.Model):
     fetch: the first fetch in which the source found the mention.
     content_hash: the digest of `Item.content_hash` as this source last showed it; None if unknown.
     It is stored per source, because a feed and an API show the same item in different forms.
-    content_hash_at: when it was stored; None if that was before this was recorded.
+    content_hash_at: when `content_hash` was stored; None if that was before this field existed.
     """
 
     mention = models.ForeignKey(Mention, models.PROTECT, related_name="sightings")

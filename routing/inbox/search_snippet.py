@@ -21,7 +21,7 @@ MAX_CHARACTERS = 20_000
 PASSAGE = 80
 """The number of characters of an excerpt that a row shows in any case."""
 MAX_HITS = 50
-MAX_WORDS = 2_000
+MAX_TYPED = 2_000
 """The number of typed characters that are looked for in the messages."""
 _PIECE = re.compile(rf"[{UNBROKEN}]+|[^\W{UNBROKEN}]+")
 
@@ -74,7 +74,7 @@ def places(text: str, words: str) -> list[list[str | int]]:
     begins at the first place.
     """
     where = search_origins(text)
-    pieces = set(_PIECE.findall(search_form(words[:MAX_WORDS])))
+    pieces = set(_PIECE.findall(search_form(words[:MAX_TYPED])))
     found = [
         (where[start][0], where[end - 1][1], begun)
         for hit in _PIECE.finditer(search_form(text))

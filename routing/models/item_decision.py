@@ -23,7 +23,7 @@ MAX_REASON = 60
 HEARD_LATE = timedelta(hours=1)
 """A message received later than this after it was written is counted from when we received it."""
 WAITS_AGAIN = "waits_again"
-"""The key in the data of an event of a version: since this event, its message waits again."""
+"""The key in the event data of an edit: since this event, the message is unanswered again."""
 
 
 def unanswered(cases: Collection[int] | models.QuerySet[Any, Any]) -> InteractionQuerySet:

@@ -1,4 +1,4 @@
-"""Merge, split and link cases, change the customer, and undo that."""
+"""Merge, split and link cases and change their customer; undo all of these but links."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def escape_words(html: str, *, is_title: bool = False) -> str:
     is closed, or if it is a line break or an empty element with attributes.
 
     If a comment or an element such as `script` is not closed, the text after it is kept. The tag of
-    such an element is left out if it has attributes, as in `<iframe src="…"/>`; otherwise it is
-    a word, as in "put it into <script>".
+    such an element is left out if it has attributes or ends in `/>`; otherwise it is kept as a
+    word, as in "put it into <script>".
     """
     if "<" not in html:
         return html

@@ -1,4 +1,4 @@
-"""Unicode normalisation whose time grows only with the length of the text."""
+"""Unicode normalisation in linear time."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _WRITTEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _AROUND = " \t\r\n\"'“”„«»,;"
-"""What is copied together with a number, at its ends."""
+"""Characters that are often copied with a number, before or after it."""
 _LENGTHS = {ValidationResult.TOO_SHORT, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}
 
 
@@ -54,7 +54,7 @@ def e164(typed: str, country: str = "") -> str:
 
 
 def looks_like_number(typed: str) -> bool:
-    """Return whether `typed` is nothing but a phone number in any writing, or the start of one."""
+    """Return whether `typed` is nothing but a phone number in any format, or the start of one."""
     typed = typed.strip(_AROUND)
     return len(typed) <= MAX_TYPED and bool(_WRITTEN.fullmatch(ascii_form(typed)))
 

@@ -1,4 +1,4 @@
-"""The search form of a text: what people may leave out or write in another way is taken out.
+"""The search form of a text: differences that people ignore when typing are removed.
 
 PostgreSQL computes the same form of each stored text, with the function `scrm_search_form`; see
 decision 0036. A test compares the two, in lower case, for every character.

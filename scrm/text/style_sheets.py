@@ -23,12 +23,12 @@ _HIDING = {
 ZERO = re.compile(r"[+-]?(?:0++(?:\.0*+)?|\.0++)(?:[a-z]+|%)?")
 _MAX_RULES = 500
 """The largest number of pairs of a selector and a declaration. With more, no rule counts."""
-_SKIPPED = re.compile(
+_RAW_CONTENT = re.compile(
     r"(?is)<!--(?:-?>|(?:[^-]|-(?!->))*+)"
     r"|<(style|script|title|textarea|template|iframe|noembed|noframes)\b([^<>]*+)>"
     r"((?:[^<]|<(?!/\1))*+)"
 )
-"""A comment, or an element whose content is no HTML. A style sheet in one of them is none."""
+"""A comment, or an element whose content is not HTML. A `<style>` inside is not a style sheet."""
 _COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*+(?:\*/)?|<!--|-->")
 _PIECE = re.compile(r"([^{};]*+)([{};]|\Z)")
 _SIMPLE = re.compile(r"([a-z][a-z0-9]*+)?((?:[.#][\w-]++)++)")
@@ -51,8 +51,8 @@ Declarations = Mapping[str, tuple[str, bool]]
 class _Selector:
     """A selector of a rule.
 
-    names: the classes and ids that an element must have; none if this is not certain.
-    is_simple: it states nothing but these names and a tag, or "".
+    names: the classes and ids that an element must have; empty if they cannot be determined.
+    is_simple: whether it consists only of an optional tag and at most five classes or ids.
     is_weak: it states only tags.
     weight: the number of its ids, of its classes and of its tags.
     """
@@ -90,14 +90,14 @@ class _Rule:
 class StyleSheets:
     """The rules of all style sheets of an HTML text; none if there are too many.
 
-    shown: pairs of a property and a class or id that a rule may show under some condition.
-    doubted: the properties for which a rule may show any element.
+    may_be_shown: (property, class or id) pairs for which another rule may undo the hiding.
+    uncertain: properties for which another rule may undo the hiding of any element.
     count: the number of pairs of a selector and a declaration.
     """
 
     rules: list[_Rule] = field(default_factory=list)
-    shown: set[tuple[str, str]] = field(default_factory=set)
-    doubted: set[str] = field(default_factory=set)
+    may_be_shown: set[tuple[str, str]] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
     count: int = 0
 
     def style(self, tag: str, names: frozenset[str], inline: Declarations) -> dict[str, str]:
@@ -111,20 +111,26 @@ class StyleSheets:
             if rule.selector.names <= names and rule.selector.tag in ("", tag)
         ]
         if any(rule.hides for rule in found):
-            kept = self.doubted | {property_ for property_, name in self.shown if name in names}
+            kept = self.uncertain | {
+                property_ for property_, name in self.may_be_shown if name in names
+            }
             found = [rule for rule in found if not (rule.hides and rule.property in kept)]
         found.sort(key=lambda rule: rule.selector.weight)
         style: dict[str, str] = {}
         for important in (False, True):
             style |= {rule.property: rule.value for rule in found if rule.important == important}
-            style |= {name: value for name, (value, it_is) in inline.items() if it_is == important}
+            style |= {
+                name: value
+                for name, (value, is_important) in inline.items()
+                if is_important == important
+            }
         return style
 
 
 def style_sheets(html: str) -> StyleSheets:
     """Return the rules of the elements `style`. The time is linear in the length of `html`."""
     sheets = StyleSheets()
-    for found in _SKIPPED.finditer(html):
+    for found in _RAW_CONTENT.finditer(html):
         name, attributes, content = found.groups()
         if name and name.lower() == "style":
             around = [_Block()] if "media" in attributes.lower() else []
@@ -207,6 +213,6 @@ def _add(block: _Block, name: str, value: str, sheets: StyleSheets, *, important
         elif hides:
             continue
         elif selector.names and not is_inherited:
-            sheets.shown.update((name, each) for each in selector.names)
+            sheets.may_be_shown.update((name, each) for each in selector.names)
         elif important or is_inherited or not selector.is_weak:
-            sheets.doubted.add(name)
+            sheets.uncertain.add(name)

@@ -112,7 +112,7 @@ def test_who_approves_is_warned_and_can_approve(
 ) -> None:
     edit(held.in_reply_to)
     page = as_(lead).get(reverse("responses:approvals")).content.decode()
-    assert "The message that this reply answers was edited after this reply was written" in page
+    assert "An edit of the message that this reply answers was noticed after this reply" in page
     assert "Edited at the source; noticed 0\xa0minutes ago" in page
     assert "Approve and send" in page
     url = reverse("responses:approve", args=[held.pk])

@@ -145,7 +145,7 @@ class _Decoder:
 
 
 def _base64(text: bytes) -> bytes:
-    """Decode base64. A damaged end is completed, as mail programs do."""
+    """Decode base64. If the last group of four characters is incomplete, it is left out."""
     try:
         return a2b_base64(text)
     except Error:

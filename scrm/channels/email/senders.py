@@ -120,8 +120,10 @@ def is_shared(domain: str) -> bool:
 def _vouches(form: str, author: str, own: str) -> bool:
     """Return whether the sender of a form vouches for the author that it names.
 
-    It is our own address, at our own domain, or the no-reply address of the author's domain. Other
-    addresses there may belong to other people, such as `notify.jo@` at a provider.
+    A form is trusted if it sends from our own address, or from our domain, or from a no-reply
+    address (`noreply@`, `do-not-reply@`) of the author's domain. Subdomains count. The domain of a
+    known public mail provider never counts. Other addresses of the author's domain may belong to
+    other people, such as `notify.jo@` at a provider.
     """
     if form == own:
         return True
