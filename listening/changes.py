@@ -16,8 +16,8 @@ from crm.ledger import lock_workspace, tellable
 from listening import above
 from listening.edited_topics import keep_version_matches, process_again
 from listening.models import Fetch, Mention, MentionChange
-from listening.same_edit import adds_nothing, words_of_others
-from listening.sightings import Shown, hash_times, mark_removed
+from listening.same_edit import edits_by_other_sources, is_same_edit
+from listening.sightings import Shown, mark_removed, previous_content_since
 from listening.versions import record_versions
 from scrm.channels.base import Change, Item
 from scrm.db.locks import locked, update_in_order
@@ -60,19 +60,19 @@ def keep_edits(fetch: Fetch, edited: Sequence[Shown], *, now: datetime) -> list[
     Returns the items whose content is now known. After MANY_EDITS of an item, one edit a day is
     stored. The others are only counted, and their content stays unknown, so that a later fetch
     stores it. If only the markup has changed and not the words, nothing is stored. Nor is an edit
-    that another source has shown already; see `adds_nothing`.
+    that another source has shown already; see `is_same_edit`.
     """
     # Before any row is locked: this is the order in which a batch takes these locks.
     lock_workspace()
     mentions = _with_changes(Mention.objects.filter(pk__in=[pk for pk, _ in edited]))
-    since = hash_times(fetch.source_id, list(mentions))
-    others = words_of_others(mentions, fetch.source_id, since)
+    since = previous_content_since(fetch.source_id, list(mentions))
+    others = edits_by_other_sources(mentions, fetch.source_id, since)
     known: list[tuple[Mention, Item]] = []
     other: list[tuple[Mention, Item]] = []
     for pk, item in edited:
         row = mentions[pk]
         is_known = _state(row) == _item_hash(item) or (
-            pk in others and adds_nothing(item, others[pk])
+            pk in others and is_same_edit(item, others[pk])
         )
         (known if is_known else other).append((row, item))
     counted = [row.pk for row, _ in other if _is_full(row, now)]

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from django.db.models import Q
 
 from listening.models import Match, Mention, MentionChange, TopicRevision
-from listening.topic_hits import Hits, current_matcher, keep_offline_matches
+from listening.topic_hits import Hits, current_matcher, keep_interaction_matches
 from listening.versions import Versions
 from scrm.db.locks import update_in_order
 
@@ -25,7 +25,7 @@ def keep_version_matches(versions: Versions) -> None:
         )
     )
     words = {pk: change for change, pk in versions if pk not in known}
-    keep_offline_matches(_hits(words))
+    keep_interaction_matches(_hits(words))
 
 
 def newest_edits(mentions: Collection[int]) -> dict[int, MentionChange]:
@@ -53,7 +53,7 @@ def process_again(changes: Iterable[MentionChange], versions: Versions) -> None:
     hits = edit_hits({pk: edits[pk] for pk in mentions})
     if not hits:
         return
-    earlier = _earlier_words([mentions[pk] for pk in hits], changes)
+    earlier = _hits_of_earlier_words([mentions[pk] for pk in hits], changes)
     revisions = {hit.key for found in (*hits.values(), *earlier.values()) for hit in found}
     rows = TopicRevision.objects.filter(pk__in=revisions).select_related("topic")
     topics = {row.pk: row.topic for row in rows}
@@ -70,7 +70,7 @@ def process_again(changes: Iterable[MentionChange], versions: Versions) -> None:
     )
 
 
-def _earlier_words(mentions: Iterable[Mention], changes: Iterable[MentionChange]) -> Hits:
+def _hits_of_earlier_words(mentions: Iterable[Mention], changes: Iterable[MentionChange]) -> Hits:
     """Return {mention id: hits} of the first words and of those before the new changes.
 
     They are matched again, because a topic may be newer than they are.

@@ -23,13 +23,13 @@ Words = tuple[str, str]
 """The title of an item, and the start of its text."""
 
 
-def words_of_others(
+def edits_by_other_sources(
     mentions: Mapping[int, Mention], source: int, since: Mapping[int, datetime]
 ) -> dict[int, Words]:
     """Return {mention id: words of its newest change} where another source has shown an edit.
 
-    mentions: with their changes, of which the text need not be loaded. since: when this source
-    first showed the content that it showed until now; older edits are left out.
+    mentions: with their changes, of which the text need not be loaded. since: when this
+    source first showed its previous content; older edits are left out.
     """
     newest = [last for row in mentions.values() for last in list(row.changes.all())[-1:]]
     others = [
@@ -47,7 +47,7 @@ def words_of_others(
     return {mention: (title, text) for mention, title, text in rows}
 
 
-def adds_nothing(item: Item, recorded: Words) -> bool:
+def is_same_edit(item: Item, recorded: Words) -> bool:
     """Return whether the item has the recorded words, or is an excerpt that ends in an ellipsis.
 
     An item with more words is another edit, because its words are not recorded yet. So is one that

@@ -90,7 +90,7 @@ def remember(source: Source, shown: Iterable[Shown], now: datetime) -> None:
         )
 
 
-def hash_times(source: int, mentions: Collection[int]) -> dict[int, datetime]:
+def previous_content_since(source: int, mentions: Collection[int]) -> dict[int, datetime]:
     """Return {mention id: since when the source has shown the content that is stored for it}."""
     seen = Sighting.objects.filter(source=source, mention__in=mentions)
     return dict(seen.values_list("mention", Coalesce("content_hash_at", "at")))

@@ -69,7 +69,7 @@ def keep_matches(hits: Hits, recorded: Mapping[int, int]) -> None:
     )
 
 
-def keep_offline_matches(hits: Hits) -> None:
+def keep_interaction_matches(hits: Hits) -> None:
     """Store the hits of interactions without a mention, with one SQL statement.
 
     These are offline contacts and the versions of edited items.

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from crm.ledger import Entry, Recorded, lock_workspace, record
 from crm.models import Account, Conversation, Interaction, User
 from listening.matching import Hit
-from listening.topic_hits import current_matcher, found_topics, keep_offline_matches
+from listening.topic_hits import current_matcher, found_topics, keep_interaction_matches
 from routing import above
 from routing.due_times import recompute
 from routing.facts import Origin, facts
@@ -82,7 +82,7 @@ def make_customer(
 
 
 def _arrival(entry: Entry, row: Recorded, found: list[Hit], case: Case, by: User) -> Arrival:
-    keep_offline_matches({row.interaction: found})
+    keep_interaction_matches({row.interaction: found})
     topics = found_topics({row.interaction: found})[row.interaction]
     author, said_at = entry.author, entry.occurred_at or timezone.now()
     origin = Origin(author.network, author.handle, STANCES[0]) if author else Origin.offline("", "")

@@ -31,7 +31,7 @@ from routing.when_written import WhenWritten
 from scrm.channels.base import AUTOMATIC, BOUNCE, NOTICE, Author, Item
 from scrm.db.locks import locked
 from scrm.db.retry import again, is_passing
-from scrm.edited_mentions import Edit, edits_with_topics, record_edits, with_edits
+from scrm.edited_mentions import Edit, arrivals_to_route, edits_with_topics, record_edits
 
 _log = structlog.get_logger(__name__)
 _KEPT_DETAILS = {"call", "mail"}
@@ -126,7 +126,7 @@ def _record_and_route(
     recorded = record([context.entry(mention) for mention in kept], now=now)
     ledger = {m.pk: row.interaction for m, row in zip(kept, recorded, strict=True)}
     # An item that was edited after it was routed is routed again, by its new words.
-    is_routed = {mention.pk for mention in mentions if mention.interaction_id}
+    routed_before = {mention.pk for mention in mentions if mention.interaction_id}
     # Call this after record(), because a match refers to the interaction that was recorded for its
     # mention.
     keep_matches(hits, ledger)
@@ -137,14 +137,14 @@ def _record_and_route(
         if not context.is_ours(mention)
     }
     # These authors wrote to us, so their profiles count as reachable again.
-    heard = [row.profile or 0 for pk, (_, row) in inbound.items() if pk not in is_routed]
+    heard = [row.profile or 0 for pk, (_, row) in inbound.items() if pk not in routed_before]
     Profile.objects.filter(pk__in=heard).heard()
     # Automatic answers are recorded, but they open no case and do not count as feedback.
     messages = [pair for pair in inbound.values() if pair[0].kind != AUTOMATIC]
-    fresh = [pair for pair in messages if pair[0].pk not in is_routed]
+    fresh = [pair for pair in messages if pair[0].pk not in routed_before]
     answers = feedback.answered(_heard(*pair) for pair in fresh)
     arrivals = {pair[0].pk: context.arrival(*pair, answers) for pair in messages}
-    take_in(with_edits(arrivals, context.edits, versions, is_routed), now=now)
+    take_in(arrivals_to_route(arrivals, context.edits, versions, routed_before), now=now)
     _update_pages([row for mention, row in inbound.values() if mention.kind == AUTOMATIC])
     feedback.link(answers, now=now)
     # Call this last and in the same transaction, so that the whole batch is due again if the worker

@@ -71,7 +71,7 @@ def record_edits(
     return {change.pk: interaction for change, interaction in versions}
 
 
-def with_edits(
+def arrivals_to_route(
     arrivals: Mapping[int, Arrival],
     edits: Mapping[int, Edit],
     versions: Mapping[int, int],

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from crm.interaction_details import NO_ANSWER, REACHED, CallDetails
 from crm.ledger import Entry, Recorded, record
 from crm.models import Attachment, Contact, Interaction, Profile, User
-from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_offline_matches
+from listening.topic_hits import FoundTopic, current_matcher, found_topics, keep_interaction_matches
 from routing.answering import count_as_answered
 from routing.call_back import close_call_back
 from routing.facts import Origin, facts
@@ -193,7 +193,7 @@ def log_all(entered: Sequence[OfflineContact], *, by: User, now: datetime | None
     rows = record(entries, now=now)
     hits = {row.interaction: match for row, match in zip(rows, found, strict=True) if row.new}
     # Do this before routing: the rules are evaluated on the topics.
-    keep_offline_matches(hits)
+    keep_interaction_matches(hits)
     topics, clock = found_topics(hits), WhenWritten.load()
     logged = list(zip(entered, entries, rows, strict=True))
     arrivals = [
